@@ -1,0 +1,1 @@
+"""The gate: applies the policy to what was found and decides."""

@@ -1,0 +1,1 @@
+"""The vocabulary of Framegate: pure values and rules, no input or output."""

@@ -1,0 +1,62 @@
+"""The letterbox: how an upright frame is laid into the model's input, and its exact inverse."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Placement = Literal["center", "top-left"]
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """A frame of `width` x `height` scaled to `content_width` x `content_height` at (`left`, `top`) of the input.
+
+    Sizes are whole pixels, so each axis has its own exact scale and `to_original(to_prepared(box))` is the box again.
+    """
+
+    width: int
+    height: int
+    input_width: int
+    input_height: int
+    content_width: int
+    content_height: int
+    left: int
+    top: int
+
+    @classmethod
+    def fit(cls, width: int, height: int, input_width: int, input_height: int, placement: Placement = "center") -> Self:
+        """The largest content of the same aspect ratio that fits the input, never below one pixel."""
+        scale = min(input_width / width, input_height / height)
+        content_width = min(input_width, max(1, round(width * scale)))
+        content_height = min(input_height, max(1, round(height * scale)))
+        # Halves round towards the top and left, as ultralytics' LetterBox does (round(d - 0.1)).
+        left = (input_width - content_width) // 2 if placement == "center" else 0
+        top = (input_height - content_height) // 2 if placement == "center" else 0
+        return cls(width, height, input_width, input_height, content_width, content_height, left, top)
+
+    def to_prepared(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes (n, 4) in original pixels -> (n, 4) in pixels of the model's input."""
+        return (xyxy * self._scale() + self._offset()).astype(np.float32)
+
+    def to_original(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes (n, 4) in input pixels -> (n, 4) in original pixels, clipped to the frame."""
+        boxes = (xyxy - self._offset()) / self._scale()
+        limits = np.array([self.width, self.height] * 2, np.float32)
+        return np.clip(boxes, 0, limits).astype(np.float32)
+
+    def _scale(self) -> NDArray[np.float64]:
+        return np.array([self.content_width / self.width, self.content_height / self.height] * 2)
+
+    def _offset(self) -> NDArray[np.float64]:
+        return np.array([self.left, self.top] * 2, np.float64)
+
+    def to_json(self) -> dict[str, int]:
+        """For the prepared-frame recipe on the image's row."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Self:
+        """Reverses `to_json`."""
+        return cls(**{name: int(raw[name]) for name in cls.__slots__})

@@ -1,0 +1,135 @@
+"""What the stages learn about one image, in the order in which they learn it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+
+from framegate.kernel.detections import Detections
+from framegate.kernel.geometry import Letterbox
+from framegate.kernel.ids import CameraId, FacilityId, ImageId
+from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What was recorded when the image was accepted; never changes."""
+
+    facility: FacilityId
+    image_id: ImageId
+    camera: CameraId
+    camera_status: CameraStatus
+    lane: Lane
+    blob_key: str
+    media_type: str
+    sha256: str
+    size_bytes: int
+    width: int  #: as stored in the file, before EXIF orientation
+    height: int
+    orientation: int  #: EXIF, 1..8
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Measures of the decoded frame at the size of the model's input; `flags` say what is doubtful about it."""
+
+    sharpness: float  #: variance of the Laplacian of the luma
+    exposure: float  #: mean luma, 0..255
+    contrast: float  #: standard deviation of the luma
+    clipped_dark: float  #: share of pixels with luma <= 4
+    clipped_bright: float  #: share of pixels with luma >= 251
+    flags: tuple[str, ...] = ()  #: too-dark, too-bright, blurred, flat, small
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers are rounded to four digits: they are measures, not keys."""
+        numbers = ("sharpness", "exposure", "contrast", "clipped_dark", "clipped_bright")
+        return {name: round(float(getattr(self, name)), 4) for name in numbers} | {"flags": list(self.flags)}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Self:
+        """Reverses `to_json`."""
+        return cls(**{**raw, "flags": tuple(raw["flags"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The prepared frame: content rows only (no padding), RGB uint8, under `blob_key`."""
+
+    blob_key: str
+    codec: str  #: raw | zstd
+    letterbox: Letterbox
+    quality: Quality
+    recipe: dict[str, Any]  #: decoder and its version, scale denominator, orientation applied, resampling
+
+    def to_json(self) -> dict[str, Any]:
+        """For the image's progress row and, later, its outcome."""
+        return {
+            "blob_key": self.blob_key,
+            "codec": self.codec,
+            "letterbox": self.letterbox.to_json(),
+            "quality": self.quality.to_json(),
+            "recipe": self.recipe,
+        }
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Self:
+        """Reverses `to_json`."""
+        letterbox, quality = Letterbox.from_json(raw["letterbox"]), Quality.from_json(raw["quality"])
+        return cls(raw["blob_key"], raw["codec"], letterbox, quality, raw["recipe"])
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """The engine looked at the frame."""
+
+    detections: Detections
+    classes: tuple[str, ...]  #: name of each detection's class, in the order of `detections`
+    model: str  #: name@version
+    model_sha256: str
+    engine: str  #: runtime, version and precision
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The image itself is at fault: it ends as `rejected`."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """We could not inspect it: it ends as `failed`, and people are told."""
+
+    reason: str  #: poison, exhausted, input-missing, integrity, engine-output
+    detail: str
+
+
+Finding = Inspected | Refused | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something people must hear of; waits in the outbox, written with the outcome that caused it."""
+
+    rule: str  #: damage, operations
+    severity: str  #: critical, warning
+    subject: str  #: what it is about, the grouping key
+    summary: str  #: one sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an image ended. `verdict` is set exactly when `state` is decided."""
+
+    state: ImageState
+    verdict: Verdict | None
+    reason: str  #: stable slug
+    detail: str  #: one sentence that a person understands
+    policy_version: int
+    alerts: tuple[Alert, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Refuses a verdict without a decision and a decision without a verdict."""
+        if (self.verdict is not None) != (self.state is ImageState.DECIDED):
+            raise ValueError(f"state {self.state} with verdict {self.verdict}")

@@ -1,0 +1,107 @@
+"""Every metric of Framegate as data: what it is, what it means, and what to do about it."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+#: Seconds, from a millisecond to a minute.
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+#: Powers of two, for counts of things handled together.
+SIZES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One entry. Names follow the Prometheus conventions: base units, `_total` for counters."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    meaning: str
+    remedy: str
+    buckets: tuple[float, ...] = ()
+
+
+IMAGES_ACCEPTED: Final = Metric(
+    "framegate_images_accepted_total", "counter", ("lane",), "images answered with 202",
+    "if it stays at 0, look at framegate_images_refused_total and at the cameras",
+)  # fmt: skip
+IMAGES_REFUSED: Final = Metric(
+    "framegate_images_refused_total", "counter", ("reason",), "uploads answered with a 4xx or 5xx, by problem slug",
+    "one slug rising means one sender changed: its title says what to correct",
+)  # fmt: skip
+ACCEPT_SECONDS: Final = Metric(
+    "framegate_accept_seconds", "histogram", (), "time from the request's first byte to the 202",
+    "high: look at the disk's fsync time and at Postgres; then add API processes", SECONDS,
+)  # fmt: skip
+OUTCOMES: Final = Metric(
+    "framegate_outcomes_total", "counter", ("state", "verdict"), "images that ended, by state and verdict",
+    "failed above 0 needs a person: framegate dead-letters list; rejected rising: a camera sends broken files",
+)  # fmt: skip
+VERDICT_SECONDS: Final = Metric(
+    "framegate_accept_to_verdict_seconds", "histogram", (), "time from the recorded upload to the recorded outcome",
+    "find the stage with the longest framegate_queue_wait_seconds and give it more workers", SECONDS,
+)  # fmt: skip
+QUEUE_WAIT_SECONDS: Final = Metric(
+    "framegate_queue_wait_seconds", "histogram", ("stage",), "time a message waited before a worker claimed it",
+    "above 1 s: the stage needs more workers", SECONDS,
+)  # fmt: skip
+STAGE_SECONDS: Final = Metric(
+    "framegate_stage_seconds", "histogram", ("stage",), "time a stage worked on one batch",
+    "a step upwards after a deployment: compare with framegate bench", SECONDS,
+)  # fmt: skip
+BATCH_IMAGES: Final = Metric(
+    "framegate_batch_images", "histogram", ("stage",), "images handled together",
+    "inference always at 1 under load: its fetch is too slow; look at blobs and Postgres", SIZES,
+)  # fmt: skip
+MESSAGES_RECEIVED: Final = Metric(
+    "framegate_messages_received_total", "counter", ("stage",), "messages brought by receive", "0 under load: the queue",
+)  # fmt: skip
+MESSAGES_STALE: Final = Metric(
+    "framegate_messages_stale_total", "counter", ("stage",), "repeated or overtaken messages, acknowledged without work",
+    "a few are normal; many: leases end too early or the sweeper is too eager",
+)  # fmt: skip
+ATTEMPTS_ENDED: Final = Metric(
+    "framegate_attempts_ended_total", "counter", ("stage", "ending"), "attempts that ended without a result",
+    "error or crash rising: framegate dead-letters list, then the history of one image",
+)  # fmt: skip
+DEAD_LETTERS: Final = Metric(
+    "framegate_dead_letters_total", "counter", ("stage", "cause"), "messages taken out of their queue",
+    "framegate dead-letters show ID, correct the cause, framegate dead-letters redrive ID",
+)  # fmt: skip
+CLAIMS_LOST: Final = Metric(
+    "framegate_claims_lost_total", "counter", ("stage",), "results thrown away because another worker took over",
+    "rising: work takes longer than its lease, or the host stalls",
+)  # fmt: skip
+IN_FLIGHT: Final = Metric(
+    "framegate_in_flight", "gauge", ("stage",), "messages received and not yet settled by this process",
+    "constant and above 0 without framegate_stage_seconds moving: the stage hangs; restart it",
+)  # fmt: skip
+BREAKER_OPEN: Final = Metric(
+    "framegate_breaker_open", "gauge", ("stage",), "1 while the stage has stopped receiving because a dependency fails",
+    "see /readyz for the dependency",
+)  # fmt: skip
+QUEUE_READY: Final = Metric(
+    "framegate_queue_ready_messages", "gauge", ("queue",), "messages that wait", "rising for minutes: add workers",
+)  # fmt: skip
+QUEUE_OLDEST_SECONDS: Final = Metric(
+    "framegate_queue_oldest_seconds", "gauge", ("queue",), "age of the oldest message that waits",
+    "rising while nothing is settled: the stage is down or its breaker is open",
+)  # fmt: skip
+IMAGES_REISSUED: Final = Metric(
+    "framegate_images_reissued_total", "counter", ("state",), "overdue images whose message was sent again",
+    "messages are being lost: a purged queue, a killed worker, leases too short",
+)  # fmt: skip
+IMAGES_BY_END: Final = Metric(
+    "framegate_images", "gauge", ("end",), "conservation: accepted, decided, rejected, failed, in_flight, lost",
+    "lost above 0 is a bug or a damaged database: framegate verify names the images",
+)  # fmt: skip
+BLOBS_SWEPT: Final = Metric(
+    "framegate_blobs_swept_total", "counter", ("prefix",), "left-over files that were deleted", "nothing to do",
+)  # fmt: skip
+BUILD_INFO: Final = Metric(
+    "framegate_build_info", "gauge", ("version", "model", "engine"), "1; what runs here", "nothing to do",
+)  # fmt: skip
+
+CATALOGUE: Final[tuple[Metric, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

@@ -1,0 +1,100 @@
+"""Sends again what is overdue, deletes left-over files, checks conservation."""
+
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+
+from framegate.kernel.errors import Transient
+from framegate.observability.catalogue import (
+    BLOBS_SWEPT,
+    IMAGES_BY_END,
+    IMAGES_REISSUED,
+    QUEUE_OLDEST_SECONDS,
+    QUEUE_READY,
+)
+from framegate.observability.logs import get_log
+from framegate.observability.metrics import Metrics
+from framegate.pipeline import ALL_QUEUES, NEXT_MESSAGE
+from framegate.ports.blobs import Blobs
+from framegate.ports.clock import Clock
+from framegate.ports.queue import Queue
+from framegate.ports.store import Upkeep
+
+_AT_ONCE = 500
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """When things are overdue."""
+
+    every: timedelta = timedelta(seconds=5)
+    overdue: timedelta = timedelta(seconds=60)
+    conservation_every: timedelta = timedelta(seconds=30)
+    blobs_every: timedelta = timedelta(minutes=10)
+    leftovers_after: timedelta = timedelta(hours=24)
+
+class Sweeper:
+    """One per deployment is enough; several do no harm."""
+
+    def __init__(
+        self, upkeep: Upkeep, queue: Queue, blobs: Blobs, options: SweepOptions, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._upkeep, self._queue, self._blobs = upkeep, queue, blobs
+        self._options, self._clock, self._metrics = options, clock, metrics
+        self._log = get_log(stage="sweep")
+        self._due: dict[str, float] = {}
+        self.trouble = ""
+
+    def run(self, stop: threading.Event) -> None:
+        """Until stopped."""
+        while not stop.is_set():
+            try:
+                self.sweep()
+                self.trouble = ""
+            except Transient as error:
+                self.trouble = str(error)
+                self._log.warning("cannot sweep", action="sweep_failed", error=str(error))
+            self._clock.wait(stop, self._options.every.total_seconds())
+
+    def sweep(self) -> None:
+        """One round of everything that is due."""
+        self._reissue()
+        for queue in ALL_QUEUES:
+            depth = self._queue.depth(queue)
+            self._metrics.set(QUEUE_READY, depth.ready, queue=queue)
+            self._metrics.set(QUEUE_OLDEST_SECONDS, depth.oldest_age_s or 0.0, queue=queue)
+        if self._is_due("conservation", self._options.conservation_every):
+            self._conserve()
+        if self._is_due("blobs", self._options.blobs_every):
+            self._sweep_blobs()
+
+    def _is_due(self, what: str, every: timedelta) -> bool:
+        now = self._clock.monotonic()
+        if now < self._due.get(what, float("-inf")):
+            return False
+        self._due[what] = now + every.total_seconds()
+        return True
+
+    def _reissue(self) -> None:
+        idle = dict.fromkeys(NEXT_MESSAGE, self._options.overdue)
+        reissued = self._upkeep.reissue_overdue(idle, _AT_ONCE)
+        for image in reissued:
+            self._metrics.count(IMAGES_REISSUED, state=str(image.state))
+        if reissued:
+            self._log.warning(
+                "overdue images sent again",
+                action="reissued",
+                count=len(reissued),
+                images=[str(image.image_id) for image in reissued[:10]],
+            )
+
+    def _conserve(self) -> None:
+        sums = self._upkeep.conservation()
+        for end in ("accepted", "decided", "rejected", "failed", "in_flight", "lost"):
+            self._metrics.set(IMAGES_BY_END, getattr(sums, end), end=end)
+        if sums.lost:
+            self._log.error("images are missing: run framegate verify", action="images_lost", count=sums.lost)
+
+    def _sweep_blobs(self) -> None:
+        for prefix in ("spool", "prepared"):
+            deleted = self._blobs.sweep(prefix, self._options.leftovers_after.total_seconds())
+            self._metrics.count(BLOBS_SWEPT, deleted, prefix=prefix)

@@ -1,0 +1,182 @@
+"""The worker: fetch, work and settle as three steps side by side, each in threads of its own.
+
+receive, decode, claim, load  ->  [ready]  ->  handle  ->  [done]  ->  complete, acknowledge
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from framegate.kernel.errors import DecoderCrashed, Transient, Unrecoverable
+from framegate.observability.catalogue import BATCH_IMAGES, STAGE_SECONDS
+from framegate.observability.logs import get_log
+from framegate.observability.metrics import Metrics
+from framegate.ports.clock import Clock
+from framegate.ports.progress import Ending, Progress, Result
+from framegate.ports.queue import Queue
+from framegate.worker.batching import ReadyBuffer
+from framegate.worker.breaker import Breaker
+from framegate.worker.fetch import Fetcher
+from framegate.worker.handler import Handler, Held, WorkerOptions
+from framegate.worker.lease import Lease
+from framegate.worker.settle import Done, Settler, failed_attempt
+
+J = TypeVar("J")
+_SETTLE_TOGETHER = 64
+
+
+class Worker(Generic[J]):
+    """Runs one stage until stopped, or until one of its threads dies."""
+
+    def __init__(
+        self,
+        handler: Handler[J],
+        queue: Queue,
+        progress: Progress,
+        options: WorkerOptions,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self.stage = handler.stage
+        self._handler, self._queue, self._progress, self._options = handler, queue, progress, options
+        self._clock, self._metrics = clock, metrics
+        self._log = get_log(stage=str(handler.stage), worker=options.owner)
+        self._breaker = Breaker(clock, metrics, str(handler.stage))
+        self._ready: ReadyBuffer[Held[J]] = ReadyBuffer(alone=lambda h: h.claim.solo and not options.isolates)
+        self._done: ReadyBuffer[Done[J]] = ReadyBuffer()
+        self._lease: Lease[J] = Lease(queue, progress, options.lease, clock, metrics, self._log, str(handler.stage))
+        self._give_up = threading.Event()
+        self._fatal: BaseException | None = None
+
+    @property
+    def trouble(self) -> str:
+        """Why this worker is not ready; empty when it is."""
+        return self._breaker.cause or (f"{self._fatal}" if self._fatal else "")
+
+    def run(self, stop: threading.Event) -> None:
+        """Blocks until `stop` is set and everything held is settled or given back; raises what killed a thread.
+
+        Shutdown, in order: (1) fetch stops; what an outstanding receive still brings is released; (2) jobs not started
+        are given back; (3) running batches finish; (4) everything is settled; (5) only then the lease ends.
+        """
+        self._free_predecessor(stop)
+        settler = Settler(
+            self._handler,
+            self._queue,
+            self._progress,
+            self._lease,
+            self._breaker,
+            self._metrics,
+            self._log,
+            self._give_up,
+        )
+        fetcher = Fetcher(
+            self._handler, self._queue, self._progress, self._options, self._lease, self._breaker, self._metrics, self._log,
+            ready=self._ready.put, done=self._done.put,
+        )  # fmt: skip
+        with self._lease:
+            fetch = self._watched("fetch", lambda: fetcher.run(stop), stop)
+            work = [self._watched(f"work-{i}", self._work, stop) for i in range(self._options.lanes)]
+            settle = self._watched("settle", lambda: self._settle(settler), stop)
+            while not stop.is_set() and self._lease.alive:
+                self._clock.wait(stop, 1.0)
+            stop.set()
+            self._drain(fetch, work, settle)
+        self._handler.close()
+        if self._fatal:
+            raise self._fatal
+
+    def _drain(self, fetch: threading.Thread, work: Sequence[threading.Thread], settle: threading.Thread) -> None:
+        deadline = self._clock.monotonic() + self._options.drain.total_seconds()
+        self._queue.interrupt()
+        self._lease.wake()
+        self._join(fetch, deadline)
+        for held in self._ready.close():
+            self._done.put(Done(held, None))
+        for thread in work:
+            self._join(thread, deadline)
+        self._done.close(keep=True)
+        self._join(settle, deadline)
+        self._give_up.set()
+        self._join(settle, self._clock.monotonic() + 2)
+
+    def _join(self, thread: threading.Thread, deadline: float) -> None:
+        thread.join(timeout=max(0.1, deadline - self._clock.monotonic()))
+        if thread.is_alive():
+            self._log.error("still busy", action="drain_timeout", thread=thread.name)
+
+    def _watched(self, name: str, body: Callable[[], None], stop: threading.Event) -> threading.Thread:
+        def watch() -> None:
+            try:
+                body()
+            except BaseException as error:
+                self._log.exception("thread died", action="thread_died", thread=name)
+                self._fatal = self._fatal or error
+                stop.set()
+
+        thread = threading.Thread(target=watch, name=f"{self.stage}-{name}", daemon=True)
+        thread.start()
+        return thread
+
+    def _free_predecessor(self, stop: threading.Event) -> None:
+        """A worker of the same name died: its messages and claims need not wait for their leases to end."""
+        while not stop.is_set():
+            try:
+                claims = self._progress.recover(self._options.owner)
+                messages = self._queue.recover(self._options.owner)
+            except Transient as error:
+                self._breaker.failed(error)
+                self._breaker.pause(stop)
+            else:
+                self._breaker.succeeded()
+                if claims or messages:
+                    self._log.warning("freed", action="predecessor_freed", claims=claims, messages=messages)
+                return
+
+    def _work(self) -> None:
+        while batch := self._ready.take(self._options.max_batch, self._options.max_wait):
+            for done in self._handle(batch):
+                self._done.put(done)
+
+    def _settle(self, settler: Settler[J]) -> None:
+        while finished := self._done.take(_SETTLE_TOGETHER):
+            settler.settle(finished)
+
+    def _handle(self, batch: Sequence[Held[J]]) -> list[Done[J]]:
+        while True:
+            started = self._clock.monotonic()
+            try:
+                results = self._handler.handle([held.job for held in batch if held.job is not None])
+            except Unrecoverable:
+                raise
+            except Transient as error:
+                # Not the images' fault: the lease is kept and the batch tried again.
+                self._breaker.failed(error)
+                if self._breaker.pause(self._give_up):
+                    return [Done(held, None, ending=Ending.DEPENDENCY, cause=str(error)) for held in batch]
+            except DecoderCrashed as error:
+                return [self._failed(held, Ending.CRASH, error) for held in batch]
+            except Exception as error:
+                return self._halve(batch, error)
+            else:
+                return self._finished(batch, results, self._clock.monotonic() - started)
+
+    def _finished(self, batch: Sequence[Held[J]], results: Sequence[Result], elapsed_s: float) -> list[Done[J]]:
+        self._metrics.observe(STAGE_SECONDS, elapsed_s, stage=str(self.stage))
+        self._metrics.observe(BATCH_IMAGES, len(batch), stage=str(self.stage))
+        each_ms = elapsed_s * 1000 / len(batch)
+        return [Done(held, result, each_ms) for held, result in zip(batch, results, strict=True)]
+
+    def _halve(self, batch: Sequence[Held[J]], error: Exception) -> list[Done[J]]:
+        """One bad image never fails its neighbours: at most 2 log2(n) further calls find it."""
+        if len(batch) == 1:
+            self._log.warning(
+                "attempt failed", action="handle_failed", image=str(batch[0].claim.image.image_id), error=str(error)
+            )
+            return [self._failed(batch[0], Ending.ERROR, error)]
+        middle = len(batch) // 2
+        return [*self._handle(batch[:middle]), *self._handle(batch[middle:])]
+
+    def _failed(self, held: Held[J], ending: Ending, error: Exception) -> Done[J]:
+        cause = f"{type(error).__name__}: {error}"
+        return failed_attempt(held, ending, cause, self._options.max_attempts, self._options.last_attempt)

@@ -1,0 +1,146 @@
+"""The last step: what came of each message is made durable first, and only then acknowledged."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Generic, TypeVar
+
+from framegate.kernel.errors import DependencyUnavailable, Transient
+from framegate.kernel.inspection import Failed
+from framegate.observability.catalogue import ATTEMPTS_ENDED, CLAIMS_LOST, DEAD_LETTERS, OUTCOMES
+from framegate.observability.logs import Log
+from framegate.observability.metrics import Metrics
+from framegate.ports.progress import Completion, Ending, Progress, Result
+from framegate.ports.queue import Queue
+from framegate.worker.breaker import Breaker
+from framegate.worker.handler import Handler, Held
+from framegate.worker.lease import Lease
+from framegate.worker.retry import Next, after_crash, after_error, backoff, poison
+
+J = TypeVar("J")
+R = TypeVar("R")
+#: How long a message waits whose claim another worker took over; by then that worker has probably ended it.
+_LOST_DELAY = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[J]):
+    """One attempt that completed with `result`, or ended without one."""
+
+    held: Held[J]
+    result: Result | None
+    work_ms: float = 0.0
+    ending: Ending = Ending.RELEASED
+    cause: str = ""
+    then: Next = Next.RETRY
+
+
+def failed_attempt(held: Held[J], ending: Ending, cause: str, max_attempts: int, last_attempt: int) -> Done[J]:
+    """What becomes of an attempt that ended in an error or a crash."""
+    claim = held.claim
+    crash = ending is Ending.CRASH
+    then = after_crash(claim) if crash else after_error(claim, max_attempts, last_attempt)
+    if then is Next.FAIL:
+        return Done(held, poison(claim) if crash else Failed("exhausted", f"every attempt failed; the last: {cause}"))
+    return Done(held, None, ending=ending, cause=cause, then=then)
+
+
+class Settler(Generic[J]):
+    """Settles finished attempts; blocks and retries while the database or the queue does not answer."""
+
+    def __init__(
+        self,
+        handler: Handler[J],
+        queue: Queue,
+        progress: Progress,
+        lease: Lease[J],
+        breaker: Breaker,
+        metrics: Metrics,
+        log: Log,
+        give_up: threading.Event,
+    ) -> None:
+        self._handler, self._queue, self._progress, self._lease = handler, queue, progress, lease
+        self._breaker, self._metrics, self._log, self._give_up = breaker, metrics, log, give_up
+        self._stage = str(handler.stage)
+
+    def settle(self, finished: Sequence[Done[J]]) -> None:
+        """On return the results are durable and the messages settled, or (told to give up) left to their leases."""
+        completed = [d for d in finished if d.result is not None]
+        ended = [d for d in finished if d.result is None]
+        try:
+            if completed:
+                self._complete(completed)
+            if ended:
+                self._end(ended)
+        finally:
+            self._lease.drop([d.held for d in finished])
+
+    def _complete(self, done: Sequence[Done[J]]) -> None:
+        completions = [Completion(d.held.claim, d.result, d.work_ms) for d in done if d.result is not None]
+        holds = self._insist(lambda: self._progress.complete(completions))
+        kept = [d.held for d, ok in zip(done, holds, strict=True) if ok]
+        lost = [d.held for d, ok in zip(done, holds, strict=True) if not ok]
+        if kept:
+            self._insist(lambda: self._queue.acknowledge([h.delivery for h in kept]))
+            self._after(kept)
+        if lost:
+            self._metrics.count(CLAIMS_LOST, len(lost), stage=self._stage)
+            self._log.warning("claims lost", action="claim_lost", images=[str(h.claim.image.image_id) for h in lost])
+            self._insist(lambda: self._queue.release([h.delivery for h in lost], _LOST_DELAY))
+        for completion, ok in zip(completions, holds, strict=True):
+            if ok:
+                self._note(completion)
+
+    def _note(self, completion: Completion) -> None:
+        state, verdict = getattr(completion.result, "state", None), getattr(completion.result, "verdict", None)
+        if state is not None:
+            self._metrics.count(OUTCOMES, state=str(state), verdict=str(verdict or ""))
+        if isinstance(completion.result, Failed):
+            image = str(completion.claim.image.image_id)
+            self._log.error("image failed", action="image_failed", image=image, reason=completion.result.reason)
+
+    def _after(self, kept: Sequence[Held[J]]) -> None:
+        try:
+            self._handler.settled([h.job for h in kept if h.job is not None])
+        except Exception:
+            self._log.exception("clean-up failed", action="cleanup_failed")
+
+    def _end(self, done: Sequence[Done[J]]) -> None:
+        groups: dict[tuple[Ending, str], list[Done[J]]] = defaultdict(list)
+        for d in done:
+            groups[d.ending, d.cause].append(d)
+        for (ending, cause), members in groups.items():
+            claims = [d.held.claim for d in members]
+            self._insist(partial(self._progress.give_back, claims, ending, cause))
+            self._metrics.count(ATTEMPTS_ENDED, len(members), stage=self._stage, ending=str(ending))
+        for d in done:
+            self._put_back(d)
+
+    def _put_back(self, d: Done[J]) -> None:
+        delivery, image = d.held.delivery, str(d.held.claim.image.image_id)
+        if d.then is Next.DEAD_LETTER:
+            self._insist(lambda: self._queue.dead_letter(delivery, d.cause))
+            self._metrics.count(DEAD_LETTERS, stage=self._stage, cause="attempts")
+            self._log.error("dead letter", action="dead_letter", image=image, cause=d.cause)
+            return
+        charged = d.ending in (Ending.ERROR, Ending.CRASH)
+        delay = backoff(d.held.claim.attempt) if charged else timedelta()
+        self._insist(lambda: self._queue.release([delivery], delay))
+        if charged:
+            self._log.warning("attempt failed", action="attempt_failed", image=image, cause=d.cause)
+
+    def _insist(self, call: Callable[[], R]) -> R:
+        while True:
+            try:
+                answer = call()
+            except Transient as error:
+                self._breaker.failed(error)
+                self._log.warning("cannot settle", action="settle_failed", error=str(error))
+                if self._breaker.pause(self._give_up):
+                    raise DependencyUnavailable("gave up settling: the leases will run out") from error
+            else:
+                self._breaker.succeeded()
+                return answer
