@@ -58,11 +58,12 @@ class Policy:
             raise ConfigurationError(
                 f"policy: schema {document.get('schema')!r} is unknown; this release reads schema 1"
             )
+        general = _rules(document, "policy")
         cameras = {
             name: _rules(_merged(document, own), f"cameras.{name}")
             for name, own in dict(document.get("cameras", {})).items()
         }
-        return cls(version, _rules(document, "policy"), cameras)
+        return cls(version, general, cameras)
 
 
 def document_from_manifest(manifest: ModelManifest) -> dict[str, Any]:

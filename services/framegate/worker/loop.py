@@ -90,9 +90,10 @@ class Worker(Generic[J]):
         deadline = self._clock.monotonic() + self._options.drain.total_seconds()
         self._queue.interrupt()
         self._lease.wake()
-        self._join(fetch, deadline)
+        # Closing first makes fetch give back what it still loads, too.
         for held in self._ready.close():
             self._done.put(Done(held, None))
+        self._join(fetch, deadline)
         for thread in work:
             self._join(thread, deadline)
         self._done.close(keep=True)

@@ -1,0 +1,288 @@
+"""The composition root: the only module that knows which adapter stands behind which port."""
+
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from fastapi import FastAPI
+
+from framegate import __version__
+from framegate.adapters.blobs_local import LocalBlobs
+from framegate.adapters.clock import SystemClock
+from framegate.adapters.embedded_postgres import EmbeddedPostgres, database_of
+from framegate.adapters.postgres import (
+    Database,
+    PostgresCameras,
+    PostgresIntake,
+    PostgresKeys,
+    PostgresModels,
+    PostgresPolicies,
+    PostgresProgress,
+    PostgresQueue,
+    PostgresResults,
+    PostgresUpkeep,
+    PostgresWorkers,
+    migrate,
+)
+from framegate.gate.policy import document_from_manifest
+from framegate.gate.stage import GateHandler
+from framegate.inference.stage import InferenceHandler
+from framegate.ingest.app import create_app
+from framegate.ingest.deps import ApiDependencies, ApiLimits
+from framegate.kernel.errors import ConfigurationError, ModelRefused
+from framegate.kernel.ids import DEFAULT_FACILITY
+from framegate.kernel.manifest import ModelManifest
+from framegate.kernel.states import Lane, Stage
+from framegate.observability.catalogue import ACCEPT_SECONDS, BUILD_INFO, IMAGES_ACCEPTED, IMAGES_REFUSED
+from framegate.observability.logs import get_log
+from framegate.observability.metrics import Metrics
+from framegate.ports.blobs import Blobs
+from framegate.ports.engine import Engine
+from framegate.preprocess.stage import PreprocessHandler
+from framegate.settings import Settings
+from framegate.starter import starter_dir
+from framegate.sweep.sweeper import Sweeper, SweepOptions
+from framegate.worker.handler import Handler, WorkerOptions
+from framegate.worker.loop import Worker
+
+__all__ = ["EmbeddedPostgres", "Service", "Stores", "database_of", "make_api", "make_service", "migrate", "open_stores"]
+
+
+class Service(Protocol):
+    """What a process runs: a worker or the sweeper."""
+
+    def run(self, stop: Any) -> None:
+        """Blocks until stopped; raises when it cannot go on."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not ready; empty when it is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Everything that lives in Postgres."""
+
+    database: Database
+    progress: PostgresProgress
+    intake: PostgresIntake
+    results: PostgresResults
+    cameras: PostgresCameras
+    policies: PostgresPolicies
+    models: PostgresModels
+    workers: PostgresWorkers
+    upkeep: PostgresUpkeep
+    keys: PostgresKeys
+
+    def queue(self, owner: str) -> PostgresQueue:
+        """A queue client of its own for `owner`; close it."""
+        return PostgresQueue(self.database, owner=owner)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self.database.close()
+
+
+def open_stores(url: str) -> Stores:
+    """Connects lazily: the first use raises `DependencyUnavailable` when nothing answers."""
+    database = Database(url)
+    return Stores(
+        database,
+        PostgresProgress(database),
+        PostgresIntake(database),
+        PostgresResults(database),
+        PostgresCameras(database),
+        PostgresPolicies(database),
+        PostgresModels(database),
+        PostgresWorkers(database),
+        PostgresUpkeep(database),
+        PostgresKeys(database),
+    )
+
+
+def open_blobs(settings: Settings) -> Blobs:
+    """The local directory of the box."""
+    return LocalBlobs(settings.data / "blobs")
+
+
+def load_manifest(settings: Settings) -> ModelManifest:
+    """The model that is to serve; raises `ModelRefused`."""
+    if settings.model == "starter":
+        return ModelManifest.load(starter_dir())
+    path = Path(settings.model).expanduser()
+    if not path.exists():
+        raise ModelRefused(
+            f"there is no model at {path}: give the path of a model.toml, of its directory, or 'starter'"
+        )
+    return ModelManifest.load(path)
+
+
+def make_engine(settings: Settings, manifest: ModelManifest) -> Engine:
+    """The engine that was asked for; `auto` takes OpenVINO where it can be imported, else ONNX Runtime."""
+    options = settings.inference
+    name = settings.engine
+    if name == "auto":
+        try:
+            import openvino  # noqa: F401
+        except ImportError as error:
+            get_log().warning("engine: onnxruntime", action="engine_chosen", because=f"openvino: {error}")
+            name = "onnxruntime"
+        else:
+            name = "openvino"
+    if name == "openvino":
+        from framegate.adapters.engine_openvino import OpenVinoEngine
+
+        return OpenVinoEngine(manifest, options.max_batch, options.threads, options.precision)
+    from framegate.adapters.engine_onnxruntime import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(manifest, options.max_batch, options.threads)
+
+
+def adopt_model(stores: Stores, manifest: ModelManifest, actor: str) -> None:
+    """Records what serves; a policy that only came from another model's manifest follows the new one."""
+    stores.models.set_serving(manifest.ref, manifest.sha256, "", actor)
+    current = stores.policies.current_policy(DEFAULT_FACILITY)
+    if current is None or current.created_by == "framegate":
+        stores.policies.add_policy(DEFAULT_FACILITY, document_from_manifest(manifest), "framegate")
+
+
+def worker_name(settings: Settings, stages: Sequence[Stage]) -> str:
+    """The name under which a process holds messages."""
+    return settings.worker_name or f"{socket.gethostname()}/{'+'.join(stages)}"
+
+
+def make_service(stage: Stage, settings: Settings, stores: Stores, metrics: Metrics, closing: ExitStack) -> Service:
+    """One stage, ready to run: children started, model loaded and warm."""
+    clock, blobs = SystemClock(), open_blobs(settings)
+    owner = f"{worker_name(settings, [stage])}#{stage}"
+    queue = stores.queue(owner)
+    closing.callback(queue.close)
+    options = WorkerOptions(
+        owner=owner,
+        lease=settings.lease,
+        poll=timedelta(seconds=settings.worker.poll_s),
+        drain=timedelta(seconds=settings.worker.drain_s),
+        max_attempts=settings.worker.max_attempts,
+        last_attempt=settings.worker.last_attempt,
+    )
+    if stage is Stage.SWEEP:
+        sweep = settings.sweep
+        return Sweeper(
+            stores.upkeep,
+            queue,
+            blobs,
+            SweepOptions(
+                every=timedelta(seconds=sweep.every_s),
+                overdue=timedelta(seconds=sweep.overdue_s),
+                conservation_every=timedelta(seconds=sweep.conservation_every_s),
+                leftovers_after=timedelta(hours=sweep.leftovers_after_h),
+            ),
+            clock,
+            metrics,
+        )
+    handler, options = _handler(stage, settings, stores, blobs, metrics, options)
+    return Worker(handler, queue, stores.progress, options, clock, metrics)
+
+
+def _handler(
+    stage: Stage, settings: Settings, stores: Stores, blobs: Blobs, metrics: Metrics, options: WorkerOptions
+) -> tuple[Handler[Any], WorkerOptions]:
+    manifest = load_manifest(settings)
+    match stage:
+        case Stage.PREPROCESS:
+            preprocess = PreprocessHandler(blobs, manifest, settings.preprocess.codec)
+            preprocess.warm(settings.preprocess.children)
+            lanes, prefetch = settings.preprocess.children, settings.preprocess.prefetch
+            return preprocess, replace(options, lanes=lanes, max_batch=1, prefetch=prefetch, isolates=True)
+        case Stage.INFERENCE:
+            engine = make_engine(settings, manifest)
+            inference = InferenceHandler(engine, manifest, blobs)
+            seconds = inference.warm()
+            metrics.set(BUILD_INFO, 1, version=__version__, model=manifest.ref, engine=engine.description)
+            get_log().info("engine ready", action="engine_ready", engine=engine.description, warm_s=round(seconds, 3))
+            wait = timedelta(milliseconds=settings.inference.max_wait_ms)
+            prefetch = settings.inference.prefetch
+            return inference, replace(options, max_batch=engine.max_batch, max_wait=wait, prefetch=prefetch)
+        case Stage.GATE:
+            gate = GateHandler(stores.policies, document_from_manifest(manifest), SystemClock())
+            batch = settings.gate.max_batch
+            return gate, replace(options, max_batch=batch, prefetch=batch)
+        case _:
+            raise ConfigurationError(f"{stage} is not a stage that consumes a queue")
+
+
+def read_pepper(settings: Settings) -> bytes:
+    """From the setting, or from a file in the data directory that is made at its first use (0600)."""
+    if settings.pepper is not None:
+        return settings.pepper.get_secret_value().encode()
+    file = settings.pepper_file or settings.data / "secrets" / "pepper"
+    if not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            with file.open("x", opener=_private) as new:
+                new.write(secrets.token_hex(32))
+        except FileExistsError:
+            pass  # another process was faster
+    return file.read_text("ascii").strip().encode()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+class _ApiMetrics:
+    """What ingest tells, in terms of the catalogue."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def accepted(self, lane: Lane) -> None:
+        """An upload was answered with 202."""
+        self._metrics.count(IMAGES_ACCEPTED, lane=str(lane))
+
+    def refused(self, slug: str) -> None:
+        """An upload was answered with a problem."""
+        self._metrics.count(IMAGES_REFUSED, reason=slug)
+
+    def accept_seconds(self, seconds: float) -> None:
+        """From the first byte to the 202."""
+        self._metrics.observe(ACCEPT_SECONDS, seconds)
+
+
+def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> FastAPI:
+    """The HTTP application."""
+    api = settings.api
+    loopback = api.host in ("127.0.0.1", "::1", "localhost")
+    return create_app(
+        ApiDependencies(
+            intake=stores.intake,
+            results=stores.results,
+            cameras=stores.cameras,
+            keys=stores.keys,
+            workers=stores.workers,
+            upkeep=stores.upkeep,
+            blobs=open_blobs(settings),
+            clock=SystemClock(),
+            metrics=_ApiMetrics(metrics),
+            render_metrics=metrics.render,
+            pepper=read_pepper(settings),
+            version=__version__,
+            limits=ApiLimits(
+                rate_per_s=api.rate_limit_per_s,
+                max_concurrent_uploads=api.max_concurrent_uploads,
+                min_free_bytes=api.min_free_mb * 2**20,
+                max_backlog=api.max_backlog,
+            ),
+            required_stages=frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE, Stage.SWEEP}),
+            backlog=lambda: stores.upkeep.conservation().in_flight,
+            watch_failures=not loopback,
+        )
+    )

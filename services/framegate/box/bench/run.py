@@ -1,0 +1,319 @@
+"""What `framegate bench` does: rounds of bare limit, drain and upload, interleaved, then latency at half load."""
+
+import hashlib
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from framegate.bootstrap import Stores, open_blobs, open_stores
+from framegate.box.bench import bare
+from framegate.box.bench.cpu import cpu_seconds
+from framegate.box.bench.frames import HEIGHT, WIDTH, make_frames
+from framegate.box.bench.load import LoadResult, generate
+from framegate.box.box import Box, free_port, open_box
+from framegate.box.client import api_client
+from framegate.box.keys import create_key
+from framegate.kernel.errors import FramegateError
+from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, new_image_id
+from framegate.kernel.states import DEFAULT_SCOPES, Lane
+from framegate.ports.store import ImageFilter, NewImage
+from framegate.settings import Settings, child_environment
+
+_BATCHES = (1, 4, 8)
+_CAMERA = "bench"
+_CONCURRENCY = 16
+_TIMEOUT_S = 600.0
+_HALF_LOAD_S = 15.0
+
+#: A comment segment (marker FFFE, length 10) that holds eight digits.
+_COMMENT = b"\xff\xfe\x00\x0a%08d"
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Round:
+    """One interleaved repetition; rates in images/s."""
+
+    bare: float
+    drain: float
+    upload: float
+    upload_adjusted: float
+    drain_cpu_ms: dict[str, float] = field(default_factory=dict)
+    upload_cpu_ms: dict[str, float] = field(default_factory=dict)
+
+
+class Bench:
+    """A running box and the frames to feed it."""
+
+    def __init__(self, box: Box, files: Sequence[Path], scratch: Path) -> None:
+        self.box, self.files, self.scratch = box, files, scratch
+        self.cpus = len(os.sched_getaffinity(0))
+        self.stores: Stores = open_stores(box.database_url)
+        self.blobs = open_blobs(box.settings.model_copy(update={"data": box.data}))
+        self.stores.cameras.confirm_camera(DEFAULT_FACILITY, CameraId(_CAMERA), "bench")
+        scopes = frozenset(map(str, DEFAULT_SCOPES))
+        self.key = create_key(self.stores, box.settings, "bench", scopes, [DEFAULT_FACILITY], days=1)
+        self._salt = 0
+
+    def roots(self) -> dict[str, int]:
+        """The processes whose CPU time counts, by stage; children and Postgres back ends included."""
+        postmaster = (self.box.data / "postgres" / "postmaster.pid").read_text("ascii").split("\n")[0]
+        return {**self.box.supervisor.pids(), "postgres": int(postmaster)}
+
+    def salted(self) -> list[Path]:
+        """The frames once more, each different from every earlier one: a JPEG comment makes it new."""
+        self._salt += 1
+        directory = self.scratch / f"round-{self._salt}"
+        directory.mkdir()
+        copies = []
+        for file in self.files:
+            copy = directory / file.name
+            data = file.read_bytes()
+            copy.write_bytes(data[:2] + _COMMENT % self._salt + data[2:])
+            copies.append(copy)
+        return copies
+
+    def drain(self) -> tuple[float, dict[str, float]]:
+        """(images/s, core-milliseconds per image): a backlog appears at once and is worked off."""
+        new = [self._stored(file.read_bytes()) for file in self.salted()]
+        before, cpu = self._ended(), cpu_seconds(self.roots())
+        started = time.perf_counter()
+        for i in range(0, len(new), 64):
+            self.stores.intake.accept(new[i : i + 64])
+        self._wait_for(before + len(new))
+        elapsed = time.perf_counter() - started
+        return len(new) / elapsed, self._per_image(cpu, len(new))
+
+    def _stored(self, data: bytes) -> NewImage:
+        image_id, digest = new_image_id(), hashlib.sha256(data).hexdigest()
+        key = f"originals/{DEFAULT_FACILITY}/bench/{image_id}.jpg"
+        self.blobs.put(key, data, durable=False)
+        return NewImage(
+            DEFAULT_FACILITY, image_id, CameraId(_CAMERA), Lane.LIVE, key, "image/jpeg", digest, len(data), WIDTH, HEIGHT,
+            1, (), None, {}, "bench", None, digest,
+        )  # fmt: skip
+
+    def upload(self) -> tuple[float, float, dict[str, float], LoadResult]:
+        """(images/s, the same with the generator's CPU taken out, core-ms per image, what the generator saw)."""
+        files = self.salted()
+        before, cpu = self._ended(), cpu_seconds(self.roots())
+        started = time.perf_counter()
+        load = generate(self.box.base_url, self.key, _CAMERA, files, _CONCURRENCY)
+        self._wait_for(before + len(files))
+        elapsed = time.perf_counter() - started
+        adjusted = len(files) * self.cpus / (elapsed * self.cpus - load.cpu_s)
+        return len(files) / elapsed, adjusted, self._per_image(cpu, len(files)), load
+
+    def half_load(self, rate_per_s: float) -> dict[str, Any]:
+        """Latency percentiles in milliseconds at `rate_per_s`."""
+        files = self.salted()[: max(20, int(rate_per_s * _HALF_LOAD_S))]
+        before = self._ended()
+        load = generate(self.box.base_url, self.key, _CAMERA, files, _CONCURRENCY, rate_per_s)
+        self._wait_for(before + len(files))
+        records = []
+        last = None
+        while len(records) < len(files):
+            where = ImageFilter(frozenset({DEFAULT_FACILITY}), before=last)
+            page = self.stores.results.images(where, min(200, len(files) - len(records)))
+            records += page
+            last = page[-1].facts.image_id
+        timings = [record.timings for record in records]
+        waits = [t[name] for t in timings for name in t if name.endswith("wait_ms")]
+        return {
+            "rate_per_s": round(rate_per_s, 2),
+            "images": len(files),
+            "accept_ms": _percentiles([s * 1000 for s in load.accept_s]),
+            "queue_wait_ms": _percentiles(waits),
+            "verdict_ms": _percentiles([t["accept_to_verdict_ms"] for t in timings]),
+        }
+
+    def _ended(self) -> int:
+        sums = self.stores.upkeep.conservation()
+        return sums.decided + sums.rejected + sums.failed
+
+    def _wait_for(self, count: int) -> None:
+        deadline = time.monotonic() + _TIMEOUT_S
+        while self._ended() < count:
+            if time.monotonic() > deadline:
+                raise FramegateError(
+                    f"the box did not finish within {_TIMEOUT_S:.0f} s: see {self.box.data}/framegate.log"
+                )
+            time.sleep(0.02)
+
+    def _per_image(self, before: dict[str, float], count: int) -> dict[str, float]:
+        after = cpu_seconds(self.roots())
+        sums: dict[str, float] = {}
+        for name, seconds in after.items():
+            stage = name.partition("-")[0]
+            sums[stage] = sums.get(stage, 0.0) + (seconds - before.get(name, 0.0)) * 1000 / count
+        return {stage: round(ms, 3) for stage, ms in sorted(sums.items())}
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    return {
+        "p50": round(cuts[49], 2),
+        "p95": round(cuts[94], 2),
+        "p99": round(cuts[98], 2),
+        "max": round(max(values), 2),
+    }
+
+
+@contextmanager
+def _running(settings: Settings) -> Iterator[Box]:
+    ending, ready = threading.Event(), threading.Event()
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (settings.data / "framegate.log").open("ab") as log, open_box(settings, log) as box:
+        thread = threading.Thread(target=lambda: box.supervisor.run(ending), name="supervisor")
+        thread.start()
+        try:
+            if not box.wait_ready(60, ready):
+                raise FramegateError(f"the box did not become ready: see {settings.data}/framegate.log")
+            yield box
+        finally:
+            ending.set()
+            thread.join()
+
+
+def cold_start(settings: Settings, frame: Path, data: Path) -> float:
+    """Seconds from starting `framegate up` on an empty directory to the first verdict over HTTP."""
+    port = free_port()
+    started = time.monotonic()
+    with (data.parent / "cold.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "framegate",
+                "up",
+                "--data",
+                str(data),
+                "--port",
+                str(port),
+                "--model",
+                settings.model,
+            ],
+            stdout=log,
+            stderr=log,
+            env=child_environment(),
+        )
+        try:
+            return _first_verdict(port, data, frame, started)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _first_verdict(port: int, data: Path, frame: Path, started: float) -> float:
+    key = ""
+    while time.monotonic() - started < 60:
+        if not key:
+            made = subprocess.run(
+                [sys.executable, "-m", "framegate", "keys", "create", "--data", str(data), "--name", "bench"],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            key = made.stdout.strip()
+            continue
+        try:
+            with api_client(f"http://127.0.0.1:{port}", key) as client:
+                image = client.submit(frame.read_bytes(), ".jpg", camera=_CAMERA)["id"]
+                while client.image(image)["state"] not in ("decided", "rejected", "failed"):
+                    time.sleep(0.01)
+                return time.monotonic() - started
+        except FramegateError:
+            time.sleep(0.05)
+    raise FramegateError("no verdict within a minute of a cold start")
+
+
+def run_bench(settings: Settings, scratch: Path, images: int, repeats: int, say: Say) -> dict[str, Any]:
+    """The whole benchmark; the report as a dictionary."""
+    frames = scratch / "frames"
+    frames.mkdir()
+    say(f"making {images} frames of {WIDTH}x{HEIGHT}")
+    files = make_frames(frames, images, seed=1, progress=lambda _: None)
+    say("cold start")
+    cold = [cold_start(settings, files[i], scratch / f"cold-{i}") for i in range(3)]
+    cpus = len(os.sched_getaffinity(0))
+    layouts = {}
+    for batch in _BATCHES:
+        layouts[batch] = bare.measure(files[: images // 2], batch, cpus, scratch, settings.model)
+        say(f"bare limit, one process per core, batch {batch}: {layouts[batch]:.1f} images/s")
+    best = max(layouts, key=lambda batch: layouts[batch])
+    api = settings.api.model_copy(update={"port": free_port(), "min_free_mb": 64})
+    settings = settings.model_copy(update={"data": scratch / "box", "api": api})
+    rounds = []
+    with _running(settings) as box:
+        bench = Bench(box, files, scratch)
+        bench.drain()  # warm
+        for i in range(repeats):
+            rounds.append(_round(bench, best, i, say))
+        half = bench.half_load(statistics.median(r.drain for r in rounds) / 2)
+        engine = next(iter(bench.stores.results.images(ImageFilter(frozenset({DEFAULT_FACILITY})), 1))).engine
+        bench.stores.close()
+    return _report(rounds, layouts, best, half, cold, files, engine, cpus)
+
+
+def _round(bench: Bench, batch: int, number: int, say: Say) -> Round:
+    limit = bare.measure(bench.files, batch, bench.cpus, bench.scratch, bench.box.settings.model)
+    drain, drain_cpu = bench.drain()
+    upload, adjusted, upload_cpu, _ = bench.upload()
+    say(
+        f"round {number + 1}: bare {limit:.1f}, drain {drain:.1f} ({drain / limit:.3f}), "
+        f"upload {upload:.1f}, without the generator's CPU {adjusted:.1f} ({adjusted / limit:.3f})"
+    )
+    return Round(limit, drain, upload, adjusted, drain_cpu, upload_cpu)
+
+
+def _report(
+    rounds: Sequence[Round],
+    layouts: dict[int, float],
+    best: int,
+    half: dict[str, Any],
+    cold: Sequence[float],
+    files: Sequence[Path],
+    engine: str | None,
+    cpus: int,
+) -> dict[str, Any]:
+    def middle(values: Sequence[float]) -> float:
+        return round(statistics.median(values), 3)
+
+    return {
+        "at": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "cpus": cpus,
+        "cpu": _cpu_model(),
+        "engine": engine,
+        "images": len(files),
+        "frame_bytes": round(statistics.mean(f.stat().st_size for f in files)),
+        "bare_layouts_images_per_s": {f"batch {b}": round(rate, 2) for b, rate in layouts.items()},
+        "bare_batch": best,
+        "bare_images_per_s": middle([r.bare for r in rounds]),
+        "drain_images_per_s": middle([r.drain for r in rounds]),
+        "upload_images_per_s": middle([r.upload for r in rounds]),
+        "upload_adjusted_images_per_s": middle([r.upload_adjusted for r in rounds]),
+        "ratio": middle([r.drain / r.bare for r in rounds]),
+        "ratio_upload": middle([r.upload_adjusted / r.bare for r in rounds]),
+        "rounds": [{"bare": r.bare, "drain": r.drain, "upload_adjusted": r.upload_adjusted} for r in rounds],
+        "core_ms_per_image": {"drain": rounds[-1].drain_cpu_ms, "upload": rounds[-1].upload_cpu_ms},
+        "half_load": half,
+        "cold_start_s": {"median": middle(cold), "max": round(max(cold), 3)},
+    }
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown"

@@ -1,0 +1,113 @@
+"""The embedded box: Postgres, the API and every stage on one machine, from one data directory."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+from framegate.bootstrap import EmbeddedPostgres, adopt_model, load_manifest, migrate, open_stores
+from framegate.box.supervisor import ChildSpec, Supervisor
+from framegate.kernel.errors import ConfigurationError
+from framegate.kernel.states import Stage
+from framegate.settings import Settings, child_environment
+
+
+def prepare_data_dir(data: Path) -> Path:
+    """Makes the directory (0700) and returns its absolute path; raises `ConfigurationError` with the remedy."""
+    data = data.expanduser().resolve()
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = data / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError(f"cannot write to the data directory {data}: {error.strerror or error}") from error
+    return data
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises `ConfigurationError` when something else listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen on {host}:{port}: {error.strerror}; choose another port with --port"
+            ) from error
+
+
+def free_port() -> int:
+    """A port of the loopback interface that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def child_specs(settings: Settings, data: Path, url: str) -> list[ChildSpec]:
+    """One API, one preprocess, one pinned inference process for each core, and one for gate and sweep."""
+    environment = child_environment(DATABASE_URL=url, FRAMEGATE_DATA=str(data), FRAMEGATE_MODEL=settings.model)
+    environment |= {"FRAMEGATE_API__PORT": str(settings.api.port), "FRAMEGATE_API__HOST": settings.api.host}
+    # One process per core does the arithmetic; a second layer of threads in each would only get in the way.
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment.pop("DATABASE_URL_FILE", None)
+
+    def spec(name: str, *arguments: str, **more: str) -> ChildSpec:
+        return ChildSpec(name, arguments, {**environment, "FRAMEGATE_WORKER_NAME": f"box/{name}", **more})
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return [
+        spec("api", "run", Stage.INGEST),
+        spec("gate", "run", Stage.GATE, Stage.SWEEP),
+        *(spec(f"inference-{i}", "run", Stage.INFERENCE, FRAMEGATE_PIN_CPU=str(i)) for i in range(cores)),
+        spec("preprocess", "run", Stage.PREPROCESS),
+    ]
+
+
+class Box:
+    """A running box; made by `open_box`."""
+
+    def __init__(self, settings: Settings, data: Path, url: str, supervisor: Supervisor) -> None:
+        self.settings, self.data, self.database_url, self.supervisor = settings, data, url, supervisor
+
+    @property
+    def base_url(self) -> str:
+        """Where the API listens."""
+        return f"http://{self.settings.api.host}:{self.settings.api.port}"
+
+    def wait_ready(self, timeout_s: float, stop: threading.Event) -> bool:
+        """Blocks until `/readyz` answers 200; False when stopped or out of time."""
+        deadline = time.monotonic() + timeout_s
+        with httpx.Client(timeout=2, trust_env=False) as client:
+            while time.monotonic() < deadline and not stop.is_set():
+                try:
+                    if client.get(f"{self.base_url}/readyz").status_code == httpx.codes.OK:
+                        return True
+                except httpx.HTTPError:
+                    pass  # not listening yet
+                stop.wait(0.05)
+        return False
+
+
+@contextmanager
+def open_box(settings: Settings, output: IO[bytes] | None) -> Iterator[Box]:
+    """Starts Postgres and prepares everything that the children need; the caller runs `box.supervisor`."""
+    data = prepare_data_dir(settings.data)
+    load_manifest(settings)  # a wrong model must fail here and now, not in a restarting child
+    check_port(settings.api.host, settings.api.port)
+    postgres = EmbeddedPostgres(data)
+    with postgres.owned() as url:
+        migrate(url)
+        stores = open_stores(url)
+        try:
+            stores.workers.forget()
+            adopt_model(stores, load_manifest(settings), "operator")
+        finally:
+            stores.close()
+        yield Box(settings, data, url, Supervisor(child_specs(settings, data, url), output, postgres.ensure_running))

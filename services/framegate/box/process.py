@@ -1,0 +1,142 @@
+"""One worker process: its stages, its health server, its signals."""
+
+import ctypes
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from types import FrameType
+
+from framegate.bootstrap import Service, Stores, make_service, open_stores, worker_name
+from framegate.kernel.errors import FramegateError, Transient
+from framegate.kernel.states import Stage
+from framegate.observability.health import HealthServer
+from framegate.observability.logs import get_log
+from framegate.observability.metrics import Metrics
+from framegate.settings import Settings
+
+#: EX_SOFTWARE: restart me (sysexits.h).
+EXIT_RESTART = 70
+_REPORT_S = 1.0
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int | None) -> None:
+    """Linux: SIGKILL for this process when the supervisor `parent` dies, so that no orphan keeps working (prctl(2))."""
+    if parent is None or not hasattr(signal, "SIGKILL") or os.uname().sysname != "Linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before the call
+        os._exit(EXIT_RESTART)
+
+
+def pin(cpu: int | None) -> None:
+    """Keeps this process on one of the CPUs it may use; two engines otherwise pick the same one."""
+    if cpu is not None and hasattr(os, "sched_setaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {allowed[cpu % len(allowed)]})
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """The first SIGTERM or Ctrl-C stops in good order; the next one kills."""
+
+    def first(signum: int, _: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signum, signal.SIG_DFL)
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, first)
+
+
+def run_stages(stages: Sequence[Stage], settings: Settings, database_url: str) -> int:
+    """Runs until stopped; the exit code of the process."""
+    pin(settings.pin_cpu)
+    stop = threading.Event()
+    stop_on_signals(stop)
+    metrics, log = Metrics(), get_log(worker=worker_name(settings, stages))
+    starting = dict.fromkeys(map(str, stages), "starting")
+    services: dict[Stage, Service] = {}
+
+    def reasons() -> dict[str, str]:
+        return {
+            **{s: r for s, r in starting.items() if r},
+            **{str(s): t.trouble for s, t in services.items() if t.trouble},
+        }
+
+    with ExitStack() as closing:
+        stores = open_stores(database_url)
+        closing.callback(stores.close)
+        health = closing.enter_context(
+            HealthServer(metrics.render, reasons, settings.worker.host, settings.worker.port)
+        )
+        reporter = _Reporter(stores, worker_name(settings, stages), stages, reasons, health.port)
+        closing.enter_context(reporter)
+        for stage in stages:
+            services[stage] = make_service(stage, settings, stores, metrics, closing)
+            starting[str(stage)] = ""
+        reporter.report()
+        log.info("ready", action="ready", stages=[str(s) for s in stages], port=health.port)
+        failed = _run_all(services, stop)
+        log.info("stopped", action="stopped", failed=failed)
+    return EXIT_RESTART if failed else 0
+
+
+def _run_all(services: Mapping[Stage, Service], stop: threading.Event) -> bool:
+    """Each service in a thread of its own; when one ends with an error, all stop. True when one did."""
+    errors: list[BaseException] = []
+
+    def body(service: Service) -> Callable[[], None]:
+        def run() -> None:
+            try:
+                service.run(stop)
+            except BaseException as error:
+                errors.append(error)
+                get_log().error("stage died", action="stage_died", error=f"{type(error).__name__}: {error}")
+            finally:
+                stop.set()
+
+        return run
+
+    threads = [threading.Thread(target=body(s), name=str(stage)) for stage, s in services.items()]
+    for thread in threads:
+        thread.start()
+    while not stop.wait(0.5):  # the main thread stays here so that signals are handled
+        pass
+    for thread in threads:
+        thread.join()
+    return bool(errors)
+
+
+class _Reporter:
+    """Tells the other processes, through the database, whether this one is ready."""
+
+    def __init__(
+        self, stores: Stores, name: str, stages: Sequence[Stage], reasons: Callable[[], dict[str, str]], port: int
+    ) -> None:
+        self._stores, self._name, self._stages, self._reasons, self._port = stores, name, stages, reasons, port
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5)
+        with suppress(FramegateError):  # the row ages out by itself
+            self._stores.workers.forget(self._name)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.report()
+            except Transient as error:
+                get_log().debug("cannot report", action="report_failed", error=str(error))
+            self._stop.wait(_REPORT_S)
+
+    def report(self) -> None:
+        """Writes this process's row."""
+        found = self._reasons()
+        reason = "; ".join(f"{stage}: {why}" for stage, why in found.items())
+        self._stores.workers.report(self._name, self._stages, not found, reason, self._port)

@@ -1,0 +1,111 @@
+"""The supervisor of a box: starts the processes in order, restarts what dies, stops everything in good order."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+from framegate.observability.logs import Log, get_log
+
+_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.2, 5.0
+#: A child that ran this long has recovered: its next restart is quick again.
+_HEALTHY_S = 30.0
+_TICK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """A process of the box."""
+
+    name: str
+    arguments: tuple[str, ...]  #: of `python -m framegate`
+    environment: dict[str, str]
+
+
+@dataclass(slots=True)
+class _Child:
+    spec: ChildSpec
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    failures: int = 0
+    not_before: float = 0.0
+    history: list[str] = field(default_factory=list)
+
+
+class Supervisor:
+    """Owns its children. `watch` is called about once a second, to keep what is not a child (Postgres) alive."""
+
+    def __init__(self, specs: Sequence[ChildSpec], output: IO[bytes] | None, watch: Callable[[], object]) -> None:
+        self._children = [_Child(spec) for spec in specs]
+        self._output, self._watch = output, watch
+        self._log: Log = get_log(process="supervisor")
+
+    def pids(self) -> dict[str, int]:
+        """The process ids of the children that run."""
+        return {c.spec.name: c.process.pid for c in self._children if c.process and c.process.poll() is None}
+
+    def run(self, stop: threading.Event) -> None:
+        """Blocks until `stop`, then stops the children."""
+        watched = 0.0
+        try:
+            while not stop.is_set():
+                for child in self._children:
+                    self._tend(child)
+                if time.monotonic() - watched > 1.0:
+                    self._watch()
+                    watched = time.monotonic()
+                stop.wait(_TICK_S)
+        finally:
+            self.stop()
+
+    def _tend(self, child: _Child) -> None:
+        now = time.monotonic()
+        if child.process is None:
+            if now >= child.not_before:
+                self._start(child)
+            return
+        code = child.process.poll()
+        if code is None:
+            return
+        child.failures = 0 if now - child.started > _HEALTHY_S else child.failures + 1
+        pause = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2.0 ** min(child.failures, 10)) * random.uniform(0.5, 1)  # noqa: S311
+        child.process, child.not_before = None, now + pause
+        ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        self._log.warning("died", action="child_died", child=child.spec.name, ended=ended, restart_in_s=round(pause, 2))
+
+    def _start(self, child: _Child) -> None:
+        child.process = subprocess.Popen(
+            [sys.executable, "-m", "framegate", *child.spec.arguments],
+            env={**child.spec.environment, "FRAMEGATE_PARENT": str(os.getpid())},
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            # A Ctrl-C in the terminal goes to the supervisor alone, which stops the children in order.
+            start_new_session=True,
+        )
+        child.started = time.monotonic()
+        self._log.info("started", action="child_started", child=child.spec.name, pid=child.process.pid)
+
+    def stop(self, timeout_s: float = 22.0) -> None:
+        """SIGTERM to all at once, SIGKILL to what still runs after `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        running = [c for c in self._children if c.process is not None]
+        for child in running:
+            if child.process is not None and child.process.poll() is None:
+                child.process.terminate()
+        for child in running:
+            if child.process is None:
+                continue
+            try:
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self._log.error("killed: did not stop in time", action="child_killed", child=child.spec.name)
+                child.process.kill()
+                child.process.wait(5)
+            child.process = None

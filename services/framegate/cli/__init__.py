@@ -1,0 +1,36 @@
+"""The command line; one module for each group of commands."""
+
+import sys
+
+import typer
+
+from framegate import __version__
+from framegate.cli import bench, box, feed, operate, run
+from framegate.cli.common import console
+from framegate.kernel.errors import FramegateError
+
+app = typer.Typer(
+    name="framegate",
+    help="A queue-driven visual inspection pipeline for warehouses. Start with: framegate demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (box, feed, operate, run, bench):
+    module.register(app)
+
+
+@app.command()
+def version() -> None:
+    """Prints the version."""
+    print(__version__)
+
+
+def main() -> None:
+    """The entry point: errors of ours are one line on standard error and exit code 1, never a traceback."""
+    try:
+        app()
+    except FramegateError as error:
+        console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)

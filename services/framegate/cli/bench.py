@@ -1,0 +1,56 @@
+"""`bench`: how fast this machine is, and how much of that the pipeline reaches."""
+
+import json as jsonlib
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from framegate.box.bench.run import run_bench
+from framegate.cli.common import JsonOption, console, out
+from framegate.observability.logs import configure_logs
+from framegate.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(bench)
+
+
+def bench(
+    images: Annotated[int, typer.Option("--images", min=400, help="1080p frames in each measurement")] = 400,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Interleaved rounds; the median counts")] = 3,
+    model: Annotated[str | None, typer.Option("--model", metavar="REF", help="Default: the starter model")] = None,
+    scratch: Annotated[Path | None, typer.Option("--scratch", help="Where about 2 GB may lie meanwhile")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Measures the whole pipeline beside the bare limit of this machine, in the same run.
+
+    The bare limit is the fastest of several layouts of one pinned process per core that only read, decode, letterbox, infer
+    and decode the head, with the same code. ratio: a drained backlog against it; ratio_upload: with uploads at concurrency
+    16 on the same cores, the load generator's own CPU time taken out. Takes a few minutes; leave the machine alone.
+    """
+    configure_logs(level="ERROR", json=False)
+    with tempfile.TemporaryDirectory(prefix="framegate-bench-", dir=scratch) as directory:
+        report = run_bench(
+            Settings.read(model=model), Path(directory), images, repeats, lambda text: console.print(text)
+        )
+    if json:
+        print(jsonlib.dumps(report, indent=2))
+    else:
+        out.print(_table(report))
+
+
+def _table(report: dict[str, Any]) -> Table:
+    table = Table("figure", "value", title=f"{report['cpus']} x {report['cpu']}, {report['engine']}")
+    for name in ("bare_images_per_s", "drain_images_per_s", "ratio", "upload_adjusted_images_per_s", "ratio_upload"):
+        table.add_row(name, str(report[name]))
+    for kind, stages in report["core_ms_per_image"].items():
+        table.add_row(f"core-ms per image, {kind}", ", ".join(f"{stage} {ms}" for stage, ms in stages.items()))
+    for name in ("accept_ms", "queue_wait_ms", "verdict_ms"):
+        values = report["half_load"][name]
+        table.add_row(f"{name} at half load", f"p50 {values['p50']}, p99 {values['p99']}")
+    table.add_row("cold start to first verdict, s", str(report["cold_start_s"]["median"]))
+    return table

@@ -1,0 +1,83 @@
+"""`up` and `demo`: the whole pipeline on one machine."""
+
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from framegate.box.box import open_box
+from framegate.box.demo import run_demo
+from framegate.box.process import stop_on_signals
+from framegate.cli.common import DataOption, JsonOption, console
+from framegate.observability.logs import configure_logs
+from framegate.settings import Settings
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="REF", help="'starter', or the path of a model.toml or of its directory"),
+]
+PortOption = Annotated[int | None, typer.Option("--port", metavar="N", help="Port of the API. Default: 8080")]
+HostOption = Annotated[
+    str | None, typer.Option("--host", help="Address of the API. Default: 127.0.0.1, this machine only")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(up)
+    app.command()(demo)
+
+
+def _settings(data: Path | None, port: int | None, host: str | None, model: str | None) -> Settings:
+    settings = Settings.read(data=data, model=model)
+    api = settings.api.model_copy(update={k: v for k, v in (("port", port), ("host", host)) if v is not None})
+    return settings.model_copy(update={"api": api})
+
+
+def up(data: DataOption = None, port: PortOption = None, host: HostOption = None, model: ModelOption = None) -> None:
+    """Runs a whole box in the foreground: Postgres, the API and every stage. Ctrl-C or SIGTERM stops it.
+
+    State lives in the data directory and survives restarts and crashes. Make a key for a camera in another terminal:
+
+        framegate keys create --data DIR --name dock-3
+    """
+    settings = _settings(data, port, host, model)
+    configure_logs(level=settings.log_level, json=settings.log_json)
+    stop = threading.Event()
+    stop_on_signals(stop)
+    with open_box(settings, None) as box:
+        threading.Thread(target=lambda: _announce(box, stop), name="announce", daemon=True).start()
+        box.supervisor.run(stop)
+
+
+def _announce(box: object, stop: threading.Event) -> None:
+    from framegate.box.box import Box
+
+    assert isinstance(box, Box)  # noqa: S101 (for the type checker)
+    if box.wait_ready(120, stop):
+        console.print(f"Ready: [bold]{box.base_url}[/]  data: {box.data}  (Ctrl-C stops)", soft_wrap=True)
+    elif not stop.is_set():
+        console.print(f"Not ready after two minutes; see {box.base_url}/readyz", soft_wrap=True)
+
+
+def demo(
+    images: Annotated[
+        Path | None, typer.Option("--images", metavar="DIR", help="Your own JPEG/PNG images instead")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End by itself when every image has an outcome")] = False,
+    json: JsonOption = False,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Keep the box here. Default: a new one")
+    ] = None,
+    port: PortOption = None,
+    model: ModelOption = None,
+) -> None:
+    """Starts a box, streams sample camera frames through its HTTP API and shows what becomes of them.
+
+    Needs no GPU, no cloud and no network. With --once it exits 0 only if every image reached an end and
+    'framegate verify' holds.
+    """
+    settings = _settings(data, port, None, model)
+    sys.exit(run_demo(settings, images=images, once=once, json=json, keep=data is not None, port=port))

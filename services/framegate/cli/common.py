@@ -1,0 +1,52 @@
+"""What the commands share: options with their help, and the way to the database of a box."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from framegate.bootstrap import Stores, database_of, migrate, open_stores
+from framegate.box.box import prepare_data_dir
+from framegate.kernel.errors import ConfigurationError
+from framegate.settings import Settings
+
+#: For people; results that programs read go to standard output.
+console = Console(stderr=True)
+out = Console(file=sys.stdout, soft_wrap=True)
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="Directory of the box. Default: $FRAMEGATE_DATA, else .framegate"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people")]
+
+
+@contextmanager
+def stores_of(settings: Settings) -> Iterator[Stores]:
+    """The database of DATABASE_URL, or of the box in the data directory, whether it is up or down."""
+    if settings.database:
+        with _opened(settings.database) as stores:
+            yield stores
+        return
+    data = settings.data.expanduser()
+    if not data.is_dir():
+        raise ConfigurationError(
+            f"there is no box in {data}: start one with 'framegate up --data {data}', or correct --data"
+        )
+    with database_of(prepare_data_dir(data)) as url:
+        migrate(url)
+        with _opened(url) as stores:
+            yield stores
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Stores]:
+    stores = open_stores(url)
+    try:
+        yield stores
+    finally:
+        stores.close()

@@ -1,0 +1,98 @@
+"""`submit` and `watch`: images in, outcomes out, over the HTTP API."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from framegate.box.client import api_client
+from framegate.box.process import stop_on_signals
+from framegate.box.submit import Submitter
+from framegate.cli.common import JsonOption, console
+from framegate.kernel.errors import DependencyUnavailable
+from framegate.settings import default_spool
+
+UrlOption = Annotated[str, typer.Option("--url", envvar="FRAMEGATE_URL", help="Where the API is")]
+KeyOption = Annotated[
+    str, typer.Option("--key", envvar="FRAMEGATE_KEY", help="API key; better in FRAMEGATE_KEY than here")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(submit)
+    app.command()(watch)
+
+
+def submit(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders (*.jpg, *.jpeg, *.png)", exists=True)],
+    key: KeyOption,
+    url: UrlOption = "http://127.0.0.1:8080",
+    camera: Annotated[str, typer.Option("--camera", help="Name of the camera that took them")] = "submit",
+    lane: Annotated[str, typer.Option("--lane", help="live, or bulk for backfills")] = "live",
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Keep watching the folders for new files; Ctrl-C ends")
+    ] = False,
+    spool: Annotated[Path | None, typer.Option("--spool", help="Where files wait while the box is unreachable")] = None,
+) -> None:
+    """Sends files, folders or a growing folder to a box.
+
+    While the box is unreachable, files are copied to the spool and sent when it is back, also by a later 'submit'. Sending
+    the same file again is harmless: it carries an Idempotency-Key. Exits 1 when a file was refused or still waits.
+    """
+    stop = threading.Event()
+    stop_on_signals(stop)
+    with api_client(url, key) as client:
+        submitter = Submitter(client, spool or default_spool(), camera, lane, console)
+        code = submitter.run(paths, follow=follow, stop=stop)
+    raise typer.Exit(code)
+
+
+def watch(
+    key: KeyOption,
+    url: UrlOption = "http://127.0.0.1:8080",
+    count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many outcomes")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Shows outcomes as they happen, one line each; Ctrl-C ends."""
+    import json as jsonlib
+
+    stop = threading.Event()
+    stop_on_signals(stop)
+    with api_client(url, key) as client:
+        for seen, record in enumerate(_outcomes(client, stop), start=1):
+            if json:
+                print(jsonlib.dumps(record), flush=True)
+            else:
+                _line(record)
+            if seen == count:
+                break
+
+
+def _outcomes(client: Any, stop: threading.Event) -> Iterator[dict[str, Any]]:
+    after = -1
+    while not stop.is_set():
+        try:
+            answer = client.outcomes(after, wait_s=5 if after >= 0 else 0)
+        except DependencyUnavailable as error:
+            console.print(f"waiting: {error}", style="yellow", markup=False)
+            stop.wait(2)
+            continue
+        if after >= 0:
+            yield from answer["outcomes"]
+        after = answer["next"]
+
+
+def _line(record: dict[str, Any]) -> None:
+    colour = {"pass": "green", "fail": "red", "review": "yellow"}.get(record.get("verdict") or "", "magenta")
+    word = record.get("verdict") or record["state"]
+    took = (record.get("timings") or {}).get("accept_to_verdict_ms")
+    console.print(
+        f"{time.strftime('%H:%M:%S')}  [{colour}]{word:<8}[/] {record['camera']:<16} {record.get('detail') or ''}  "
+        f"[dim]{record['id']}{'' if took is None else f'  {took:.0f} ms'}[/]",
+        highlight=False,
+        soft_wrap=True,
+    )

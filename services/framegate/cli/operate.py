@@ -1,0 +1,171 @@
+"""What operators do: keys, cameras, dead letters, verify."""
+
+import json as jsonlib
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from framegate.bootstrap import open_blobs
+from framegate.box.keys import create_key, parse_scopes
+from framegate.box.verify import verify
+from framegate.cli.common import DataOption, JsonOption, console, out, stores_of
+from framegate.kernel.errors import ConfigurationError
+from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, FacilityId, is_name
+from framegate.kernel.messages import NewerMessage, UndecodableMessage, decode
+from framegate.settings import Settings
+
+keys = typer.Typer(help="API keys: who may send images and read results.", no_args_is_help=True)
+cameras = typer.Typer(help="Cameras: only images of confirmed cameras can pass automatically.", no_args_is_help=True)
+dead_letters = typer.Typer(help="Messages that could not be handled, why, and the way back.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(keys, name="keys")
+    app.add_typer(cameras, name="cameras")
+    app.add_typer(dead_letters, name="dead-letters")
+    app.command("verify")(verify_command)
+
+
+@keys.command("create")
+def keys_create(
+    name: Annotated[str, typer.Option("--name", help="Who will use it, for people to recognise it by")],
+    scopes: Annotated[list[str] | None, typer.Option("--scopes", help="Default: images:write,results:read")] = None,
+    facility: Annotated[list[str] | None, typer.Option("--facility", help="Repeatable. Default: main")] = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=3650, help="Days until it expires")] = 365,
+    data: DataOption = None,
+) -> None:
+    """Prints a new key, alone, on standard output. It is shown once; only a hash of it is stored."""
+    settings = Settings.read(data=data)
+    with stores_of(settings) as stores:
+        text = create_key(stores, settings, name, parse_scopes(scopes or ()), facility or [DEFAULT_FACILITY], days)
+    print(text)
+
+
+@keys.command("list")
+def keys_list(data: DataOption = None) -> None:
+    """Shows all keys, without their secrets."""
+    with stores_of(Settings.read(data=data)) as stores:
+        table = Table("key", "name", "scopes", "facilities", "expires", "revoked")
+        for key in stores.keys.keys():  # noqa: SIM118 (a port, not a mapping)
+            revoked = f"{key.revoked_at:%Y-%m-%d}" if key.revoked_at else ""
+            scopes, facilities = " ".join(sorted(key.scopes)), " ".join(sorted(key.facilities))
+            table.add_row(key.key_id, key.name, scopes, facilities, f"{key.expires_at:%Y-%m-%d}", revoked)
+    out.print(table)
+
+
+@keys.command("revoke")
+def keys_revoke(key_id: str, data: DataOption = None) -> None:
+    """Ends a key at once (within 5 s on a running box)."""
+    with stores_of(Settings.read(data=data)) as stores:
+        if not stores.keys.revoke_key(key_id, "operator"):
+            raise ConfigurationError(f"there is no key {key_id}: 'framegate keys list' shows them")
+    console.print(f"Revoked {key_id}.")
+
+
+@cameras.command("list")
+def cameras_list(json: JsonOption = False, data: DataOption = None) -> None:
+    """Shows all cameras; unconfirmed ones registered themselves by sending an image."""
+    with stores_of(Settings.read(data=data)) as stores:
+        found = stores.cameras.cameras()
+    if json:
+        print(jsonlib.dumps([asdict(camera) for camera in found], default=str))
+        return
+    table = Table("facility", "camera", "status", "last image")
+    for camera in found:
+        last = f"{camera.last_image_at:%Y-%m-%d %H:%M:%S} UTC" if camera.last_image_at else "never"
+        table.add_row(camera.facility, camera.id, str(camera.status), last)
+    out.print(table)
+
+
+@cameras.command("add")
+def cameras_add(
+    camera: str,
+    facility: Annotated[str, typer.Option("--facility", help="Where it hangs")] = DEFAULT_FACILITY,
+    data: DataOption = None,
+) -> None:
+    """Adds a camera, or confirms one that registered itself."""
+    for name in (camera, facility):
+        if not is_name(name):
+            raise ConfigurationError(f"{name!r} is not a name: use up to 64 letters, digits and . _ : -")
+    with stores_of(Settings.read(data=data)) as stores:
+        stores.cameras.confirm_camera(FacilityId(facility), CameraId(camera), "operator")
+    console.print(f"{camera} at {facility} is confirmed.")
+
+
+@dead_letters.command("list")
+def dead_letters_list(json: JsonOption = False, data: DataOption = None) -> None:
+    """Shows the newest first."""
+    with stores_of(Settings.read(data=data)) as stores:
+        letters = stores.queue("operator").list_dead()
+    if json:
+        print(jsonlib.dumps([asdict(letter) for letter in letters], default=str))
+        return
+    table = Table("id", "queue", "died", "deliveries", "cause")
+    for letter in letters:
+        table.add_row(
+            letter.id, letter.queue, f"{letter.died_at:%Y-%m-%d %H:%M:%S}", str(letter.receive_count), letter.cause
+        )
+    out.print(table if letters else "There are no dead letters.")
+
+
+@dead_letters.command("show")
+def dead_letters_show(dead_id: str, data: DataOption = None) -> None:
+    """Shows one with its message and, if it is about an image, the image's history."""
+    with stores_of(Settings.read(data=data)) as stores:
+        letter = stores.queue("operator").dead(dead_id)
+        if letter is None:
+            raise ConfigurationError(f"there is no dead letter {dead_id}: 'framegate dead-letters list' shows them")
+        out.print_json(data=asdict(letter), default=str)
+        with suppress(UndecodableMessage, NewerMessage):
+            message = decode(letter.body)
+            image = stores.results.image(frozenset({message.facility}), message.image_id)
+            if image is not None:
+                out.print(f"Image {message.image_id} is {image.state}; attempts that failed:")
+                out.print_json(data=list(image.history), default=str)
+
+
+@dead_letters.command("redrive")
+def dead_letters_redrive(
+    dead_ids: Annotated[list[str] | None, typer.Argument(help="Which; give --all for every one")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every dead letter")] = False,
+    data: DataOption = None,
+) -> None:
+    """Puts dead letters back into their queues, with a fresh count of deliveries."""
+    if bool(dead_ids) == every:
+        raise ConfigurationError("name the dead letters, or give --all")
+    with stores_of(Settings.read(data=data)) as stores:
+        count = stores.queue("operator").redrive(None if every else dead_ids)
+    console.print(f"{count} put back.")
+
+
+def verify_command(
+    json: JsonOption = False,
+    hash_blobs: Annotated[
+        bool, typer.Option("--hash/--no-hash", help="Read every original and check its sha256")
+    ] = True,
+    data: DataOption = None,
+) -> None:
+    """Checks every promise against what is stored; exits 1 when one does not hold.
+
+    Images still in flight are not lost: on a busy box the sums move while they are counted.
+    """
+    settings = Settings.read(data=data)
+    with stores_of(settings) as stores:
+        report = verify(stores, open_blobs(settings), hash_blobs=hash_blobs)
+    if json:
+        print(jsonlib.dumps(report.to_json()))
+    else:
+        sums = report.conservation
+        out.print(
+            f"{sums.accepted} accepted = {sums.decided} decided + {sums.rejected} rejected + {sums.failed} failed + "
+            f"{sums.in_flight} in flight; {sums.lost} lost"
+        )
+        table = Table("check", "what must hold", "violations", "examples")
+        for check in report.checks:
+            table.add_row(check.name, check.meaning, str(check.violations), " ".join(check.examples))
+        out.print(table)
+    raise typer.Exit(0 if report.holds else 1)

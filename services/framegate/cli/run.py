@@ -1,0 +1,81 @@
+"""`run` and `migrate`: the processes of a deployment, one by one."""
+
+from typing import Annotated
+
+import typer
+
+from framegate.bootstrap import make_api, migrate, open_stores
+from framegate.box.process import EXIT_RESTART, die_with_parent, pin, run_stages
+from framegate.cli.common import DataOption, console
+from framegate.ingest.server import run_server
+from framegate.kernel.errors import ConfigurationError, FramegateError
+from framegate.kernel.states import Stage
+from framegate.observability.logs import configure_logs, get_log
+from framegate.observability.metrics import Metrics
+from framegate.pipeline import PIPELINE
+from framegate.settings import Settings
+
+_STAGES = "\n\n".join(
+    f"{step.stage}: {step.does}"
+    + (f"; consumes {step.consumes.name}" if step.consumes else "")
+    + (f"; emits {step.emits.name}" if step.emits else "")
+    for step in PIPELINE
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(help=f"Runs one or several stages in this process, in the foreground.\n\n{_STAGES}")(run)
+    app.command("migrate")(migrate_command)
+
+
+def _database_url(settings: Settings) -> str:
+    url = settings.database
+    if not url:
+        raise ConfigurationError(
+            "DATABASE_URL is not set: 'framegate run' needs a database of its own accord; "
+            "'framegate up' brings one and runs every stage"
+        )
+    return url
+
+
+def run(
+    stages: Annotated[list[Stage], typer.Argument(help="One or more stages; ingest (the API) only by itself")],
+    data: DataOption = None,
+) -> None:
+    """Runs stages."""
+    settings = Settings.read(data=data)
+    configure_logs(level=settings.log_level, json=settings.log_json)
+    die_with_parent(settings.parent)
+    url = _database_url(settings)
+    if Stage.INGEST not in stages:
+        raise typer.Exit(run_stages(stages, settings, url))
+    if stages != [Stage.INGEST]:
+        raise ConfigurationError("ingest serves HTTP and runs in a process of its own: 'framegate run ingest'")
+    raise typer.Exit(_serve(settings, url))
+
+
+def _serve(settings: Settings, url: str) -> int:
+    pin(settings.pin_cpu)
+    stores = open_stores(url)
+    try:
+        run_server(make_api(settings, stores, Metrics()), settings.api.host, settings.api.port)
+    except FramegateError as error:
+        get_log().error("cannot serve", action="serve_failed", error=str(error))
+        return EXIT_RESTART
+    finally:
+        stores.close()
+    return 0
+
+
+def migrate_command(data: DataOption = None) -> None:
+    """Brings the database's schema up to this release. Safe to repeat and to run from several hosts at once."""
+    settings = Settings.read(data=data)
+    if settings.database:
+        migrate(settings.database)
+    else:
+        from framegate.cli.common import stores_of
+
+        with stores_of(settings):
+            pass
+    console.print("The database is up to date.")

@@ -1,0 +1,135 @@
+"""Every setting, from the environment (`FRAMEGATE_*`, nested with `__`); nothing else reads it."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from framegate.kernel.errors import ConfigurationError
+
+EngineName = Literal["auto", "openvino", "onnxruntime"]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ApiSettings(_Group):
+    """The HTTP API."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    max_concurrent_uploads: int = Field(256, ge=1, description="uploads at a time; more are answered 503")
+    rate_limit_per_s: float | None = Field(None, gt=0, description="requests/s of one key; empty: no limit")
+    min_free_mb: int = Field(2048, ge=0, description="free disk space in MiB below which uploads are answered 503")
+    max_backlog: int = Field(1_000_000, ge=1, description="images in flight above which uploads are answered 503")
+
+
+class WorkerSettings(_Group):
+    """What all queue workers share."""
+
+    lease_s: float = Field(60, gt=0, description="how long a message and its claim are held between renewals, seconds")
+    poll_s: float = Field(1, ge=0, le=20, description="how long one receive waits for messages, seconds")
+    drain_s: float = Field(20, gt=0, description="how long a stopping worker may take to finish, seconds")
+    max_attempts: int = Field(5, ge=1, description="failed attempts before a message goes to the dead letters")
+    last_attempt: int = Field(10, ge=1, description="failed attempts before an image ends as failed")
+    host: str = Field("127.0.0.1", description="where workers serve /metrics, /healthz and /readyz")
+    port: int = Field(0, ge=0, le=65535, description="the port for that; 0: any free one")
+
+
+class PreprocessSettings(_Group):
+    """Decoding and preparing."""
+
+    children: int = Field(2, ge=1, description="decoder child processes of one worker")
+    codec: Literal["raw", "zstd"] = Field("raw", description="prepared frames: raw on one host, zstd across hosts")
+    prefetch: int = Field(8, ge=0)
+
+
+class InferenceSettings(_Group):
+    """The engine."""
+
+    max_batch: int = Field(4, ge=1, le=256)
+    max_wait_ms: float = Field(0, ge=0, description="how long a first frame may wait for others, milliseconds")
+    prefetch: int = Field(8, ge=0, description="frames loaded beyond the running batch")
+    threads: int = Field(1, ge=1, description="CPU threads of one engine; one process per core is faster than threads")
+    precision: Literal["auto", "f32"] = Field("auto", description="auto: what the CPU is fastest at; f32: exact")
+
+
+class GateSettings(_Group):
+    """Deciding."""
+
+    max_batch: int = Field(64, ge=1)
+
+
+class SweepSettings(_Group):
+    """Bringing back what was lost."""
+
+    every_s: float = Field(5, gt=0)
+    overdue_s: float = Field(60, gt=0, description="seconds without progress after which an image is sent again")
+    conservation_every_s: float = Field(30, gt=0)
+    leftovers_after_h: float = Field(24, gt=0)
+
+
+class Settings(BaseSettings):
+    """Immutable once read."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FRAMEGATE_", env_nested_delimiter="__", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    data: Path = Field(Path(".framegate"), description="directory of the embedded box: images, database, keys")
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    database_url_file: Path | None = Field(None, validation_alias="DATABASE_URL_FILE")
+    model: str = Field("starter", description="starter, or the path of a model.toml or its directory")
+    engine: EngineName = "auto"
+    pepper: SecretStr | None = Field(
+        None, description="mixed into stored key hashes; default: a file in the data directory"
+    )
+    pepper_file: Path | None = None
+    worker_name: str | None = Field(None, description="the same after every restart; default: host and stage")
+    parent: int | None = Field(None, description="set by the supervisor: end when this process ends")
+    pin_cpu: int | None = Field(None, ge=0, description="run this process on this CPU only")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_json: bool | None = Field(None, description="default: JSON unless standard error is a terminal")
+    api: ApiSettings = ApiSettings()
+    worker: WorkerSettings = WorkerSettings()
+    preprocess: PreprocessSettings = PreprocessSettings()
+    inference: InferenceSettings = InferenceSettings()
+    gate: GateSettings = GateSettings()
+    sweep: SweepSettings = SweepSettings()
+
+    @classmethod
+    def read(cls, **overrides: object) -> Self:
+        """From the environment; `overrides` (from the command line) win. Raises `ConfigurationError`."""
+        try:
+            return cls(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "FRAMEGATE_" + "__".join(str(part).upper() for part in first["loc"])
+            raise ConfigurationError(f"the setting {name} is wrong: {first['msg']} (got {first['input']!r})") from None
+
+    @property
+    def database(self) -> str | None:
+        """The database's URL when it is not the embedded one."""
+        if self.database_url_file is not None:
+            return self.database_url_file.read_text("utf-8").strip()
+        return self.database_url.get_secret_value() if self.database_url else None
+
+    @property
+    def lease(self) -> timedelta:
+        """The lease of messages and claims."""
+        return timedelta(seconds=self.worker.lease_s)
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """This process's environment with `changes`, for a child process."""
+    return {**os.environ, **changes}
+
+
+def default_spool() -> Path:
+    """Where `submit` keeps files for a box that is away: `$XDG_STATE_HOME/framegate/spool` (XDG Base Directory Spec.)."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "framegate" / "spool"

@@ -1,0 +1,53 @@
+"""What describes the pipeline elsewhere follows the one table in the code."""
+
+from pathlib import Path
+
+import pytest
+
+from framegate.kernel.messages import MESSAGES
+from framegate.kernel.states import ImageState, Lane, Stage
+from framegate.pipeline import ALL_QUEUES, PIPELINE, STEPS, queues_of
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_stage_has_one_row_and_every_message_one_consumer() -> None:
+    assert [step.stage for step in PIPELINE] == list(Stage)
+    assert sorted(step.consumes.name for step in PIPELINE if step.consumes) == sorted(MESSAGES)
+
+
+def test_what_a_stage_emits_is_what_the_next_one_consumes() -> None:
+    consuming = [step for step in PIPELINE if step.consumes]
+    for before, after in zip(consuming, consuming[1:], strict=False):
+        assert before.emits is after.consumes
+        assert before.leaves is after.takes
+    assert STEPS[Stage.INGEST].emits is consuming[0].consumes
+    assert STEPS[Stage.INGEST].leaves is ImageState.RECEIVED
+
+
+def test_queues_are_named_after_message_and_lane() -> None:
+    assert queues_of(Stage.PREPROCESS) == ("frame-submitted-live", "frame-submitted-bulk")
+    assert len(ALL_QUEUES) == 3 * len(Lane)
+    assert queues_of(Stage.SWEEP) == ()
+
+
+def test_each_stage_has_its_folder_with_a_docstring() -> None:
+    for stage in Stage:
+        assert (ROOT / "services/framegate" / stage / "__init__.py").read_text("utf-8").startswith('"""'), stage
+
+
+def test_compose_runs_every_stage_and_nothing_that_does_not_exist() -> None:
+    yaml = pytest.importorskip("yaml")
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
+    running = {service["command"][1] for service in services.values() if service.get("command", [""])[0] == "run"}
+    assert running == {str(stage) for stage in Stage}
+    assert set(services) - running == {"postgres", "migrate"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
+def test_the_documents_name_every_stage_and_message(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    for step in PIPELINE:
+        assert f"`{step.stage}`" in text
+        if step.consumes:
+            assert f"`{step.consumes.name}`" in text

@@ -1,0 +1,122 @@
+"""Models for tests: tiny ones made on the spot, and manifests for any weights."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from framegate.kernel.geometry import Placement
+from framegate.kernel.manifest import ModelManifest
+
+#: Outside the repository: real weights and photos, where somebody put them.
+DATA = Path(__file__).parents[3] / "shared" / "data"
+TINY_CLASSES = ("hole", "tear", "dent")
+
+
+def write_manifest(
+    directory: Path,
+    weights: Path,
+    head: str,
+    classes: Sequence[str],
+    size: int,
+    *,
+    dynamic_batch: bool = False,
+    color: str = "rgb",
+    scale: float = 1 / 255,
+    letterbox: Placement = "center",
+    name: str = "images",
+    floor: float = 0.05,
+) -> ModelManifest:
+    """Writes `<directory>/model.toml` for `weights`, wherever they lie, and loads it."""
+    names = ", ".join(f'"{c}"' for c in classes)
+    file = directory / "model.toml"
+    file.write_text(
+        f"""
+schema = 1
+name = "{weights.stem}"
+version = "1"
+licence = "test"
+file = "{weights}"
+sha256 = "{hashlib.sha256(weights.read_bytes()).hexdigest()}"
+[model]
+head = "{head}"
+classes = [{names}]
+[input]
+width = {size}
+height = {size}
+dynamic_batch = {str(dynamic_batch).lower()}
+dynamic_size = false
+name = "{name}"
+color = "{color}"
+scale = {scale!r}
+letterbox = "{letterbox}"
+[thresholds]
+floor = {floor}
+""",
+        "utf-8",
+    )
+    return ModelManifest.load(file)
+
+
+def tiny_onnx(path: Path, batch: int | str = "batch", size: int = 32) -> Path:
+    """A model whose one box tells what the graph was fed: x1, y1, x2, y2 = mean of channel 0, 1, 2 and of the first row
+    of channel 0; confidence 0.5; class 1.
+    """
+    spread = np.zeros((4, 6), np.float32)
+    spread[0, 0] = spread[1, 1] = spread[2, 2] = spread[3, 3] = 1
+    constants = {
+        "spread": spread,
+        "offset": np.array([0, 0, 0, 0, 0.5, 1], np.float32),
+        "image": np.array([2, 3], np.int64),
+        "one": np.array([1], np.int64),
+        "from": np.array([0, 0], np.int64),
+        "to": np.array([1, 1], np.int64),
+        "planes": np.array([1, 2], np.int64),
+    }
+    nodes = [
+        helper.make_node("ReduceMean", ["images", "image"], ["means"], keepdims=0),
+        helper.make_node("Slice", ["images", "from", "to", "planes"], ["first"]),
+        helper.make_node("ReduceMean", ["first", "image"], ["row"], keepdims=0),
+        helper.make_node("Concat", ["means", "row"], ["all"], axis=1),
+        helper.make_node("MatMul", ["all", "spread"], ["placed"]),
+        helper.make_node("Add", ["placed", "offset"], ["flat"]),
+        helper.make_node("Unsqueeze", ["flat", "one"], ["output0"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, size, size])],
+        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, [batch, 1, 6])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(model, path)
+    return path
+
+
+def tiny_manifest(directory: Path, batch: int | str = "batch", color: str = "rgb", scale: float = 1.0) -> ModelManifest:
+    """`tiny_onnx` with its manifest in `directory`."""
+    weights = tiny_onnx(directory / "tiny.onnx", batch)
+    return write_manifest(
+        directory,
+        weights,
+        "end2end",
+        TINY_CLASSES,
+        32,
+        dynamic_batch=isinstance(batch, str),
+        color=color,
+        scale=scale,
+    )
+
+
+COCO = tuple(
+    "person|bicycle|car|motorcycle|airplane|bus|train|truck|boat|traffic light|fire hydrant|stop sign|parking meter|bench|bird|cat|"
+    "dog|horse|sheep|cow|elephant|bear|zebra|giraffe|backpack|umbrella|handbag|tie|suitcase|frisbee|skis|snowboard|sports ball|"
+    "kite|baseball bat|baseball glove|skateboard|surfboard|tennis racket|bottle|wine glass|cup|fork|knife|spoon|bowl|banana|apple|"
+    "sandwich|orange|broccoli|carrot|hot dog|pizza|donut|cake|chair|couch|potted plant|bed|dining table|toilet|tv|laptop|mouse|"
+    "remote|keyboard|cell phone|microwave|oven|toaster|sink|refrigerator|book|clock|vase|scissors|teddy bear|hair drier|"
+    "toothbrush".split("|")
+)

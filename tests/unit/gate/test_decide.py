@@ -1,0 +1,103 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from framegate.gate.decide import decide
+from framegate.gate.policy import Policy
+from framegate.kernel.errors import ConfigurationError
+from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, new_image_id
+from framegate.kernel.inspection import Failed, Finding, ImageFacts, Outcome, Refused
+from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
+from tests.support.values import inspected, prepared
+
+DOCUMENT: dict[str, Any] = {
+    "schema": 1,
+    "classes": {"hole": {"review": 0.25, "fail": 0.5}, "carton": {"review": None, "fail": None}},
+    "otherwise": {"review": 0.3, "fail": None},
+    "require": ["carton"],
+    "require_confidence": 0.4,
+    "doubtful_quality": ["blurred"],
+    "cameras": {"strict": {"classes": {"hole": {"review": 0.1, "fail": 0.2}}}},
+}
+IMAGE = ImageFacts(
+    DEFAULT_FACILITY, new_image_id(), CameraId("dock-1"), CameraStatus.CONFIRMED, Lane.LIVE, "k", "image/jpeg", "0" * 64,
+    1000, 640, 480, 1, datetime(2026, 1, 1, tzinfo=UTC),
+)  # fmt: skip
+
+
+def outcome(finding: Finding, image: ImageFacts = IMAGE, *flags: str) -> Outcome:
+    return decide(Policy.parse(7, DOCUMENT), image, prepared(*flags), finding)
+
+
+def test_a_frame_with_its_carton_and_no_defect_passes() -> None:
+    result = outcome(inspected(carton=0.9, hole=0.24))
+    assert (result.verdict, result.reason, result.policy_version) == (Verdict.PASS, "clear", 7)
+    assert result.alerts == ()
+
+
+def test_a_confident_defect_fails_and_raises_one_alert_about_its_camera() -> None:
+    result = outcome(inspected(carton=0.9, hole=0.5))
+    assert (result.verdict, result.reason) == (Verdict.FAIL, "damage")
+    assert "hole at 0.50" in result.detail
+    assert [alert.subject for alert in result.alerts] == ["camera/dock-1"]
+
+
+def test_a_defect_between_the_thresholds_is_for_people() -> None:
+    result = outcome(inspected(carton=0.9, hole=0.49))
+    assert (result.verdict, result.reason) == (Verdict.REVIEW, "uncertain")
+
+
+def test_a_class_without_thresholds_of_its_own_follows_the_others() -> None:
+    assert outcome(inspected(carton=0.9, graffiti=0.31)).verdict is Verdict.REVIEW
+    assert outcome(inspected(carton=0.9, graffiti=0.29)).verdict is Verdict.PASS
+
+
+def test_a_camera_may_have_its_own_thresholds() -> None:
+    assert outcome(inspected(carton=0.9, hole=0.2), replace(IMAGE, camera=CameraId("strict"))).verdict is Verdict.FAIL
+    assert outcome(inspected(carton=0.9, hole=0.2)).verdict is Verdict.PASS
+
+
+def test_a_frame_without_its_subject_never_passes() -> None:
+    result = outcome(inspected(carton=0.39))
+    assert (result.verdict, result.reason) == (Verdict.REVIEW, "subject-missing")
+
+
+def test_a_doubtful_picture_never_passes_but_may_fail() -> None:
+    assert outcome(inspected(carton=0.9), IMAGE, "blurred").reason == "quality"
+    assert outcome(inspected(carton=0.9, hole=0.9), IMAGE, "blurred").verdict is Verdict.FAIL
+    assert outcome(inspected(carton=0.9), IMAGE, "too-dark").verdict is Verdict.PASS  # not in this policy
+
+
+def test_an_unconfirmed_camera_never_passes() -> None:
+    stranger = replace(IMAGE, camera_status=CameraStatus.UNCONFIRMED)
+    assert outcome(inspected(carton=0.9), stranger).reason == "camera-unconfirmed"
+    assert outcome(inspected(carton=0.9, hole=0.9), stranger).verdict is Verdict.FAIL
+
+
+def test_an_image_at_fault_is_rejected_without_a_verdict() -> None:
+    result = outcome(Refused("truncated", "the scan ends early"))
+    assert (result.state, result.verdict, result.reason) == (ImageState.REJECTED, None, "truncated")
+    assert result.alerts == ()
+
+
+def test_a_failure_of_ours_is_told_to_operations() -> None:
+    result = outcome(Failed("poison", "it killed three decoders"))
+    assert (result.state, result.verdict) == (ImageState.FAILED, None)
+    assert [alert.rule for alert in result.alerts] == ["operations"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": 2}, "schema 2"),
+        ({"classes": {"hole": {"review": 0.6, "fail": 0.5}}}, "policy.classes.hole: review"),
+        ({"classes": {"hole": {"review": 1.5, "fail": None}}}, "between 0 and 1"),
+        ({"otherwise": None}, "policy"),
+        ({"cameras": {"dock-9": {"classes": {"hole": {"fail": -1}}}}}, "cameras.dock-9.classes.hole"),
+    ],
+)
+def test_a_wrong_policy_is_refused_with_the_entry_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        Policy.parse(1, {**DOCUMENT, **change})
