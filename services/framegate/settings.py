@@ -1,6 +1,7 @@
 """Every setting, from the environment (`FRAMEGATE_*`, nested with `__`); nothing else reads it."""
 
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
@@ -45,7 +46,8 @@ class PreprocessSettings(_Group):
 
     children: int = Field(2, ge=1, description="decoder child processes of one worker")
     codec: Literal["raw", "zstd"] = Field("raw", description="prepared frames: raw on one host, zstd across hosts")
-    prefetch: int = Field(8, ge=0)
+    prefetch: int = Field(8, ge=0, description="originals read ahead of the decoders")
+    child: str = Field("framegate.preprocess.child", description="module that decodes; another one only for fault drills")
 
 
 class InferenceSettings(_Group):
@@ -117,6 +119,19 @@ class Settings(BaseSettings):
         if self.database_url_file is not None:
             return self.database_url_file.read_text("utf-8").strip()
         return self.database_url.get_secret_value() if self.database_url else None
+
+    def describe(self) -> Iterator[tuple[str, str, str]]:
+        """(variable, value, meaning) of every setting; secrets stay hidden."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            variable = str(field.validation_alias or f"FRAMEGATE_{name.upper()}")
+            if not isinstance(value, _Group):
+                yield variable, "" if value is None else str(value), field.description or ""
+                continue
+            for inner, inner_field in type(value).model_fields.items():
+                inner_value = getattr(value, inner)
+                shown = "" if inner_value is None else str(inner_value)
+                yield f"{variable}__{inner.upper()}", shown, inner_field.description or ""
 
     @property
     def lease(self) -> timedelta:

@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(cameras, name="cameras")
     app.add_typer(dead_letters, name="dead-letters")
     app.command("verify")(verify_command)
+    app.command("settings")(settings_command)
 
 
 @keys.command("create")
@@ -169,3 +170,11 @@ def verify_command(
             table.add_row(check.name, check.meaning, str(check.violations), " ".join(check.examples))
         out.print(table)
     raise typer.Exit(0 if report.holds else 1)
+
+
+def settings_command() -> None:
+    """Lists every setting: its variable, its present value, and what it does."""
+    table = Table("variable", "value", "meaning")
+    for name, value, meaning in Settings.read().describe():
+        table.add_row(name, value, meaning)
+    out.print(table)

@@ -26,6 +26,10 @@ class Blobs(Protocol):
         """Raises `BlobMissing`."""
         ...
 
+    def exists(self, key: str) -> bool:
+        """Whether `get` would find it."""
+        ...
+
     def delete(self, key: str) -> None:
         """No error when it is already gone."""
         ...

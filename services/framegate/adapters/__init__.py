@@ -1,0 +1,1 @@
+"""One technology each; adapters do not know each other, and only bootstrap knows them."""

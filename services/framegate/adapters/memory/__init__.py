@@ -1,0 +1,29 @@
+"""Every port in memory: thread-safe, with an injected clock, for tests and experiments. Nothing survives the process."""
+
+from framegate.adapters.memory.blobs import MemoryBlobs
+from framegate.adapters.memory.clock import FakeClock
+from framegate.adapters.memory.intake import MemoryIntake
+from framegate.adapters.memory.progress import MemoryProgress
+from framegate.adapters.memory.queue import MemoryQueue
+from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, MemoryModels, MemoryPolicies, MemoryWorkers
+from framegate.adapters.memory.results import MemoryResults
+from framegate.adapters.memory.state import MemoryState
+from framegate.adapters.memory.store import MemoryStore
+from framegate.adapters.memory.upkeep import MemoryUpkeep
+
+__all__ = [
+    "FakeClock",
+    "MemoryBlobs",
+    "MemoryCameras",
+    "MemoryIntake",
+    "MemoryKeys",
+    "MemoryModels",
+    "MemoryPolicies",
+    "MemoryProgress",
+    "MemoryQueue",
+    "MemoryResults",
+    "MemoryState",
+    "MemoryStore",
+    "MemoryUpkeep",
+    "MemoryWorkers",
+]

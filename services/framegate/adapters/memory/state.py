@@ -1,0 +1,140 @@
+"""What the in-memory stores share: the rows, one lock that makes every call a transaction, and the queue it sends to."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from framegate.adapters.memory.queue import MemoryQueue
+from framegate.kernel.ids import CameraId, FacilityId, ImageId
+from framegate.kernel.inspection import Alert, Finding, ImageFacts, Outcome, Prepared
+from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message, encode
+from framegate.kernel.states import TERMINAL, ImageState, Lane, Stage
+from framegate.ports.clock import Clock
+from framegate.ports.store import ApiKey, AuditEntry, Camera, NewImage, PolicyVersion
+
+#: The state an image is in when a stage may claim it.
+TAKES: Final = {
+    Stage.PREPROCESS: ImageState.RECEIVED,
+    Stage.INFERENCE: ImageState.PREPARED,
+    Stage.GATE: ImageState.INSPECTED,
+}
+#: The message that waits for an image in this state.
+MESSAGE_FOR: Final[dict[ImageState, type[Message]]] = {
+    ImageState.RECEIVED: FrameSubmitted,
+    ImageState.PREPARED: FramePrepared,
+    ImageState.INSPECTED: FrameInspected,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who works on an image, and until when (of the monotonic clock)."""
+
+    token: UUID
+    stage: Stage
+    owner: str
+    solo: bool
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndRow:
+    """How an image ended; never changed once written."""
+
+    sequence: int
+    outcome: Outcome
+    at: datetime
+    reused_from: ImageId | None = None
+
+
+@dataclass(slots=True, eq=False)
+class ImageRow:
+    """One image and its progress."""
+
+    new: NewImage
+    facts: ImageFacts
+    sequence: int
+    duplicate_of: ImageId | None
+    issued_at: datetime  #: when its message was last sent
+    moved_at: float  #: when it last moved, was claimed, given back or sent again
+    state: ImageState = ImageState.RECEIVED
+    look: int = 1
+    attempts: int = 0  #: of this stage and look
+    attempts_ever: int = 0
+    crashes: int = 0
+    solo: bool = False
+    prepared: Prepared | None = None
+    finding: Finding | None = None
+    lease: Lease | None = None
+    completed: set[UUID] = field(default_factory=set)
+    reissues: int = 0
+    history: list[Mapping[str, str]] = field(default_factory=list)
+    timeline: dict[str, datetime] = field(default_factory=dict)
+    work_ms: dict[str, float] = field(default_factory=dict)
+    end: EndRow | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing follows any more."""
+        return self.state in TERMINAL
+
+
+class MemoryState:
+    """Shared by the stores of one test or one tool. Hold `lock` around everything."""
+
+    def __init__(self, clock: Clock, queue: MemoryQueue) -> None:
+        self.clock, self.queue = clock, queue
+        self.lock = threading.RLock()
+        self.images: dict[ImageId, ImageRow] = {}
+        self.ends: list[ImageId] = []
+        self.idempotency: dict[tuple[FacilityId, str, str], tuple[str, ImageId]] = {}
+        self.cameras: dict[tuple[FacilityId, CameraId], Camera] = {}
+        self.policies: dict[FacilityId, list[PolicyVersion]] = {}
+        self.serving: tuple[str, str] | None = None  #: model, sha256
+        self.keys: dict[str, ApiKey] = {}
+        self.alerts: list[tuple[ImageId, Alert]] = []
+        self.audit: list[AuditEntry] = []
+
+    def now(self) -> datetime:
+        """The wall clock."""
+        return self.clock.now()
+
+    def until(self, lease: timedelta) -> float:
+        """When a lease that starts now ends."""
+        return self.clock.monotonic() + lease.total_seconds()
+
+    def record(self, facility: FacilityId, actor: str, action: str, what: str, body: Mapping[str, Any]) -> None:
+        """Appends to the audit."""
+        self.audit.append(
+            AuditEntry(len(self.audit) + 1, uuid4(), facility, actor, action, what, dict(body), self.now())
+        )
+
+    def emit(self, row: ImageRow) -> None:
+        """Sends the message that makes `row` move on."""
+        kind = MESSAGE_FOR[row.state]
+        message = kind(row.facts.facility, row.facts.image_id, row.look, row.facts.lane)
+        row.issued_at, row.moved_at = self.now(), self.clock.monotonic()
+        self.queue.send(queue_of(row.state, row.facts.lane), [encode(message)])
+
+    def end(self, row: ImageRow, outcome: Outcome, reused_from: ImageId | None = None) -> None:
+        """Ends `row` with everything that belongs to it."""
+        if row.end is not None:
+            raise ValueError(f"image {row.facts.image_id} has an outcome already")
+        row.state = outcome.state
+        row.end = EndRow(len(self.ends) + 1, outcome, self.now(), reused_from)
+        row.timeline["decided"] = row.end.at
+        self.ends.append(row.facts.image_id)
+        body = {
+            "state": str(outcome.state),
+            "verdict": outcome.verdict and str(outcome.verdict),
+            "reason": outcome.reason,
+        }
+        self.record(row.facts.facility, "framegate", "image.ended", str(row.facts.image_id), body)
+
+
+def queue_of(state: ImageState, lane: Lane) -> str:
+    """The queue in which the message for an image in `state` waits."""
+    return f"{MESSAGE_FOR[state].name}-{lane}"

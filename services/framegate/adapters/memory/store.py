@@ -1,0 +1,28 @@
+"""Everything in memory at once."""
+
+from framegate.adapters.memory.intake import MemoryIntake
+from framegate.adapters.memory.progress import MemoryProgress
+from framegate.adapters.memory.queue import MemoryQueue
+from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, MemoryModels, MemoryPolicies, MemoryWorkers
+from framegate.adapters.memory.results import MemoryResults
+from framegate.adapters.memory.state import MemoryState
+from framegate.adapters.memory.upkeep import MemoryUpkeep
+from framegate.ports.clock import Clock
+
+
+class MemoryStore:
+    """One of each port over one shared state and one queue; `state` is open to tests."""
+
+    def __init__(self, clock: Clock, queue: MemoryQueue | None = None) -> None:
+        self.clock = clock
+        self.queue = queue or MemoryQueue(clock)
+        self.state = MemoryState(clock, self.queue)
+        self.progress = MemoryProgress(self.state)
+        self.intake = MemoryIntake(self.state)
+        self.results = MemoryResults(self.state)
+        self.cameras = MemoryCameras(self.state)
+        self.policies = MemoryPolicies(self.state)
+        self.models = MemoryModels(self.state)
+        self.workers = MemoryWorkers(clock)
+        self.upkeep = MemoryUpkeep(self.state)
+        self.keys = MemoryKeys(self.state)

@@ -1,0 +1,60 @@
+"""The running API: what `create_app` builds from its dependencies and every route gets."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from framegate.ingest.acceptor import Acceptor
+from framegate.ingest.backlog import Backlog
+from framegate.ingest.deps import ApiDependencies
+from framegate.ingest.slots import Running, UploadSlots
+from framegate.ingest.storing import Storing
+from framegate.web.cursors import Cursors
+from framegate.web.identity import Authenticator
+from framegate.web.limits import FailureLimit, RateLimit
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """See `framegate.web.permissions.Guarded`."""
+
+    authenticator: Authenticator
+    rate_limit: RateLimit | None
+
+
+class Api:
+    """State of one application. Only `close` needs to be called in the end, when no request runs any more."""
+
+    def __init__(self, deps: ApiDependencies) -> None:
+        limits = deps.limits
+        self.deps = deps
+        self.guard = Guard(
+            Authenticator(
+                deps.keys, deps.pepper, deps.clock, FailureLimit(deps.clock) if deps.watch_failures else None
+            ),
+            RateLimit(limits.rate_per_s, deps.clock) if limits.rate_per_s is not None else None,
+        )
+        self.cursors = Cursors(deps.pepper)
+        self.pool = ThreadPoolExecutor(limits.upload_threads, thread_name_prefix="upload")
+        self.drawing = ThreadPoolExecutor(1, thread_name_prefix="boxes")
+        self.slots = UploadSlots(limits.max_concurrent_uploads, limits.memory_bytes, limits.memory_total_bytes)
+        self.running = Running()
+        self.backlog = Backlog(deps.backlog, limits.max_backlog, deps.clock, self.pool)
+        self.storing = Storing(deps.blobs, Acceptor(deps.intake), limits.image, limits.min_free_bytes)
+        self.watchers = self.drawings = 0  #: in progress
+
+    def close(self) -> None:
+        """Blocks until the worker threads have ended."""
+        self.pool.shutdown()
+        self.drawing.shutdown()
+
+
+def _api(request: Request) -> Api:
+    api: Api = request.app.state.api
+    return api
+
+
+ApiDep = Annotated[Api, Depends(_api)]

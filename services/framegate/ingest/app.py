@@ -1,0 +1,55 @@
+"""Puts the API together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Scope
+
+from framegate.ingest import content, health, images, reading
+from framegate.ingest.api import Api
+from framegate.ingest.deps import ApiDependencies
+from framegate.web.edge import Edge
+from framegate.web.handlers import install_handlers
+from framegate.web.permissions import check_permissions
+
+_ROUTERS: Final = (images.router, reading.router, content.router, health.router)
+_DESCRIPTION: Final = """\
+Cameras upload images; every accepted image reaches exactly one outcome: `pass`, `fail`, `review`, or a stated refusal.
+
+Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems; their `type` can be opened.
+"""
+
+
+def create_app(deps: ApiDependencies) -> FastAPI:
+    """Starts no thread and asks nobody. Raises `ConfigurationError` when a route declares no permission."""
+    api = Api(deps)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(api.close)
+
+    def on_problem(scope: Scope, slug: str) -> None:
+        if scope["method"] == "POST" and scope["path"] == "/v1/images":
+            deps.metrics.refused(slug)
+
+    app = FastAPI(
+        title="Framegate",
+        summary="Visual inspection for warehouses",
+        description=_DESCRIPTION,
+        version=deps.version,
+        lifespan=lifespan,
+        # Routes of FastAPI's own would have no permission; ours are in `health`.
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.state.api, app.state.guard = api, api.guard
+    for router in _ROUTERS:
+        app.router.routes.extend(router.routes)
+    install_handlers(app, on_problem)
+    app.add_middleware(Edge, on_problem=on_problem)
+    check_permissions(app)
+    return app

@@ -1,0 +1,99 @@
+"""`GET /v1/images/{id}/content`: the original, or a picture with boxes."""
+
+import asyncio
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from framegate.ingest.api import Api, ApiDep
+from framegate.ingest.boxes import draw_boxes
+from framegate.ingest.reading import ImageIdPath, find_image
+from framegate.kernel.errors import BlobMissing
+from framegate.kernel.imagefile import MediaType
+from framegate.kernel.states import ImageState, Scope
+from framegate.ports.store import ImageRecord
+from framegate.web.identity import Principal
+from framegate.web.openapi import AUTHENTICATED, problems
+from framegate.web.permissions import requires
+from framegate.web.problems import Problem
+
+router = APIRouter(tags=["images"])
+
+_TYPES: Final = tuple(MediaType)
+_MOST_DRAWINGS: Final = 8  # a large one takes 100 MiB while it is drawn, one after the other
+_EXTENSIONS: Final = {MediaType.JPEG.value: "jpg", MediaType.PNG.value: "png"}
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+
+
+class ContentQuery(BaseModel):
+    """Which picture."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    boxes: Literal["0", "1"] = Field(
+        "0", description="`1`: a JPEG with the detections drawn, at most 1920 pixels wide."
+    )
+
+
+@router.get(
+    "/v1/images/{image_id}/content",
+    response_class=Response,
+    responses={
+        200: {"description": "The bytes.", "content": {media_type.value: _BINARY for media_type in MediaType}},
+        **problems(*AUTHENTICATED, "content-gone", "boxes-unavailable", "overloaded"),
+    },
+)
+async def show_content(
+    image_id: ImageIdPath,
+    query: Annotated[ContentQuery, Query()],
+    principal: Annotated[Principal, requires(Scope.RESULTS_READ, produces=_TYPES, takes_parameters=True)],
+    api: ApiDep,
+) -> Response:
+    """The original exactly as it was uploaded, or (`boxes=1`) an upright preview with the detections drawn on it."""
+    record = await find_image(api, principal, image_id)
+    if query.boxes == "1":
+        return Response(await _drawn(api, record), media_type=MediaType.JPEG.value)
+    facts = record.facts
+    data = await _original(api, record)
+    name = f"{facts.image_id}.{_EXTENSIONS[facts.media_type]}"
+    return Response(
+        data,
+        media_type=facts.media_type,
+        headers={
+            # Never shown by a browser in our name: these are foreign bytes.
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Cache-Control": "private, max-age=31536000, immutable",
+            "ETag": f'"{facts.sha256}"',
+        },
+    )
+
+
+async def _original(api: Api, record: ImageRecord) -> bytes:
+    try:
+        return await run_in_threadpool(api.deps.blobs.get, record.facts.blob_key)
+    except BlobMissing:
+        raise Problem("content-gone") from None
+
+
+async def _drawn(api: Api, record: ImageRecord) -> bytes:
+    # This process decodes no file that has not been decoded before: a decided image was, completely and strictly,
+    # by a child process that may die of it.
+    if record.state is not ImageState.DECIDED:
+        raise Problem("boxes-unavailable")
+    if api.drawings >= _MOST_DRAWINGS:
+        raise Problem("overloaded", "Too many pictures at once.", headers={"Retry-After": "1"})
+    api.drawings += 1
+    try:
+        data = await _original(api, record)
+        drawn = await asyncio.get_running_loop().run_in_executor(
+            api.drawing, draw_boxes, data, record.facts.orientation, record.detections
+        )
+    finally:
+        api.drawings -= 1
+    if drawn is None:
+        raise Problem("boxes-unavailable")
+    return drawn

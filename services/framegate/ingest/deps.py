@@ -1,0 +1,69 @@
+"""What the API is made of; whoever puts the program together fills it in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from framegate.kernel.imagefile import Limits
+from framegate.kernel.states import Lane, Stage
+from framegate.ports.blobs import Blobs
+from framegate.ports.clock import Clock
+from framegate.ports.store import Cameras, Intake, Keys, Results, Upkeep, Workers
+
+
+class IngestMetrics(Protocol):
+    """Told what happened to uploads. Called from the event loop: must not block."""
+
+    def accepted(self, lane: Lane) -> None:
+        """An upload was answered with 202."""
+        ...
+
+    def refused(self, slug: str) -> None:
+        """An upload was answered with a problem."""
+        ...
+
+    def accept_seconds(self, seconds: float) -> None:
+        """From the request's first byte to its 202."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApiLimits:
+    """What the API takes on. `None` switches a limit off."""
+
+    image: Limits = field(default_factory=Limits)
+    rate_per_s: float | None = None  #: requests of one key
+    max_concurrent_uploads: int = 256  #: more are answered with `overloaded`
+    upload_threads: int = 4  #: check and store; more than four are slower
+    min_free_bytes: int = 1 << 30  #: less free space is answered with `storage-unavailable`
+    max_backlog: int | None = None  #: images that wait; more are answered with `overloaded`
+    slow_after_s: float = 10.0  #: from then on an upload must have averaged `min_bytes_per_s`
+    min_bytes_per_s: int = 8_000
+    memory_bytes: int = 1 << 20  #: an upload up to this size is kept in memory ...
+    memory_total_bytes: int = 64 << 20  #: ... while all of them together need no more; larger ones are spooled
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDependencies:
+    """`pepper` is the secret under which keys are hashed and cursors signed.
+
+    `backlog` says how many images wait and may block; None: there is no backlog limit. `watch_failures`: addresses with
+    too many failed authentications are slowed down, which a box that listens on loopback only does not need.
+    """
+
+    intake: Intake
+    results: Results
+    cameras: Cameras
+    keys: Keys
+    workers: Workers
+    upkeep: Upkeep
+    blobs: Blobs
+    clock: Clock
+    metrics: IngestMetrics
+    render_metrics: Callable[[], bytes]
+    pepper: bytes
+    version: str
+    limits: ApiLimits = field(default_factory=ApiLimits)
+    required_stages: frozenset[Stage] = frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE})
+    backlog: Callable[[], int] | None = None
+    watch_failures: bool = True

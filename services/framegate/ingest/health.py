@@ -1,0 +1,94 @@
+"""`/healthz`, `/readyz`, `/metrics`, and what problems mean."""
+
+import asyncio
+from datetime import timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from framegate.ingest.api import Api, ApiDep
+from framegate.ingest.schemas import AliveView, ProblemKindView, ReadyView
+from framegate.kernel.errors import FramegateError
+from framegate.kernel.states import Stage
+from framegate.web.openapi import ANYWHERE, build_openapi, problems
+from framegate.web.permissions import public
+from framegate.web.problems import KINDS, Problem
+
+router = APIRouter(tags=["health"])
+
+_REPORTED_WITHIN: Final = timedelta(seconds=10)
+_PATIENCE_S: Final = 5.0
+_METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@router.get("/healthz", dependencies=[public()], response_model=AliveView, responses=problems(*ANYWHERE))
+async def alive(api: ApiDep) -> Response:
+    """Whether this process answers; nothing else is asked."""
+    return JSONResponse({"alive": True, "version": api.deps.version})
+
+
+@router.get(
+    "/readyz",
+    dependencies=[public()],
+    response_model=ReadyView,
+    responses={**problems(*ANYWHERE), 503: {"model": ReadyView, "description": "Something is not ready."}},
+)
+async def ready(api: ApiDep) -> Response:
+    """Whether uploads get through to a verdict: the database answers and every stage has reported lately."""
+    try:
+        missing = await asyncio.wait_for(run_in_threadpool(_missing, api), _PATIENCE_S)
+    except (FramegateError, TimeoutError):
+        missing = {Stage.INGEST.value: "the database does not answer"}
+    return JSONResponse({"ready": not missing, "stages": missing}, 503 if missing else 200)
+
+
+def _missing(api: Api) -> dict[str, str]:
+    statuses = api.deps.workers.statuses(_REPORTED_WITHIN)
+    missing = {}
+    for stage in sorted(api.deps.required_stages):
+        workers = [status for status in statuses if stage in status.stages]
+        if not any(status.ready for status in workers):
+            missing[stage.value] = workers[0].reason if workers else "no worker has reported within 10 s"
+    return missing
+
+
+@router.get(
+    "/metrics",
+    dependencies=[public(produces=("text/plain",))],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(*ANYWHERE)},
+)
+async def metrics(api: ApiDep) -> Response:
+    """In the Prometheus text format."""
+    return Response(await run_in_threadpool(api.deps.render_metrics), headers={"Content-Type": _METRICS})
+
+
+@router.get(
+    "/problems/{slug}",
+    dependencies=[public()],
+    response_model=ProblemKindView,
+    responses=problems(*ANYWHERE, "not-found"),
+)
+async def problem_kind(slug: Annotated[str, Path(description="The last part of a problem's `type`.")]) -> Response:
+    """What a problem means and what to do about it."""
+    kind = KINDS.get(slug)
+    if kind is None:
+        raise Problem("not-found")
+    return JSONResponse({"title": kind.title, "status": kind.status, "remedy": kind.remedy})
+
+
+@router.get("/openapi.json", dependencies=[public()], include_in_schema=False)
+async def openapi(request: Request) -> Response:
+    """This API as an OpenAPI document."""
+    return JSONResponse(build_openapi(request.app))
+
+
+@router.get("/docs", dependencies=[public(produces=("text/html",))], include_in_schema=False)
+async def docs(request: Request) -> HTMLResponse:
+    """The OpenAPI document for people."""
+    return get_swagger_ui_html(openapi_url="/openapi.json", title=request.app.title)

@@ -1,0 +1,236 @@
+"""What the API answers with, as documents. The models describe; the functions build, without a second validation."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
+from framegate.ports.store import Camera, Conservation, ImageRecord
+
+_EXAMPLE_ID = "019ab3a0-5c1e-7c41-9d10-2f6f0c6a7e11"
+
+
+class View(BaseModel):
+    """Every member is always there, null where there is nothing to tell."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
+
+
+class AcceptedView(View):
+    """An upload was taken in."""
+
+    id: UUID = Field(examples=[_EXAMPLE_ID])
+    state: ImageState = Field(examples=[ImageState.RECEIVED])
+    duplicate_of: UUID | None = Field(description="The first image with the same bytes in this facility.")
+
+
+class DetectionView(View):
+    """One thing that was found."""
+
+    class_: str = Field(alias="class", examples=["dent"])
+    confidence: float = Field(ge=0, le=1)
+    box: list[float] = Field(
+        min_length=4, max_length=4, description="x1, y1, x2, y2 in pixels of the upright original.",
+    )  # fmt: skip
+
+
+class ModelView(View):
+    """Which model looked."""
+
+    name: str = Field(description="name@version")
+    sha256: str | None
+
+
+class ImageView(View):
+    """Everything about one image."""
+
+    id: UUID = Field(examples=[_EXAMPLE_ID])
+    facility: str
+    camera: str
+    camera_status: CameraStatus
+    lane: Lane
+    state: ImageState
+    verdict: Verdict | None = Field(description="Set when `state` is `decided`.")
+    reason: str | None = Field(description="A stable slug.")
+    detail: str | None = Field(description="The reason in a sentence.")
+    detections: list[DetectionView] = Field(description="The most confident first.")
+    model: ModelView | None
+    engine: str | None
+    policy: int | None = Field(description="The version of the policy that decided.")
+    quality: dict[str, Any] | None = Field(description="Measures of the frame and what is doubtful about it.")
+    prepared: dict[str, Any] | None = Field(description="How the frame was prepared for the model.")
+    look: int
+    attempts: int
+    history: list[dict[str, Any]] = Field(description="Attempts that did not complete.")
+    timings: dict[str, Any]
+    duplicate_of: UUID | None
+    reused_from: UUID | None = Field(description="The image whose outcome was copied.")
+    media_type: str
+    sha256: str
+    size_bytes: int
+    width: int = Field(description="As stored in the file, before `orientation`.")
+    height: int
+    orientation: int = Field(ge=1, le=8, description="As in EXIF.")
+    metadata: dict[str, str]
+    captured_at: datetime | None
+    received_at: datetime
+    decided_at: datetime | None
+
+
+class ImagePage(View):
+    """One page, newest first."""
+
+    items: list[ImageView]
+    next: str | None = Field(description="The `cursor` of the next page; null on the last one.")
+
+
+class EndedView(View):
+    """An image that ended, and its place in the order of endings."""
+
+    sequence: int
+    image: ImageView
+
+
+class OutcomePage(View):
+    """In the order in which images ended."""
+
+    items: list[EndedView]
+    next: int = Field(description="Send it as `after` to go on.")
+
+
+class CameraView(View):
+    """A camera."""
+
+    facility: str
+    id: str
+    status: CameraStatus
+    created_at: datetime
+    last_image_at: datetime | None
+
+
+class CameraList(View):
+    """All cameras of the facilities of the key."""
+
+    items: list[CameraView]
+
+
+class StatsView(View):
+    """accepted = decided + rejected + failed + in_flight + lost, and lost is 0."""
+
+    accepted: int
+    decided: int
+    rejected: int
+    failed: int
+    in_flight: int
+    lost: int
+    verdicts: dict[str, int]
+
+
+class AliveView(View):
+    """The process answers."""
+
+    alive: bool
+    version: str
+
+
+class ReadyView(View):
+    """`stages` names what is not ready, and why."""
+
+    ready: bool
+    stages: dict[str, str]
+
+
+class ProblemKindView(View):
+    """What a problem's `type` means."""
+
+    title: str
+    status: int
+    remedy: str
+
+
+def image_document(record: ImageRecord) -> dict[str, Any]:
+    """As `ImageView`."""
+    facts = record.facts
+    return {
+        "id": str(facts.image_id),
+        "facility": facts.facility,
+        "camera": facts.camera,
+        "camera_status": facts.camera_status,
+        "lane": facts.lane,
+        "state": record.state,
+        "verdict": record.verdict,
+        "reason": record.reason,
+        "detail": record.detail,
+        "detections": [
+            {"class": name, "confidence": round(confidence, 4), "box": [round(edge, 1) for edge in box]}
+            for name, confidence, box in record.detections
+        ],
+        "model": None if record.model is None else {"name": record.model, "sha256": record.model_sha256},
+        "engine": record.engine,
+        "policy": record.policy_version,
+        "quality": _json(record.quality),
+        "prepared": _json(_without_keys(record.prepared)),
+        "look": record.look,
+        "attempts": record.attempts,
+        "history": [_json(entry) for entry in record.history],
+        "timings": _json(record.timings),
+        "duplicate_of": _id(record.duplicate_of),
+        "reused_from": _id(record.reused_from),
+        "media_type": facts.media_type,
+        "sha256": facts.sha256,
+        "size_bytes": facts.size_bytes,
+        "width": facts.width,
+        "height": facts.height,
+        "orientation": facts.orientation,
+        "metadata": dict(record.metadata),
+        "captured_at": _moment(record.captured_at),
+        "received_at": _moment(facts.received_at),
+        "decided_at": _moment(record.decided_at),
+    }
+
+
+def camera_document(camera: Camera) -> dict[str, Any]:
+    """As `CameraView`."""
+    return {
+        "facility": camera.facility,
+        "id": camera.id,
+        "status": camera.status,
+        "created_at": _moment(camera.created_at),
+        "last_image_at": _moment(camera.last_image_at),
+    }
+
+
+def stats_document(counts: list[Conservation]) -> dict[str, Any]:
+    """As `StatsView`, the sum of `counts`."""
+    names = ("accepted", "decided", "rejected", "failed", "in_flight", "lost")
+    verdicts: dict[str, int] = {verdict.value: 0 for verdict in Verdict}
+    for count in counts:
+        for name, number in count.verdicts.items():
+            verdicts[name] = verdicts.get(name, 0) + number
+    return {name: sum(getattr(count, name) for count in counts) for name in names} | {"verdicts": verdicts}
+
+
+def _without_keys(prepared: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Where a blob lies is nobody's business."""
+    return None if prepared is None else {name: value for name, value in prepared.items() if name != "blob_key"}
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _json(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(entry) for entry in value]
+    if isinstance(value, datetime):
+        return _moment(value)
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _id(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _moment(value: datetime | None) -> str | None:
+    return None if value is None else value.isoformat().replace("+00:00", "Z")

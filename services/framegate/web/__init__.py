@@ -1,0 +1,1 @@
+"""What HTTP stages share: problems, who may do what, limits, paging."""

@@ -1,0 +1,67 @@
+"""The outermost layer of an HTTP stage: request ids, headers that every answer has, and the last net for errors."""
+
+import os
+from collections.abc import Callable
+from uuid import UUID
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from framegate.observability.logs import get_log
+from framegate.web.problems import Problem, problem_response
+
+#: Told of every problem that is answered: the request's scope and the slug.
+OnProblem = Callable[[Scope, str], None]
+
+_log = get_log(component="web")
+_ALWAYS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+def request_id(scope: Scope) -> str:
+    """The id of this request; it is in the answer's `X-Request-Id` and in problems."""
+    return str(scope.get("framegate.request_id", ""))
+
+
+def add_answer_header(scope: Scope, name: str, value: str) -> None:
+    """Adds a header to whatever the answer will be."""
+    scope.setdefault("framegate.headers", []).append((name.lower().encode(), value.encode()))
+
+
+class Edge:
+    """Pure ASGI: no body is touched, no task is started."""
+
+    def __init__(self, app: ASGIApp, on_problem: OnProblem) -> None:
+        self._app, self._on_problem = app, on_problem
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        identity = str(UUID(bytes=os.urandom(16), version=4))
+        scope["framegate.request_id"] = identity
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = list(message.get("headers", ()))
+                headers += [*_ALWAYS, (b"x-request-id", identity.encode()), *scope.get("framegate.headers", ())]
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append(_NO_STORE)
+                message["headers"] = headers
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:
+            # The path and the traceback go to the log only; what was sent by the client goes nowhere.
+            _log.exception("request failed", action="request_failed", request_id=identity)
+            if started:
+                raise
+            self._on_problem(scope, "internal-error")
+            await problem_response(Problem("internal-error"), identity)(scope, receive, send_with_headers)

@@ -1,0 +1,98 @@
+"""What a route needs, declared on the route: its scope, its parameters, the types it can answer with.
+
+An application whose routes do not all say so does not start.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+
+from framegate.kernel.errors import ConfigurationError
+from framegate.kernel.states import Scope
+from framegate.web.accept import accepts
+from framegate.web.edge import add_answer_header
+from framegate.web.handlers import unknown_parameters
+from framegate.web.identity import Authenticator, Principal
+from framegate.web.limits import RateLimit
+from framegate.web.problems import Problem, invalid
+
+_JSON = ("application/json",)
+
+
+class Guarded(Protocol):
+    """What an application keeps as `app.state.guard`."""
+
+    @property
+    def authenticator(self) -> Authenticator: ...
+    @property
+    def rate_limit(self) -> RateLimit | None: ...
+
+
+class Permission:
+    """The check itself, run before anything of the body is read. `scope` None: everybody may."""
+
+    def __init__(self, scope: Scope | None, produces: tuple[str, ...], takes_parameters: bool) -> None:
+        self.scope, self._produces, self._takes_parameters = scope, produces, takes_parameters
+
+    async def __call__(self, request: Request) -> Principal | None:
+        """The caller, None on public routes."""
+        accept = request.headers.get("accept")
+        if accept is not None and not accepts(accept, self._produces):
+            raise Problem("not-acceptable", f"This address answers with {' or '.join(self._produces)}.")
+        if request.scope["query_string"]:
+            self._check_query(request)
+        if self.scope is None:
+            return None
+        guard: Guarded = request.app.state.guard
+        principal = await guard.authenticator.principal(request)
+        if guard.rate_limit is not None:
+            _limit(request, guard.rate_limit, principal.key_id)
+        if self.scope not in principal.scopes:
+            raise Problem("insufficient-scope", f"This needs a key with the scope {self.scope}.")
+        return principal
+
+    def _check_query(self, request: Request) -> None:
+        names = [name for name, _ in request.query_params.multi_items()]
+        if names and not self._takes_parameters:
+            raise unknown_parameters(names)
+        repeated = next((name for name in names if names.count(name) > 1), None) if len(names) < 200 else names[0]
+        if repeated is not None:
+            raise invalid(repeated if repeated.isidentifier() and len(repeated) <= 64 else "query", "is given twice")
+
+
+def requires(scope: Scope, *, produces: tuple[str, ...] = _JSON, takes_parameters: bool = False) -> Any:
+    """A dependency that gives the `Principal`."""
+    return Depends(Permission(scope, produces, takes_parameters))
+
+
+def public(*, produces: tuple[str, ...] = _JSON) -> Any:
+    """For what everybody may ask; such a route shows no facility's data."""
+    return Depends(Permission(None, produces, takes_parameters=False))
+
+
+def permission_of(route: object) -> Permission | None:
+    """What `route` declares."""
+    calls: list[Callable[..., Any] | None] = (
+        [dependency.call for dependency in route.dependant.dependencies] if isinstance(route, APIRoute) else []
+    )
+    return next((call for call in calls if isinstance(call, Permission)), None)
+
+
+def check_permissions(app: FastAPI) -> None:
+    """Raises `ConfigurationError` that names the routes without a permission."""
+    open_routes = [str(getattr(route, "path", route)) for route in app.routes if permission_of(route) is None]
+    if open_routes:
+        raise ConfigurationError(
+            f"routes without a declared permission: {', '.join(open_routes)}; add requires(...) or public()"
+        )
+
+
+def _limit(request: Request, limit: RateLimit, key_id: str) -> None:
+    allowance = limit.take(key_id)
+    add_answer_header(request.scope, "RateLimit-Policy", limit.policy)
+    add_answer_header(request.scope, "RateLimit", f'"key";r={allowance.remaining};t={max(1, allowance.retry_after_s)}')
+    if allowance.retry_after_s:
+        raise Problem("rate-limited", headers={"Retry-After": str(allowance.retry_after_s)})

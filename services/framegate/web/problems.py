@@ -1,0 +1,134 @@
+"""Errors of the HTTP API as RFC 9457 problems. One table: a slug that is not in it cannot be answered."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from framegate.kernel.errors import FramegateError
+
+MEDIA_TYPE: Final = "application/problem+json"
+#: `type` is this and the slug; the server answers it with the meaning.
+PROBLEMS_PATH: Final = "/problems/"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """What is the same in every problem of one kind. `remedy` says what the caller can do."""
+
+    status: int
+    title: str
+    remedy: str
+
+
+KINDS: Final[Mapping[str, ProblemKind]] = {
+    "malformed-request": ProblemKind(400, "The request cannot be read", "Send a well-formed HTTP request."),
+    "empty-body": ProblemKind(400, "The body is empty", "Send the bytes of the image as the body."),
+    "invalid-idempotency-key": ProblemKind(
+        400, "The Idempotency-Key is not valid", "Send one Idempotency-Key of 1 to 255 printable ASCII characters."
+    ),
+    "invalid-cursor": ProblemKind(
+        400, "The page cursor is not valid", "Start again without `cursor`; use a cursor only with the same filters."
+    ),
+    "unauthenticated": ProblemKind(
+        401, "No valid API key", "Send `Authorization: Bearer <key>` with a key that is neither expired nor revoked."
+    ),
+    "insufficient-scope": ProblemKind(403, "The key may not do this", "Use a key that has the scope."),
+    "facility-disabled": ProblemKind(403, "The facility is disabled", "Ask the operator to enable the facility."),
+    "not-found": ProblemKind(404, "Not found", "Check the address; other facilities' things look absent too."),
+    "method-not-allowed": ProblemKind(405, "The method is not allowed here", "Use a method that `Allow` names."),
+    "not-acceptable": ProblemKind(406, "None of the accepted types is available", "Send a wider `Accept`, or none."),
+    "upload-too-slow": ProblemKind(408, "The upload is too slow", "Send the image again over a faster connection."),
+    "idempotency-in-progress": ProblemKind(
+        409, "The first request with this key is still running", "Wait for `Retry-After` and send the same again."
+    ),
+    "boxes-unavailable": ProblemKind(
+        409, "There is no picture with boxes", "Boxes are drawn on decided images; ask without `boxes`, or later."
+    ),
+    "content-gone": ProblemKind(410, "The original is no longer kept", "Nothing; its retention time is over."),
+    "payload-too-large": ProblemKind(413, "The body is too large", "Send a smaller image."),
+    "unsupported-media-type": ProblemKind(415, "The media type is not supported", "Send image/jpeg or image/png."),
+    "unsupported-encoding": ProblemKind(415, "The content encoding is not supported", "Send the image uncompressed."),
+    "media-type-mismatch": ProblemKind(
+        415, "The content type does not match the bytes", "Declare what the file really is."
+    ),
+    "unrecognized-image": ProblemKind(415, "The bytes are no known image format", "Send a JPEG or a PNG."),
+    "malformed-image": ProblemKind(422, "The image file is damaged", "Export the image again."),
+    "truncated-image": ProblemKind(422, "The image file is incomplete", "Send the whole file again."),
+    "trailing-data": ProblemKind(422, "Foreign data is attached to the image", "Send only the image."),
+    "unsupported-color-model": ProblemKind(422, "The colour model is not supported", "Convert it to RGB or grayscale."),
+    "unsupported-coding": ProblemKind(
+        422, "The coding is not supported", "Send a baseline or progressive 8-bit JPEG, or a PNG."
+    ),
+    "too-complex": ProblemKind(422, "The image is too complex to decode safely", "Export it again, non-progressive."),
+    "animated-image": ProblemKind(422, "The image is an animation", "Send each frame as its own image."),
+    "too-many-pixels": ProblemKind(422, "The image has too many pixels", "Scale it down or crop it."),
+    "bad-dimensions": ProblemKind(422, "The dimensions are not usable", "Send an image with sides within the limits."),
+    "too-much-metadata": ProblemKind(422, "The file carries too much metadata", "Send it without previews and texts."),
+    "digest-mismatch": ProblemKind(
+        422, "The bytes do not match the digest", "Send the file again; it was changed on the way."
+    ),
+    "idempotency-key-reused": ProblemKind(
+        422, "The Idempotency-Key was used for another request", "Use a new key for a new request."
+    ),
+    "invalid-parameter": ProblemKind(422, "A parameter is not valid", "Correct the parameters that `errors` names."),
+    "unknown-parameter": ProblemKind(422, "A parameter is unknown", "Remove it, or name it `meta.<name>` on uploads."),
+    "rate-limited": ProblemKind(429, "Too many requests", "Wait for `Retry-After` and send the same again."),
+    "headers-too-large": ProblemKind(431, "The request header is too large", "Send fewer and shorter header fields."),
+    "internal-error": ProblemKind(
+        500, "Framegate failed", "Send the same again; tell the operator `instance` if it persists."
+    ),
+    "overloaded": ProblemKind(503, "Too much is waiting", "Wait for `Retry-After` and send the same again."),
+    "dependency-unavailable": ProblemKind(
+        503, "A part of Framegate does not answer", "Wait for `Retry-After` and send the same again."
+    ),
+    "storage-unavailable": ProblemKind(
+        503, "Nothing can be stored at the moment", "Wait for `Retry-After`; the operator must free space."
+    ),
+}
+
+
+class Problem(FramegateError):
+    """The answer to a request that cannot be served."""
+
+    def __init__(
+        self,
+        slug: str,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: tuple[Mapping[str, str], ...] = (),
+    ) -> None:
+        """`detail` is for people and never repeats what was sent; `errors` are {name, detail} of single parameters."""
+        self.slug, self.kind = slug, KINDS[slug]
+        self.detail = detail or self.kind.remedy
+        self.headers, self.errors = dict(headers or {}), errors
+        super().__init__(f"{slug}: {self.detail}")
+
+
+def invalid(name: str, detail: str) -> Problem:
+    """One parameter has an impossible value."""
+    return Problem("invalid-parameter", f"{name}: {detail}", errors=({"name": name, "detail": detail},))
+
+
+def problem_body(problem: Problem, request_id: str | None) -> bytes:
+    """The JSON document."""
+    document: dict[str, Any] = {
+        "type": PROBLEMS_PATH + problem.slug,
+        "title": problem.kind.title,
+        "status": problem.kind.status,
+        "detail": problem.detail,
+    }
+    if request_id:
+        document["instance"] = f"urn:uuid:{request_id}"
+    if problem.errors:
+        document["errors"] = list(problem.errors)
+    return json.dumps(document).encode()
+
+
+def problem_response(problem: Problem, request_id: str | None) -> Response:
+    """As it goes to the client."""
+    body = problem_body(problem, request_id)
+    return Response(body, problem.kind.status, headers=problem.headers, media_type=MEDIA_TYPE)
