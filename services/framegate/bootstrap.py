@@ -3,8 +3,9 @@
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -44,6 +45,7 @@ from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.ports.blobs import Blobs
 from framegate.ports.engine import Engine
+from framegate.preprocess.decoder_pool import DecoderChild
 from framegate.preprocess.stage import PreprocessHandler
 from framegate.settings import Settings
 from framegate.starter import starter_dir
@@ -198,7 +200,10 @@ def _handler(
     manifest = load_manifest(settings)
     match stage:
         case Stage.PREPROCESS:
-            preprocess = PreprocessHandler(blobs, manifest, settings.preprocess.codec)
+            command = (sys.executable, "-P", "-m", settings.preprocess.child)
+            preprocess = PreprocessHandler(
+                blobs, manifest, settings.preprocess.codec, lambda: DecoderChild(manifest.input, command)
+            )
             preprocess.warm(settings.preprocess.children)
             lanes, prefetch = settings.preprocess.children, settings.preprocess.prefetch
             return preprocess, replace(options, lanes=lanes, max_batch=1, prefetch=prefetch, isolates=True)
@@ -226,16 +231,16 @@ def read_pepper(settings: Settings) -> bytes:
     file = settings.pepper_file or settings.data / "secrets" / "pepper"
     if not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            with file.open("x", opener=_private) as new:
-                new.write(secrets.token_hex(32))
-        except FileExistsError:
-            pass  # another process was faster
+        draft = file.with_name(f"{file.name}.{os.getpid()}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as new:
+            new.write(secrets.token_hex(32))
+            new.flush()
+            os.fsync(new.fileno())
+        # A link appears whole or not at all, and never replaces the file of a process that was faster.
+        with suppress(FileExistsError):
+            os.link(draft, file)
+        draft.unlink()
     return file.read_text("ascii").strip().encode()
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 class _ApiMetrics:

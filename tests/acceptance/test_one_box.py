@@ -104,7 +104,17 @@ def test_submit_sends_a_folder_and_watch_shows_its_outcomes(box: RunningBox, tmp
         env=environment, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     time.sleep(2.5)  # watch tells no one when it has begun to listen
-    command = [sys.executable, "-m", "framegate", "submit", str(folder), "--camera", "dock-1", "--spool", str(tmp_path / "spool")]
+    command = [
+        sys.executable,
+        "-m",
+        "framegate",
+        "submit",
+        str(folder),
+        "--camera",
+        "dock-1",
+        "--spool",
+        str(tmp_path / "spool"),
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "3 accepted, 0 refused, 0 waiting" in done.stderr

@@ -27,7 +27,12 @@ def test_the_commands_of_the_readme_work_one_after_the_other(tmp_path: Path) -> 
         "FRAMEGATE_API__MIN_FREE_MB": "16",
     }
     process = subprocess.Popen(
-        ["bash", "-m", "-c", script], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ["bash", "-m", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     try:
         output = process.communicate(timeout=150)[0]

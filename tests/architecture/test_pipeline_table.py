@@ -1,5 +1,6 @@
 """What describes the pipeline elsewhere follows the one table in the code."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def test_every_stage_has_one_row_and_every_message_one_consumer() -> None:
 
 def test_what_a_stage_emits_is_what_the_next_one_consumes() -> None:
     consuming = [step for step in PIPELINE if step.consumes]
-    for before, after in zip(consuming, consuming[1:], strict=False):
+    for before, after in pairwise(consuming):
         assert before.emits is after.consumes
         assert before.leaves is after.takes
     assert STEPS[Stage.INGEST].emits is consuming[0].consumes

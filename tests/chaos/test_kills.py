@@ -29,6 +29,10 @@ class Camera:
     def start(self) -> None:
         self._thread.start()
 
+    def wait_for(self, more: int) -> None:
+        goal = min(self.count, len(self.accepted) + more)
+        until(lambda: len(self.accepted) >= goal, 120, "uploads")
+
     def join(self) -> None:
         self._thread.join(240)
         assert not self._thread.is_alive(), "uploads did not finish"
@@ -65,7 +69,12 @@ def assert_all_is_well(box: RunningBox, expected: int) -> None:
 
 
 def fast(**more: str) -> dict[str, str]:
-    return {"FRAMEGATE_SWEEP__OVERDUE_S": "10", "FRAMEGATE_SWEEP__EVERY_S": "1", "FRAMEGATE_WORKER__LEASE_S": "15", **more}
+    return {
+        "FRAMEGATE_SWEEP__OVERDUE_S": "10",
+        "FRAMEGATE_SWEEP__EVERY_S": "1",
+        "FRAMEGATE_WORKER__LEASE_S": "15",
+        **more,
+    }
 
 
 @pytest.mark.timeout(400)
@@ -75,7 +84,7 @@ def test_killing_each_kind_of_process_loses_nothing(tmp_path: Path) -> None:
         camera = Camera(box, IMAGES)
         camera.start()
         for name in ("preprocess", "inference-0", "gate", "decoder", "api", "postgres", "decoder", "inference-0"):
-            until(lambda before=len(camera.accepted): len(camera.accepted) >= min(IMAGES, before + 12), 120, "uploads")  # type: ignore[misc]
+            camera.wait_for(12)
             box.kill(name)
         camera.join()
         assert len(set(camera.accepted.values())) == IMAGES

@@ -38,7 +38,12 @@ class RunningBox:
 
     def __init__(self, data: Path, **environment: str) -> None:
         self.data, self.port = data, free_port()
-        self.environment = {**os.environ, "FRAMEGATE_API__MIN_FREE_MB": "16", "FRAMEGATE_LOG_JSON": "true", **environment}
+        self.environment = {
+            **os.environ,
+            "FRAMEGATE_API__MIN_FREE_MB": "16",
+            "FRAMEGATE_LOG_JSON": "true",
+            **environment,
+        }
         self.log = data.parent / f"{data.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.key = ""
@@ -57,7 +62,9 @@ class RunningBox:
     def wait_ready(self) -> None:
         until(self.is_ready, START_S, f"readiness (log: {self.tail()})")
         if not self.key:
-            self.key = self.run("keys", "create", "--name", "test", "--scopes", "images:write,results:read,admin").strip()
+            self.key = self.run(
+                "keys", "create", "--name", "test", "--scopes", "images:write,results:read,admin"
+            ).strip()
 
     def is_ready(self) -> bool:
         assert self.process is not None
@@ -112,7 +119,9 @@ class RunningBox:
     def client(self, **more: Any) -> httpx.Client:
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=30, **more)
 
-    def upload(self, data: bytes, content_type: str = "image/jpeg", headers: dict[str, str] | None = None, **parameters: str) -> httpx.Response:
+    def upload(
+        self, data: bytes, content_type: str = "image/jpeg", headers: dict[str, str] | None = None, **parameters: str
+    ) -> httpx.Response:
         with self.client() as client:
             head = {"Content-Type": content_type, **(headers or {})}
             return client.post("/v1/images", content=data, headers=head, params={"camera": "dock-1", **parameters})

@@ -1,37 +1,60 @@
 """Models for tests: tiny ones made on the spot, and manifests for any weights."""
 
 import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from framegate.kernel.geometry import Placement
 from framegate.kernel.manifest import ModelManifest
 
-#: Outside the repository: real weights and photos, where somebody put them.
-DATA = Path(__file__).parents[3] / "shared" / "data"
 TINY_CLASSES = ("hole", "tear", "dent")
+COCO = (
+    "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
+    "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow",
+    "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee",
+    "skis", "snowboard", "sports ball", "kite", "baseball bat", "baseball glove", "skateboard", "surfboard",
+    "tennis racket", "bottle", "wine glass", "cup", "fork", "knife", "spoon", "bowl", "banana", "apple",
+    "sandwich", "orange", "broccoli", "carrot", "hot dog", "pizza", "donut", "cake", "chair", "couch",
+    "potted plant", "bed", "dining table", "toilet", "tv", "laptop", "mouse", "remote", "keyboard",
+    "cell phone", "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors",
+    "teddy bear", "hair drier", "toothbrush",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a manifest says about weights, apart from their classes."""
+
+    head: str
+    size: int
+    color: str = "rgb"
+    scale: float = 1 / 255
+    letterbox: str = "center"
+    dynamic_batch: bool = False
+    name: str = "images"
+
+
+#: The real weights of the shared test data; all of them know the classes of COCO.
+REAL = {
+    "yolo26n_int8": Shape("end2end", 640),
+    "yolo11n_int8": Shape("anchors", 320),
+    "yolox_nano": Shape("yolox", 416, "bgr", 1.0, "top-left"),
+}
 
 
 def write_manifest(
-    directory: Path,
-    weights: Path,
-    head: str,
-    classes: Sequence[str],
-    size: int,
-    *,
-    dynamic_batch: bool = False,
-    color: str = "rgb",
-    scale: float = 1 / 255,
-    letterbox: Placement = "center",
-    name: str = "images",
-    floor: float = 0.05,
-) -> ModelManifest:
-    """Writes `<directory>/model.toml` for `weights`, wherever they lie, and loads it."""
-    names = ", ".join(f'"{c}"' for c in classes)
+    directory: Path, weights: Path, shape: Shape | None = None, classes: Sequence[str] | None = None
+) -> Path:
+    """Writes `<directory>/model.toml` for `weights`, wherever they lie; `shape` may be left out for the real ones."""
+    shape = shape or REAL[weights.stem]
+    directory.mkdir(parents=True, exist_ok=True)
     file = directory / "model.toml"
     file.write_text(
         f"""
@@ -39,26 +62,24 @@ schema = 1
 name = "{weights.stem}"
 version = "1"
 licence = "test"
-file = "{weights}"
+file = {json.dumps(str(weights.resolve()))}
 sha256 = "{hashlib.sha256(weights.read_bytes()).hexdigest()}"
 [model]
-head = "{head}"
-classes = [{names}]
+head = "{shape.head}"
+classes = {json.dumps(list(classes or COCO))}
 [input]
-width = {size}
-height = {size}
-dynamic_batch = {str(dynamic_batch).lower()}
+width = {shape.size}
+height = {shape.size}
+dynamic_batch = {json.dumps(shape.dynamic_batch)}
 dynamic_size = false
-name = "{name}"
-color = "{color}"
-scale = {scale!r}
-letterbox = "{letterbox}"
-[thresholds]
-floor = {floor}
+name = "{shape.name}"
+color = "{shape.color}"
+scale = {shape.scale!r}
+letterbox = "{shape.letterbox}"
 """,
         "utf-8",
     )
-    return ModelManifest.load(file)
+    return file
 
 
 def tiny_onnx(path: Path, batch: int | str = "batch", size: int = 32) -> Path:
@@ -67,7 +88,7 @@ def tiny_onnx(path: Path, batch: int | str = "batch", size: int = 32) -> Path:
     """
     spread = np.zeros((4, 6), np.float32)
     spread[0, 0] = spread[1, 1] = spread[2, 2] = spread[3, 3] = 1
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "spread": spread,
         "offset": np.array([0, 0, 0, 0, 0.5, 1], np.float32),
         "image": np.array([2, 3], np.int64),
@@ -99,24 +120,7 @@ def tiny_onnx(path: Path, batch: int | str = "batch", size: int = 32) -> Path:
 
 def tiny_manifest(directory: Path, batch: int | str = "batch", color: str = "rgb", scale: float = 1.0) -> ModelManifest:
     """`tiny_onnx` with its manifest in `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
     weights = tiny_onnx(directory / "tiny.onnx", batch)
-    return write_manifest(
-        directory,
-        weights,
-        "end2end",
-        TINY_CLASSES,
-        32,
-        dynamic_batch=isinstance(batch, str),
-        color=color,
-        scale=scale,
-    )
-
-
-COCO = tuple(
-    "person|bicycle|car|motorcycle|airplane|bus|train|truck|boat|traffic light|fire hydrant|stop sign|parking meter|bench|bird|cat|"
-    "dog|horse|sheep|cow|elephant|bear|zebra|giraffe|backpack|umbrella|handbag|tie|suitcase|frisbee|skis|snowboard|sports ball|"
-    "kite|baseball bat|baseball glove|skateboard|surfboard|tennis racket|bottle|wine glass|cup|fork|knife|spoon|bowl|banana|apple|"
-    "sandwich|orange|broccoli|carrot|hot dog|pizza|donut|cake|chair|couch|potted plant|bed|dining table|toilet|tv|laptop|mouse|"
-    "remote|keyboard|cell phone|microwave|oven|toaster|sink|refrigerator|book|clock|vase|scissors|teddy bear|hair drier|"
-    "toothbrush".split("|")
-)
+    shape = Shape("end2end", 32, color, scale, dynamic_batch=isinstance(batch, str))
+    return ModelManifest.load(write_manifest(directory, weights, shape, TINY_CLASSES))

@@ -51,7 +51,7 @@ class OnnxRuntimeEngine:
             if _CUDA_ERROR.search(str(error)):
                 raise Unrecoverable(f"the GPU is lost to this process: {_brief(error)}") from error
             raise EngineFault(f"ONNX Runtime could not infer {n} frames: {_brief(error)}") from error
-        if output.ndim < 2 or len(output) < n:
+        if output.ndim < 2 or len(output) != len(batch):
             raise EngineFault(f"ONNX Runtime answered {n} frames with an output of shape {output.shape}")
         return output[:n].astype(np.float32, copy=False)
 

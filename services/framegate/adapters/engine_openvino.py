@@ -63,7 +63,7 @@ class OpenVinoEngine:
             output = self._request.get_output_tensor(0).data
         except RuntimeError as error:
             raise EngineFault(f"OpenVINO could not infer {n} frames: {_brief(error)}") from error
-        if output.ndim < 2 or len(output) < n:
+        if output.ndim < 2 or len(output) != len(batch):
             raise EngineFault(f"OpenVINO answered {n} frames with an output of shape {output.shape}")
         # The request owns `output` and overwrites it with the next batch.
         return np.array(output[:n], np.float32)

@@ -43,7 +43,7 @@ class MemoryEngine:
         """Nothing to free."""
 
     def _boxes(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        digest = hashlib.sha256(np.ascontiguousarray(frame)).digest()
+        digest = hashlib.sha256(frame.tobytes()).digest()
         byte = np.frombuffer(digest, np.uint8)[: _BOXES * 6].reshape(_BOXES, 6).astype(np.float32)
         size = np.array([frame.shape[1], frame.shape[0]], np.float32)
         rows = np.empty((_BOXES, 6), np.float32)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
+from framegate.kernel.errors import Transient
 from framegate.observability.logs import Log, get_log
 
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.2, 5.0
@@ -24,7 +25,7 @@ class ChildSpec:
     """A process of the box."""
 
     name: str
-    arguments: tuple[str, ...]  #: of `python -m framegate`
+    arguments: tuple[str, ...]  #: after the supervisor's command
     environment: dict[str, str]
 
 
@@ -41,7 +42,14 @@ class _Child:
 class Supervisor:
     """Owns its children. `watch` is called about once a second, to keep what is not a child (Postgres) alive."""
 
-    def __init__(self, specs: Sequence[ChildSpec], output: IO[bytes] | None, watch: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        specs: Sequence[ChildSpec],
+        output: IO[bytes] | None,
+        watch: Callable[[], object],
+        command: Sequence[str] = (sys.executable, "-m", "framegate"),
+    ) -> None:
+        self._command = command
         self._children = [_Child(spec) for spec in specs]
         self._output, self._watch = output, watch
         self._log: Log = get_log(process="supervisor")
@@ -58,11 +66,18 @@ class Supervisor:
                 for child in self._children:
                     self._tend(child)
                 if time.monotonic() - watched > 1.0:
-                    self._watch()
+                    self._look_after()
                     watched = time.monotonic()
                 stop.wait(_TICK_S)
         finally:
             self.stop()
+
+    def _look_after(self) -> None:
+        try:
+            self._watch()
+        except Transient as error:
+            # Not the end of the box: the workers wait with their leases, and the next look tries again.
+            self._log.error("cannot restart", action="watch_failed", error=str(error))
 
     def _tend(self, child: _Child) -> None:
         now = time.monotonic()
@@ -81,7 +96,7 @@ class Supervisor:
 
     def _start(self, child: _Child) -> None:
         child.process = subprocess.Popen(
-            [sys.executable, "-m", "framegate", *child.spec.arguments],
+            [*self._command, *child.spec.arguments],
             env={**child.spec.environment, "FRAMEGATE_PARENT": str(os.getpid())},
             stdin=subprocess.DEVNULL,
             stdout=self._output,

@@ -82,7 +82,7 @@ def _outcomes(client: Any, stop: threading.Event) -> Iterator[dict[str, Any]]:
             stop.wait(2)
             continue
         if after >= 0:
-            yield from answer["outcomes"]
+            yield from (item["image"] for item in answer["items"])
         after = answer["next"]
 
 

@@ -1,0 +1,1 @@
+"""Inference: prepared frames in, detections in pixels of the original out."""

@@ -52,7 +52,8 @@ class Api:
         self.drawing.shutdown()
 
 
-def _api(request: Request) -> Api:
+async def _api(request: Request) -> Api:
+    # A coroutine, though it awaits nothing: FastAPI would send a plain function to a thread for every request.
     api: Api = request.app.state.api
     return api
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from framegate.ports.store import Accepted, NewImage
 from framegate.web.problems import Problem
 
 _EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png"}
+_NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_-]")
 _log = get_log(component="ingest")
 
 
@@ -113,8 +115,9 @@ def _new_image(upload: Upload, header: ImageHeader, sha256: str, size: int) -> N
 
 
 def blob_key(facility: FacilityId, image_id: ImageId, media_type: MediaType, at: datetime) -> str:
-    """Made of checked names and our own id, never of user text."""
-    return f"originals/{facility}/{at:%Y/%m/%d}/{image_id}.{_EXTENSIONS[media_type]}"
+    """The id makes it unique; the facility is there for people, reduced to what every blob store takes in a key."""
+    place = _NOT_IN_KEYS.sub("-", facility)
+    return f"originals/{place}/{at:%Y/%m/%d}/{image_id}.{_EXTENSIONS[media_type]}"
 
 
 def _request_hash(facility: FacilityId, parameters: UploadParameters, sha256: str) -> str:

@@ -7,6 +7,16 @@ from numpy.typing import NDArray
 from framegate.kernel.geometry import Letterbox
 
 
+def encode_frame(content: NDArray[np.uint8], codec: str) -> bytes | memoryview:
+    """(h, w, 3) -> what `decode_frame` reads; for `raw` a view of a contiguous `content`, not a copy of it."""
+    data = np.ascontiguousarray(content).reshape(-1).data
+    if codec == "zstd":
+        return zstandard.ZstdCompressor(level=1).compress(data)
+    if codec != "raw":
+        raise ValueError(f"codec {codec!r} is unknown")
+    return data
+
+
 def decode_frame(data: bytes, codec: str, height: int, width: int) -> NDArray[np.uint8]:
     """`data` -> (height, width, 3) RGB, read-only; raises `ValueError` when it is anything else."""
     size = height * width * 3

@@ -1,0 +1,1 @@
+"""From an original to a prepared frame; decoders run in child processes that may die."""

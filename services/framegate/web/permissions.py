@@ -26,9 +26,14 @@ class Guarded(Protocol):
     """What an application keeps as `app.state.guard`."""
 
     @property
-    def authenticator(self) -> Authenticator: ...
+    def authenticator(self) -> Authenticator:
+        """Tells who is calling."""
+        ...
+
     @property
-    def rate_limit(self) -> RateLimit | None: ...
+    def rate_limit(self) -> RateLimit | None:
+        """None: keys are not limited."""
+        ...
 
 
 class Permission:

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from framegate.kernel.errors import DependencyUnavailable, Transient
 from framegate.kernel.inspection import Failed
-from framegate.observability.catalogue import ATTEMPTS_ENDED, CLAIMS_LOST, DEAD_LETTERS, OUTCOMES
+from framegate.observability.catalogue import ATTEMPTS_ENDED, CLAIMS_LOST, DEAD_LETTERS, OUTCOMES, VERDICT_SECONDS
 from framegate.observability.logs import Log
 from framegate.observability.metrics import Metrics
 from framegate.ports.progress import Completion, Ending, Progress, Result
@@ -97,10 +97,14 @@ class Settler(Generic[J]):
     def _note(self, completion: Completion) -> None:
         state, verdict = getattr(completion.result, "state", None), getattr(completion.result, "verdict", None)
         if state is not None:
+            image = completion.claim.image
+            # The database's clock from acceptance to claim, this process's for the rest: no host's clock is compared.
+            waited = (completion.claim.claimed_at - image.received_at).total_seconds()
+            self._metrics.observe(VERDICT_SECONDS, max(0.0, waited) + completion.work_ms / 1000)
             self._metrics.count(OUTCOMES, state=str(state), verdict=str(verdict or ""))
         if isinstance(completion.result, Failed):
-            image = str(completion.claim.image.image_id)
-            self._log.error("image failed", action="image_failed", image=image, reason=completion.result.reason)
+            image_id, reason = str(completion.claim.image.image_id), completion.result.reason
+            self._log.error("image failed", action="image_failed", image=image_id, reason=reason)
 
     def _after(self, kept: Sequence[Held[J]]) -> None:
         try:

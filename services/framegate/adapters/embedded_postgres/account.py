@@ -126,7 +126,8 @@ def _candidates(data_dir: Path, owner: int | None) -> Iterator[pwd.struct_passwd
     holder = data_dir.stat().st_uid
     if holder != 0 and _is_known(holder):
         yield pwd.getpwuid(holder)
-    yield from (user for user in pwd.getpwall() if user.pw_name in _FALLBACK_USERS)
+    users = {user.pw_name: user for user in pwd.getpwall()}
+    yield from (users[name] for name in _FALLBACK_USERS if name in users)
 
 
 @cache

@@ -141,6 +141,7 @@ class Child(threading.Thread):
     def run(self) -> None:
         """The thread's body."""
         try:
+            self._log.touch(mode=0o600)
             with self._log.open("wb") as log:
                 process = self._account.spawn([binary("postgres"), "-D", str(self._cluster)], log)
         except OSError as error:

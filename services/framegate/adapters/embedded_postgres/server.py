@@ -36,6 +36,7 @@ from framegate.adapters.embedded_postgres.sockets import (
 logger = logging.getLogger(__name__)
 
 _START_S = 30.0
+_LEAST_S = 2.0
 _STOP_S = 20.0
 _IMMEDIATE_S = 10.0
 _LOCK_S = 60.0
@@ -178,9 +179,9 @@ class EmbeddedPostgres:
             # First of all: one may live already, started by a command or left behind by a box that was killed.
             if url := self.attach():
                 return self._checked(url)
-            if time.monotonic() > deadline:
-                raise PostgresDidNotStart(self._why())
             if not self._launch(account, deadline, detached=detached):
+                if time.monotonic() > deadline:
+                    raise PostgresDidNotStart(self._why())
                 # Usually "postmaster.pid already exists", while the kernel still shows the dead one. The file is
                 # never deleted here: Postgres itself knows when that is safe.
                 time.sleep(pause_s)
@@ -190,11 +191,12 @@ class EmbeddedPostgres:
         socket_dir = socket_directory(self._run_dir, account)
         write_config(self._cluster, socket_dir, self._run_dir, account)
         address = Address(self._cluster, socket_dir, read_password(self._cluster))
-        remaining_s = max(1.0, deadline - time.monotonic())
+        remaining_s = max(_LEAST_S, deadline - time.monotonic())
         if detached:
             return start_detached(account, self._data_dir, self._cluster, self._start_log, remaining_s)
         if self._child is None or not self._child.is_alive():
             self._child = Child(account, self._cluster, self._start_log)
+        deadline = time.monotonic() + remaining_s
         while self._child.is_alive() and time.monotonic() < deadline:
             if ask(address) is Answer.READY:
                 return True
@@ -249,7 +251,10 @@ class EmbeddedPostgres:
     def _why(self) -> str:
         log = self._start_log
         tail = log.read_text(errors="replace").strip()[-600:] if log.exists() else "it said nothing"
-        return f"Postgres did not start in {self._data_dir}; see {self._run_dir}. Its last words: {tail}"
+        return (
+            f"Postgres did not start in {self._data_dir}; see {self._run_dir}. If it names another process in "
+            f"postmaster.pid and that one is not Postgres, end it or remove the file. Its last words: {tail}"
+        )
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from framegate.box.keys import create_key
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, new_image_id
 from framegate.kernel.states import DEFAULT_SCOPES, Lane
-from framegate.ports.store import ImageFilter, NewImage
+from framegate.ports.store import ImageFilter, ImageRecord, NewImage
 from framegate.settings import Settings, child_environment
 
 _BATCHES = (1, 4, 8)
@@ -120,7 +120,7 @@ class Bench:
         before = self._ended()
         load = generate(self.box.base_url, self.key, _CAMERA, files, _CONCURRENCY, rate_per_s)
         self._wait_for(before + len(files))
-        records = []
+        records: list[ImageRecord] = []
         last = None
         while len(records) < len(files):
             where = ImageFilter(frozenset({DEFAULT_FACILITY}), before=last)
@@ -254,12 +254,10 @@ def run_bench(settings: Settings, scratch: Path, images: int, repeats: int, say:
     best = max(layouts, key=lambda batch: layouts[batch])
     api = settings.api.model_copy(update={"port": free_port(), "min_free_mb": 64})
     settings = settings.model_copy(update={"data": scratch / "box", "api": api})
-    rounds = []
     with _running(settings) as box:
         bench = Bench(box, files, scratch)
         bench.drain()  # warm
-        for i in range(repeats):
-            rounds.append(_round(bench, best, i, say))
+        rounds = [_round(bench, best, i, say) for i in range(repeats)]
         half = bench.half_load(statistics.median(r.drain for r in rounds) / 2)
         engine = next(iter(bench.stores.results.images(ImageFilter(frozenset({DEFAULT_FACILITY})), 1))).engine
         bench.stores.close()

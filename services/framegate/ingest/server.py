@@ -1,0 +1,46 @@
+"""uvicorn, configured so that the connection keeps what the API promises.
+
+httptools and not h11: both refuse the same malformed and smuggled requests once `Connection` has added its limits, and
+httptools needs less than half the processor time for each upload.
+"""
+
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import uvicorn
+
+from framegate.ingest.protocol import Connection
+
+_SHUTDOWN_S = 20
+_KEEP_ALIVE_S = 75  # longer than cameras pause, so that they need no new connection for each image
+
+
+def make_server(app: Any, host: str, port: int, *, most_connections: int = 1024, **options: Any) -> uvicorn.Server:
+    """Not started yet. `options` are uvicorn's, for TLS. Listens on `port` 0: any free one."""
+    protocol = type("Connection", (Connection,), {"most_connections": most_connections})
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Addresses are counted when authentication fails: nobody may choose his own by a header.
+        proxy_headers=False,
+        backlog=2048,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+        **options,
+    )
+    return uvicorn.Server(config)
+
+
+def run_server(
+    app: Any, host: str, port: int, *, sockets: Sequence[socket.socket] | None = None, **options: Any
+) -> None:
+    """Blocks until SIGTERM or SIGINT, then lets running requests end for up to 20 seconds."""
+    make_server(app, host, port, **options).run(list(sockets) if sockets else None)

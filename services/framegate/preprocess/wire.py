@@ -1,0 +1,98 @@
+"""What a worker and its decoder child say to each other: JSON behind a four-byte length, over a socket pair.
+
+Pixels and files never go this way; they lie in memory that both have mapped.
+"""
+
+import json
+import socket
+import struct
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+_LENGTH = struct.Struct(">I")
+MAX_MESSAGE = 64 * 1024
+
+
+class Closed(Exception):
+    """The other side is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One image. The file is the first `size` bytes of an input area of `capacity` bytes."""
+
+    size: int
+    capacity: int
+    media_type: str
+    width: int  #: as stored
+    height: int
+    orientation: int
+    content_width: int  #: upright, of what is to be written to the output area
+    content_height: int
+    scaled_decoding: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Self:
+        """Reverses `to_json`."""
+        return cls(**raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`outcome` is ok, invalid (the image's fault) or memory. Only after ok is there anything in the output area."""
+
+    outcome: str
+    reason: str = ""
+    detail: str = ""
+    decode_ms: float = 0.0
+    quality: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Self:
+        """Reverses `to_json`; raises `TypeError` for anything else."""
+        return cls(**raw)
+
+
+def send(channel: socket.socket, message: dict[str, Any]) -> None:
+    """Raises `OSError` when the other side is gone."""
+    body = json.dumps(message, separators=(",", ":")).encode()
+    channel.sendall(_LENGTH.pack(len(body)) + body)
+
+
+def receive(channel: socket.socket, deadline: float | None = None) -> dict[str, Any]:
+    """Blocks until `deadline` (of `time.monotonic`), then raises `TimeoutError`; `Closed`; `ValueError` for no JSON."""
+    (length,) = _LENGTH.unpack(_exactly(channel, _LENGTH.size, deadline))
+    if length > MAX_MESSAGE:
+        raise ValueError(f"a message of {length} bytes")
+    message = json.loads(_exactly(channel, length, deadline))
+    if not isinstance(message, dict):
+        raise ValueError("a message that is no object")  # noqa: TRY004 - one error for every broken message
+    return message
+
+
+def _exactly(channel: socket.socket, size: int, deadline: float | None) -> bytes:
+    received = bytearray()
+    while len(received) < size:
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            channel.settimeout(left)
+        try:
+            part = channel.recv(size - len(received))
+        except ConnectionError as error:
+            raise Closed from error
+        if not part:
+            raise Closed
+        received += part
+    return bytes(received)

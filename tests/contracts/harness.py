@@ -1,0 +1,117 @@
+"""What a contract suite needs from an adapter family beside the ports: time that passes, and eyes on what was written."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from framegate.adapters.memory import FakeClock, MemoryQueue, MemoryStore
+from framegate.ports.progress import Progress
+from framegate.ports.queue import DeadLetters, Queue
+from framegate.ports.store import Cameras, Intake, Keys, Models, Policies, Results, Upkeep, Workers
+
+
+class LettersQueue(Queue, DeadLetters, Protocol):
+    """A queue with its dead letters."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One audit entry, as far as the contract goes."""
+
+    facility: str
+    actor: str
+    action: str
+    object: str
+
+
+@dataclass(frozen=True)
+class Raised:
+    """One alert that waits to be told."""
+
+    image_id: str
+    rule: str
+    severity: str
+    subject: str
+
+
+class Harness(Protocol):
+    """One adapter family over one empty store."""
+
+    name: str
+    max_receives: int
+    queue: LettersQueue
+    progress: Progress
+    intake: Intake
+    results: Results
+    cameras: Cameras
+    policies: Policies
+    models: Models
+    workers: Workers
+    upkeep: Upkeep
+    keys: Keys
+
+    def queue_of(self, owner: str) -> LettersQueue:
+        """The same queues in the hands of another worker."""
+        ...
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass for leases, delays, ages and idleness."""
+        ...
+
+    def purge(self) -> None:
+        """Deletes every message of every queue, as an operator's mistake would."""
+        ...
+
+    def audit(self) -> list[Audited]:
+        """Oldest first."""
+        ...
+
+    def alerts(self) -> list[Raised]:
+        """Oldest first."""
+        ...
+
+    def close(self) -> None:
+        """Frees connections."""
+        ...
+
+
+class MemoryHarness:
+    """The in-memory family with a clock of its own."""
+
+    name = "memory"
+    max_receives = 5
+
+    def __init__(self) -> None:
+        self.clock = FakeClock(blocking=True)
+        self._memory_queue = MemoryQueue(self.clock, "first", max_receives=self.max_receives)
+        self.queue: LettersQueue = self._memory_queue
+        store = MemoryStore(self.clock, self._memory_queue)
+        self._state = store.state
+        self.progress, self.intake, self.results = store.progress, store.intake, store.results
+        self.cameras, self.policies, self.models = store.cameras, store.policies, store.models
+        self.workers, self.upkeep, self.keys = store.workers, store.upkeep, store.keys
+
+    def queue_of(self, owner: str) -> LettersQueue:
+        return self._memory_queue.as_owner(owner)
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    def purge(self) -> None:
+        for message in ("frame-submitted", "frame-prepared", "frame-inspected"):
+            for lane in ("live", "bulk"):
+                self._memory_queue.purge(f"{message}-{lane}")
+
+    def audit(self) -> list[Audited]:
+        return [Audited(e.facility, e.actor, e.action, e.object) for e in self._state.audit]
+
+    def alerts(self) -> list[Raised]:
+        return [Raised(str(i), a.rule, a.severity, a.subject) for i, a in self._state.alerts]
+
+    def close(self) -> None:
+        pass
+
+
+def seconds(value: float) -> timedelta:
+    """Short for the many durations in the suites."""
+    return timedelta(seconds=value)

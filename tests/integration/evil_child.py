@@ -1,0 +1,92 @@
+"""The real decoder child, with images that do what a decoder with a hole in it might do.
+
+Run in its place by the tests: a file that begins with `EVIL ` names its deed, any other is decoded as ever.
+"""
+
+import ctypes
+import os
+import socket
+import sys
+import threading
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framegate.preprocess.child import main, prepare_frame
+from framegate.preprocess.confine import Confinement
+from framegate.preprocess.wire import Answer, Request
+
+
+def work(request: Request, data: memoryview, out: NDArray[np.uint8]) -> Answer:
+    if bytes(data[:5]) == b"EVIL ":
+        deed, _, argument = bytes(data[5:]).decode().strip("\0").partition(" ")
+        globals()[deed](argument, out)
+    return prepare_frame(request, data, out)
+
+
+def segfault(_: str, out: NDArray[np.uint8]) -> None:
+    out[...] = 13
+    ctypes.string_at(0)
+
+
+def leave(code: str, _: NDArray[np.uint8]) -> None:
+    print("last words\nof an evil child", file=sys.stderr, flush=True)
+    os._exit(int(code))
+
+
+def spin(_: str, __: NDArray[np.uint8]) -> None:
+    while True:
+        pass
+
+
+def sleep(_: str, __: NDArray[np.uint8]) -> None:
+    time.sleep(600)
+
+
+def allocate(size: str, _: NDArray[np.uint8]) -> None:
+    np.ones(int(size), np.uint8)
+
+
+def fail(_: str, __: NDArray[np.uint8]) -> None:
+    raise ArithmeticError("a bug, not a bad image")
+
+
+def say(words: str, _: NDArray[np.uint8]) -> None:
+    """Writes straight onto the control socket, whose number is the first argument."""
+    with socket.socket(fileno=os.dup(int(sys.argv[1]))) as channel:
+        channel.sendall(bytes.fromhex(words))
+    time.sleep(600)
+
+
+def shout(size: str, _: NDArray[np.uint8]) -> None:
+    try:
+        print("x" * int(size), file=sys.stderr, flush=True)
+    except BlockingIOError:
+        sys.stderr = None  # type: ignore[assignment]
+
+
+def shrink(_: str, __: NDArray[np.uint8]) -> None:
+    for descriptor in map(int, sys.argv[2:4]):
+        os.ftruncate(descriptor, 0)
+
+
+def create(_: str, __: NDArray[np.uint8]) -> None:
+    with open("/tmp/framegate-evil", "wb", buffering=0) as file:  # noqa: PTH123
+        file.write(b"x")
+
+
+def fork(_: str, __: NDArray[np.uint8]) -> None:
+    if os.fork() == 0:
+        os._exit(0)
+
+
+def thread(_: str, __: NDArray[np.uint8]) -> None:
+    threading.Thread(target=print).start()
+
+
+if __name__ == "__main__":
+    hasty = sys.argv[1] == "--hasty"
+    if hasty:
+        del sys.argv[1]
+    main(work, Confinement(cpu_s=1 if hasty else 20))

@@ -1,0 +1,116 @@
+"""The API over in-memory adapters, and the people who call it."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from framegate.adapters.memory import FakeClock, MemoryBlobs, MemoryStore
+from framegate.ingest.app import create_app
+from framegate.ingest.deps import ApiDependencies, ApiLimits
+from framegate.kernel.apikey import hash_secret, new_key
+from framegate.kernel.ids import FacilityId
+from framegate.kernel.states import Lane
+from framegate.ports.blobs import Blobs
+from framegate.ports.clock import Clock
+from framegate.ports.store import ApiKey
+
+PEPPER = b"pepper"
+HALL, OTHER_HALL = FacilityId("hall-1"), FacilityId("hall-2")
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+WRITE_AND_READ = frozenset({"images:write", "results:read"})
+
+
+@dataclass
+class CountedMetrics:
+    """What the API told."""
+
+    accepted_lanes: list[Lane] = field(default_factory=list)
+    refused_slugs: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def accepted(self, lane: Lane) -> None:
+        self.accepted_lanes.append(lane)
+
+    def refused(self, slug: str) -> None:
+        self.refused_slugs.append(slug)
+
+    def accept_seconds(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+class ApiBox:
+    """An API with everything around it in reach."""
+
+    def __init__(
+        self,
+        spool: Path,
+        *,
+        clock: Clock | None = None,
+        blobs: Blobs | None = None,
+        limits: ApiLimits | None = None,
+        **changes: Any,
+    ) -> None:
+        self.clock = FakeClock(NOW)
+        used: Clock = clock or self.clock
+        self.store = MemoryStore(used)
+        self.spool = spool
+        self.memory_blobs = MemoryBlobs(used, spool)
+        self.metrics = CountedMetrics()
+        self.deps = ApiDependencies(
+            intake=self.store.intake,
+            results=self.store.results,
+            cameras=self.store.cameras,
+            keys=self.store.keys,
+            workers=self.store.workers,
+            upkeep=self.store.upkeep,
+            blobs=blobs or self.memory_blobs,
+            clock=used,
+            metrics=self.metrics,
+            render_metrics=lambda: b"# nothing yet\n",
+            pepper=PEPPER,
+            version="1.2.3",
+            limits=limits or ApiLimits(),
+        )
+        self.deps = replace(self.deps, **changes)
+        self.app: FastAPI = create_app(self.deps)
+        self.key = self.add_key()
+
+    def add_key(self, *facilities: FacilityId, scopes: frozenset[str] = WRITE_AND_READ, **changes: Any) -> str:
+        """The text of a new key."""
+        text, key_id, secret = new_key()
+        key = ApiKey(
+            key_id=key_id,
+            name="test",
+            secret_hash=hash_secret(PEPPER, secret),
+            scopes=scopes,
+            facilities=frozenset(facilities or (HALL,)),
+            created_at=NOW,
+            expires_at=NOW + timedelta(days=365),
+            revoked_at=None,
+        )
+        self.store.keys.add_key(replace(key, **changes), actor="test")
+        return text
+
+    def client(self, key: str | None = None, **options: Any) -> httpx.AsyncClient:
+        """Speaks to the application itself; errors inside are answers, as on a server."""
+        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
+        headers = {"Authorization": f"Bearer {key or self.key}"}
+        return httpx.AsyncClient(transport=transport, base_url="http://framegate", headers=headers, **options)
+
+    def close(self) -> None:
+        self.app.state.api.close()
+
+
+def slug_of(answer: httpx.Response) -> str:
+    """The kind of problem; fails unless `answer` is a well-formed one."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    problem = answer.json()
+    assert problem["status"] == answer.status_code
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["instance"] == f"urn:uuid:{answer.headers['x-request-id']}"
+    return str(problem["type"]).removeprefix("/problems/")
