@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -13,15 +14,20 @@ from framegate.adapters.embedded_postgres import EmbeddedPostgres
 from framegate.adapters.postgres import migrate
 
 _numbers = count(1)
+_TABLES = "select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
+_DISCONNECT_OTHERS = """
+select pg_terminate_backend(pid, 5000) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+"""
 
 
 def _with_database(url: str, name: str) -> str:
     return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 
-def _administer(url: str, command: str, name: str, *template: str) -> None:
+def _administer(url: str, command: LiteralString, name: str) -> None:
     with psycopg.connect(_with_database(url, "postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL(command).format(*map(sql.Identifier, (name, *template))))  # type: ignore[arg-type]
+        connection.execute(sql.SQL(command).format(sql.Identifier(name)))
 
 
 @pytest.fixture(scope="session")
@@ -33,11 +39,11 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _migrated(postgres_url: str) -> str:
-    name = "migrated"
-    _administer(postgres_url, "create database {}", name)
-    migrate(_with_database(postgres_url, name))
-    return name
+def _migrated_url(postgres_url: str) -> str:
+    url = _with_database(postgres_url, "migrated")
+    _administer(postgres_url, "create database {}", "migrated")
+    migrate(url)
+    return url
 
 
 @pytest.fixture
@@ -50,10 +56,13 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def database_url(postgres_url: str, _migrated: str) -> Iterator[str]:
-    """A migrated, empty database of the test's own."""
-    name = f"test_{next(_numbers)}"
-    # A copy of files costs less than writing every page to the WAL, and a test database need not survive anything.
-    _administer(postgres_url, "create database {} template {} strategy file_copy", name, _migrated)
-    yield _with_database(postgres_url, name)
-    _administer(postgres_url, "drop database {} with (force)", name)
+def database_url(_migrated_url: str) -> str:
+    """A migrated, empty database. Emptied and not made anew: that takes a millisecond instead of half a second."""
+    with psycopg.connect(_migrated_url, autocommit=True) as connection:
+        connection.execute(_DISCONNECT_OTHERS)
+        # As a replica: neither foreign keys nor the triggers that keep the audit stand in the way.
+        connection.execute("set session_replication_role = replica")
+        tables = [row[0] for row in connection.execute(_TABLES).fetchall()]
+        for table in tables:
+            connection.execute(sql.SQL("delete from {}").format(sql.Identifier(table)))
+    return _migrated_url

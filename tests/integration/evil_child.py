@@ -7,6 +7,7 @@ import ctypes
 import os
 import socket
 import sys
+import tempfile
 import threading
 import time
 
@@ -63,7 +64,7 @@ def shout(size: str, _: NDArray[np.uint8]) -> None:
     try:
         print("x" * int(size), file=sys.stderr, flush=True)
     except BlockingIOError:
-        sys.stderr = None  # type: ignore[assignment]
+        sys.stderr = None
 
 
 def shrink(_: str, __: NDArray[np.uint8]) -> None:
@@ -72,7 +73,7 @@ def shrink(_: str, __: NDArray[np.uint8]) -> None:
 
 
 def create(_: str, __: NDArray[np.uint8]) -> None:
-    with open("/tmp/framegate-evil", "wb", buffering=0) as file:  # noqa: PTH123
+    with tempfile.TemporaryFile(buffering=0) as file:
         file.write(b"x")
 
 
@@ -85,8 +86,15 @@ def thread(_: str, __: NDArray[np.uint8]) -> None:
     threading.Thread(target=print).start()
 
 
+def options() -> set[str]:
+    """`--hasty` and `--nobody`, taken out of the arguments."""
+    given = {argument for argument in sys.argv[1:] if argument.startswith("--")}
+    sys.argv = [argument for argument in sys.argv if argument not in given]
+    return given
+
+
 if __name__ == "__main__":
-    hasty = sys.argv[1] == "--hasty"
-    if hasty:
-        del sys.argv[1]
-    main(work, Confinement(cpu_s=1 if hasty else 20))
+    given = options()
+    if "--nobody" in given and os.getuid() == 0:
+        os.setuid(65534)  # RLIMIT_NPROC does not bind root
+    main(work, Confinement(cpu_s=1 if "--hasty" in given else 20))

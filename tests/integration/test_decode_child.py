@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+from numpy.typing import NDArray
 
 from framegate.kernel.errors import DecoderCrashed, DependencyUnavailable, InvalidFrame
 from framegate.kernel.imagefile import ImageRefused, inspect_file
@@ -44,6 +45,23 @@ def evil(deed: str) -> DecodeJob:
     return job(b"EVIL " + deed.encode())
 
 
+def told(answer: str) -> str:
+    """The deed of a child that gives this answer."""
+    return f"say {len(answer):08x}{answer.encode().hex()}"
+
+
+def png_size(data: bytes) -> tuple[int, int]:
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+
+
+def as_other_programs_show(file: Path) -> NDArray[np.uint8]:
+    """OpenCV would drop the transparency of a PNG."""
+    if file.suffix == ".png":
+        return as_pillow(file.read_bytes())
+    frame: Any = cv2.imread(str(file))
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
+
+
 def pid(child: DecoderChild) -> int:
     """Of the process that is there now."""
     assert child._process is not None
@@ -72,7 +90,7 @@ def make_evil() -> Iterator[Callable[..., DecoderChild]]:
 
 def is_gone(process: int) -> bool:
     try:
-        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(process).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 
@@ -202,12 +220,15 @@ class TestPoison:
             ("leave 3", "exit code 3: of an evil child"),
             ("allocate 20000000000", "memory"),
             ("fail", "exit code 1: ArithmeticError: a bug, not a bad image"),
-            ("shrink", "exit code 1"),
-            ("create", "exit code 1"),
+            ("shrink", "exit code 1: PermissionError"),
+            ("create", "exit code 1: OSError: .*File too large"),
             ("say ffffffff", "protocol"),
             ("say 000000027b7d", "protocol"),
             ("say 000000026e6f", "protocol"),
             ("say 000000025b5d", "protocol"),
+            (told('{"outcome":"ok","quality":{"sharpness":1}}'), "protocol"),
+            (told('{"outcome":"ok","quality":null}'), "protocol"),
+            (told('{"outcome":"ok"}'), "protocol"),
         ],
     )
     def test_the_child_dies_alone_and_the_next_image_is_decoded(
@@ -246,7 +267,7 @@ class TestPoison:
         large = raw_png(8, 2, width=3000, height=2000)
         process = None
         used = 0.0
-        while used < 3:
+        while used < 2.5:
             one.prepare(job(large, 3000, 2000, media_type="image/png"))
             assert process in (None, pid(one))
             process = pid(one)
@@ -271,11 +292,14 @@ class TestPoison:
                 check_still_works(one)
         assert crashed == 3
 
-    @pytest.mark.skipif(os.getuid() == 0, reason="RLIMIT_NPROC does not bind root")
     @pytest.mark.parametrize("deed", ["fork", "thread"])
     def test_no_process_and_no_thread_can_be_started(self, make_evil: Callable[..., DecoderChild], deed: str) -> None:
-        with pytest.raises(DecoderCrashed, match="exit code 1"):
-            make_evil().prepare(evil(deed))
+        one = make_evil((*EVIL, "--nobody"))
+        check_still_works(one)
+        with pytest.raises(
+            DecoderCrashed, match=r"exit code 1: (BlockingIOError|RuntimeError: can't start new thread)"
+        ):
+            one.prepare(evil(deed))
 
 
 class TestLife:
@@ -303,10 +327,10 @@ class TestLife:
         assert names == {
             "PYTHONPATH", "OPENCV_LOG_LEVEL", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
         }  # fmt: skip
-        targets = [os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir()]
+        targets = [str(link.readlink()) for link in Path(f"/proc/{process}/fd").iterdir()]
         ours = [t for t in targets if not t.startswith(("/dev/", "/memfd:framegate-", "pipe:", "socket:"))]
         assert ours == []
-        assert len(targets) == 6
+        assert len(targets) == 8  # standard ones, control, and each area twice: mmap keeps a descriptor of its own
 
     def test_a_child_killed_while_idle_costs_no_image(self, child: DecoderChild) -> None:
         check_still_works(child)
@@ -343,9 +367,14 @@ class TestLife:
             "print(pid(one), flush=True)\n"
             "sys.stdin.read()\n"
         )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         parent = subprocess.Popen(
-            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, text=True,
-        )  # fmt: skip
+            [sys.executable, "-c", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
         with parent:
             assert parent.stdout is not None
             process = psutil.Process(int(parent.stdout.readline()))
@@ -359,9 +388,8 @@ class TestLife:
 
         def run(number: int) -> None:
             one = DecoderChild(MODEL)
-            for _ in range(10):
-                if not (one.prepare(job(frames[number], 100, 100)).content == 40 * number).all():
-                    wrong.append(number)
+            right = [(one.prepare(job(frames[number], 100, 100)).content == 40 * number).all() for _ in range(10)]
+            wrong.extend([number] * right.count(False))
             one.close()
 
         threads = [threading.Thread(target=run, args=[number]) for number in range(3)]
@@ -396,7 +424,8 @@ class TestRealFiles:
             result = self.prepared(child, file.read_bytes())
             both = entry["load"] == "ok" and isinstance(entry["cv2"], list)
             ours = entry.get("format") in ("JPEG", "PNG") and entry.get("mode") != "CMYK"
-            decodable = both and ours and min(entry["size"]) >= 32
+            lossless = file.name == "ljt_bugs_0003.jpg"
+            decodable = both and ours and not lossless and min(entry["size"]) >= 32
             if isinstance(result, DecodedFrame):
                 decoded += 1
                 if not both:
@@ -408,15 +437,17 @@ class TestRealFiles:
 
     def test_a_png_that_only_a_lenient_decoder_loads_is_refused(self, child: DecoderChild) -> None:
         data = shared_data("nasty", "pillow", "broken_data_stream.png").read_bytes()
-        assert self.prepared(child, data) == "corrupt"
+        assert isinstance(self.prepared(child, data), str)
+        with pytest.raises(InvalidFrame):
+            child.prepare(job(data, *png_size(data), media_type="image/png"))
 
     @pytest.mark.parametrize("folder", ["phone_photos", "photos", "package_damage"])
-    def test_photos_are_decoded_upright_as_opencv_shows_them(self, child: DecoderChild, folder: str) -> None:
+    def test_photos_are_decoded_upright_as_other_programs_show_them(self, child: DecoderChild, folder: str) -> None:
         files = [f for f in sorted(shared_data(folder).rglob("*")) if f.suffix in (".jpg", ".jpeg", ".png")]
         for file in files[::4] if len(files) > 40 else files:
             frame = self.prepared(child, file.read_bytes())
             assert isinstance(frame, DecodedFrame), (file.name, frame)
-            upright = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
+            upright = as_other_programs_show(file)
             assert (frame.letterbox.height, frame.letterbox.width) == upright.shape[:2]
             difference = np.abs(frame.content.astype(int) - prepare(upright, MODEL)[0])
             assert difference.max() <= 2, file.name

@@ -54,7 +54,7 @@ class Sink:
                 return
             if self._file is None:
                 self.path = self._spool_dir() / f"upload-{uuid4().hex}"
-                self._file = self.path.open("xb", buffering=0)
+                self._file = self.path.open("x+b", buffering=0)
             self._allowance = SMALLEST_ALLOWANCE
             data = b"".join(self._pending)
             self._pending, self._pending_bytes = [], 0

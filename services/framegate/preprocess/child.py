@@ -41,7 +41,7 @@ def prepare_frame(request: Request, data: memoryview, out: NDArray[np.uint8]) ->
     return Answer(
         "ok",
         decode_ms=round((time.perf_counter() - started) * 1000, 3),
-        quality=measure(out, (width, height)).to_json(),
+        quality=measure(out, (width, height)),
         recipe={
             "decoder": decoder_name(request.media_type),
             "scale": f"1/{denominator}",

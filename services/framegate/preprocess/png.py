@@ -24,6 +24,7 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _GREY, _PALETTE = 0, 3
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _PIECE = 1 << 20  # of inflated data at a time, and of one IDAT: OpenCV refuses chunks of more than 8 MB
+_MORSEL = 1 << 14  # of compressed data at a time
 _STRIP_ROWS = 256
 _NO_MEMORY = -4  # cv::Error::StsNoMem
 
@@ -99,8 +100,8 @@ def _check_image_data(pieces: list[memoryview], expected: int) -> None:
     """Inflates everything a MiB at a time and keeps nothing; zlib's own checksum is part of it."""
     inflater, total = zlib.decompressobj(), 0
     try:
-        for piece in pieces:
-            rest: bytes | memoryview = piece
+        for morsel in _morsels(pieces):
+            rest = morsel
             while rest and not inflater.eof:
                 total += len(inflater.decompress(rest, _PIECE))
                 rest = inflater.unconsumed_tail
@@ -114,6 +115,13 @@ def _check_image_data(pieces: list[memoryview], expected: int) -> None:
         raise InvalidFrame("truncated", "A part of the picture is missing from the PNG.")
     if total > expected:
         raise InvalidFrame("corrupt", "The PNG holds more image data than its header announces.")
+
+
+def _morsels(pieces: list[memoryview]) -> Iterator[bytes]:
+    """Small ones: zlib copies what it could not take yet, once for each piece that comes out."""
+    for piece in pieces:
+        for start in range(0, len(piece), _MORSEL):
+            yield bytes(piece[start : start + _MORSEL])
 
 
 def _transparent_grey(chunks: list[tuple[bytes, memoryview]], header: _Header) -> int | None:

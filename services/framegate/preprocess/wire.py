@@ -10,6 +10,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from framegate.kernel.inspection import Quality
+
 _LENGTH = struct.Struct(">I")
 MAX_MESSAGE = 64 * 1024
 
@@ -50,17 +52,22 @@ class Answer:
     reason: str = ""
     detail: str = ""
     decode_ms: float = 0.0
-    quality: dict[str, Any] = field(default_factory=dict)
+    quality: Quality | None = None  #: set exactly for ok
     recipe: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """All fields."""
-        return asdict(self)
+        return asdict(self) | {"quality": self.quality and self.quality.to_json()}
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
-        """Reverses `to_json`; raises `TypeError` for anything else."""
-        return cls(**raw)
+        """Reverses `to_json`; raises `ValueError`, `TypeError` or `KeyError` for anything else."""
+        answer = cls(**raw | {"quality": raw["quality"] and Quality.from_json(raw["quality"])})
+        if answer.outcome not in ("ok", "invalid", "memory") or (answer.outcome == "ok") != (
+            answer.quality is not None
+        ):
+            raise ValueError(f"the outcome {answer.outcome}")
+        return answer
 
 
 def send(channel: socket.socket, message: dict[str, Any]) -> None:

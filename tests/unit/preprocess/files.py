@@ -64,7 +64,7 @@ def raw_png(
     bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
     size = -(-width * bits // 8)
     body = np.random.default_rng(depth * 7 + color).integers(0, 256, (height, size), np.uint8) if rows is None else rows
-    idat = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in body)))
+    idat = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in body), 1))
     return png(header=ihdr(width, height, depth, color), before=before, idat=idat)
 
 

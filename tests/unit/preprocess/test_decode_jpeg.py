@@ -2,6 +2,7 @@
 
 import io
 import struct
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,9 +29,10 @@ def segment(marker: int, payload: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"subsampling": 1}])
-def test_pixels_are_those_of_opencv(options: dict[str, object]) -> None:
+def test_pixels_are_those_of_opencv(options: dict[str, Any]) -> None:
     data = jpeg(scene(), quality=90, **options)
-    theirs = cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    theirs: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    theirs = cv2.cvtColor(theirs, cv2.COLOR_BGR2RGB)
     assert np.abs(decode(data, JPEG, 1).astype(int) - theirs).max() <= 1
 
 
@@ -92,7 +94,7 @@ def test_scaled_decoding_never_goes_below_the_target(
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
 @pytest.mark.parametrize("target", [None, (10, 10)])
 def test_a_hole_in_the_scan_is_refused_at_every_scale(
-    share: float, options: dict[str, object], target: tuple[int, int] | None
+    share: float, options: dict[str, Any], target: tuple[int, int] | None
 ) -> None:
     data = jpeg(noise(256, 192), quality=90, **options)
     assert reason(cut_out(data, share, 3000), target) in {"truncated", "corrupt"}
@@ -102,7 +104,7 @@ def test_a_hole_in_the_scan_is_refused_at_every_scale(
 @pytest.mark.parametrize("ending", [b"", b"\xff\xd9"])
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
 def test_a_jpeg_cut_off_is_truncated_even_with_an_end_marker(
-    share: float, ending: bytes, options: dict[str, object]
+    share: float, ending: bytes, options: dict[str, Any]
 ) -> None:
     data = jpeg(noise(256, 192), quality=90, **options)
     assert reason(data[: int(len(data) * share)] + ending) in {"truncated", "corrupt"}

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from framegate.kernel.errors import InvalidFrame
 from framegate.preprocess.decode import decode
 from tests.unit.kernel.imagefile.build import chunk, ihdr, png
 
-from .files import as_pillow, idats, noise, palette, raw_png
+from .files import Pixels, as_pillow, idats, noise, palette, raw_png
 
 PNG = "image/png"
 KINDS = [(d, 0) for d in (1, 2, 4, 8)] + [(8, 2), (8, 4), (8, 6)]
@@ -24,7 +25,7 @@ def reason(data: bytes) -> str:
     return caught.value.reason
 
 
-def saved(pixels: np.ndarray, **options: object) -> bytes:  # type: ignore[type-arg]
+def saved(pixels: Pixels, **options: Any) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", **options)
     return buffer.getvalue()

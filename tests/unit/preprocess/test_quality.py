@@ -26,6 +26,10 @@ def textured(width: int = 640, height: int = 360) -> Pixels:
     return np.clip(frame + random.normal(0, 3, frame.shape), 0, 255).astype(np.uint8)
 
 
+def blur(pixels: Pixels) -> Pixels:
+    return cv2.GaussianBlur(pixels, (0, 0), 4).astype(np.uint8)
+
+
 def through_jpeg(pixels: Pixels) -> Pixels:
     return prepare(decode(jpeg(pixels, quality=85), "image/jpeg", 1), MODEL)[0]
 
@@ -56,8 +60,7 @@ def test_pure_noise_is_noise_before_and_after_jpeg() -> None:
 
 
 def test_a_blurred_frame_is_blurred() -> None:
-    blurred = cv2.GaussianBlur(textured(), (0, 0), 4)
-    assert measure(blurred).flags == ("blurred",)
+    assert measure(blur(textured())).flags == ("blurred",)
 
 
 def test_an_underexposed_and_an_overexposed_frame_are_told_apart() -> None:
@@ -92,5 +95,5 @@ def test_photos_of_parcels_are_not_flagged_and_blurred_ones_are() -> None:
     contents = [prepare(decode(file.read_bytes(), "image/jpeg", 1), MODEL)[0] for file in files]
     assert len(contents) >= 20
     assert [measure(c).flags for c in contents if measure(c).flags] == []
-    blurred = [cv2.GaussianBlur(c, (0, 0), 4) for c in contents]
+    blurred = [blur(c) for c in contents]
     assert [measure(c).flags for c in blurred if "blurred" not in measure(c).flags] == []

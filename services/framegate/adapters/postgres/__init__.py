@@ -1,0 +1,29 @@
+"""Everything that is kept in PostgreSQL 18: the queue, progress, and the stores."""
+
+from framegate.adapters.postgres.cameras import PostgresCameras
+from framegate.adapters.postgres.database import Database
+from framegate.adapters.postgres.intake import PostgresIntake
+from framegate.adapters.postgres.keys import PostgresKeys
+from framegate.adapters.postgres.migrate import migrate
+from framegate.adapters.postgres.models import PostgresModels
+from framegate.adapters.postgres.policies import PostgresPolicies
+from framegate.adapters.postgres.progress import PostgresProgress
+from framegate.adapters.postgres.queue import PostgresQueue
+from framegate.adapters.postgres.results import PostgresResults
+from framegate.adapters.postgres.upkeep import PostgresUpkeep
+from framegate.adapters.postgres.workers import PostgresWorkers
+
+__all__ = [
+    "Database",
+    "PostgresCameras",
+    "PostgresIntake",
+    "PostgresKeys",
+    "PostgresModels",
+    "PostgresPolicies",
+    "PostgresProgress",
+    "PostgresQueue",
+    "PostgresResults",
+    "PostgresUpkeep",
+    "PostgresWorkers",
+    "migrate",
+]

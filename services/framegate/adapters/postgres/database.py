@@ -1,0 +1,197 @@
+"""One pool of connections for everything that is kept in Postgres, and the translation of its errors."""
+
+import random
+import select
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import psycopg
+import sqlalchemy
+from psycopg import errors
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from framegate.kernel.errors import DependencyUnavailable
+
+T = TypeVar("T")
+#: A connection straight from psycopg, in autocommit mode: one statement is one transaction and one round trip.
+Raw = psycopg.Connection[Any]
+
+CONNECT_TIMEOUT_S: Final = 5
+POOL_TIMEOUT_S: Final = 10
+_TRIES: Final = 5
+# A unique violation is a lost race as well: the winner has committed, and the next try sees its row.
+_LOST_RACES: Final = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
+_FIRST_PAUSE_S: Final = 0.02
+# The tables that everything moves through are empty one minute and full the next, so their statistics are never right
+# and a plan made for an empty table would be kept. Plans here are the same at any size: nested loops over indexes.
+_SESSION: Final = """
+set timezone = 'UTC';
+set statement_timeout = '15s';
+set lock_timeout = '10s';
+set idle_in_transaction_session_timeout = '30s';
+set jit = off;
+set enable_seqscan = off;
+set enable_hashjoin = off;
+set enable_mergejoin = off;
+set plan_cache_mode = force_generic_plan
+"""
+#: Makes the planner free again, and patient, for one transaction that reads many rows.
+ANALYTIC: Final = """
+set local statement_timeout = '10min';
+set local enable_seqscan = on;
+set local enable_hashjoin = on;
+set local enable_mergejoin = on;
+set local plan_cache_mode = force_custom_plan;
+set local work_mem = '64MB'
+"""
+
+
+class Database:
+    """Connects lazily. Safe for use from several threads; not for use after a fork. `close` it."""
+
+    def __init__(self, url: str, *, application_name: str = "framegate", pool_size: int = 8) -> None:
+        """`url` as libpq or SQLAlchemy write it (`postgresql://…`)."""
+        self._engine = make_engine(
+            url, application_name, pool_size=pool_size, max_overflow=pool_size, pool_timeout=POOL_TIMEOUT_S
+        )
+        self._transactional = self._engine.execution_options(isolation_level="READ COMMITTED")
+        sqlalchemy.event.listen(self._engine, "connect", _prepare_session)
+
+    def run(self, work: Callable[[Raw], T]) -> T:
+        """What `work` returns. It may be called again, after a deadlock or a lost race, so it must start from nothing.
+
+        Raises `DependencyUnavailable` when the database does not answer; then the transaction may have been committed.
+        """
+
+        def once() -> T:
+            with self._borrowed() as connection:
+                return work(connection)
+
+        return _persistently(once)
+
+    def transaction(self, work: Callable[[Raw], T]) -> T:
+        """Like `run`, for work of several statements that hold together."""
+
+        def together(connection: Raw) -> T:
+            with connection.transaction():
+                return work(connection)
+
+        return self.run(together)
+
+    def core(self, work: Callable[[sqlalchemy.Connection], T]) -> T:
+        """Like `transaction`, for work written with SQLAlchemy Core."""
+
+        def once() -> T:
+            with self._transactional.begin() as connection:
+                return work(connection)
+
+        return _persistently(once)
+
+    def dedicated(self) -> Raw:
+        """A connection of the caller's own, to be closed by the caller."""
+        with translated():
+            fairy = self._engine.raw_connection()
+            connection = _driver(fairy)
+            fairy.detach()
+            return connection
+
+    def close(self) -> None:
+        """Closes the connections that are not in use; those in use are closed when they are given back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Raw]:
+        fairy = self._checked_out()
+        connection = _driver(fairy)
+        try:
+            yield connection
+        finally:
+            if connection.closed:
+                fairy.invalidate()
+                # The others most likely died with it: do not let every thread find out by itself.
+                self._engine.dispose()
+            else:
+                fairy.close()
+
+    def _checked_out(self) -> sqlalchemy.PoolProxiedConnection:
+        fairy = self._engine.raw_connection()
+        while _was_hung_up(_driver(fairy)):
+            fairy.invalidate()
+            self._engine.dispose()
+            fairy = self._engine.raw_connection()
+        return fairy
+
+
+def make_engine(url: str, application_name: str, **options: Any) -> sqlalchemy.Engine:
+    """A lazy engine over psycopg 3, in autocommit mode."""
+    parsed = sqlalchemy.make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres:") else url)
+    return sqlalchemy.create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        isolation_level="AUTOCOMMIT",
+        use_native_hstore=False,
+        connect_args={
+            "application_name": application_name,
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "tcp_user_timeout": 10_000,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "prepare_threshold": 0,
+        },
+        **options,
+    )
+
+
+def _persistently(once: Callable[[], T]) -> T:
+    with translated():
+        for attempt in range(1, _TRIES):
+            try:
+                return once()
+            except (psycopg.Error, DBAPIError) as error:
+                if not isinstance(_cause(error), _LOST_RACES):
+                    raise
+                time.sleep(random.uniform(0, _FIRST_PAUSE_S * 2**attempt))  # noqa: S311 (spreads load)
+        return once()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns what the driver and the pool say into `DependencyUnavailable` where waiting may help."""
+    try:
+        yield
+    except (psycopg.Error, SQLAlchemyError) as error:
+        cause = _cause(error)
+        # Operational: no connection, no space, shutdown, timeouts, too many connections, deadlocks.
+        if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError | PoolTimeout | DisconnectionError):
+            raise DependencyUnavailable(f"the database does not answer: {_first_line(cause)}") from error
+        raise
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _first_line(error: BaseException | None) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _driver(fairy: sqlalchemy.PoolProxiedConnection) -> Raw:
+    connection = fairy.driver_connection
+    assert isinstance(connection, psycopg.Connection)  # noqa: S101 (the engine's driver is psycopg)
+    return connection
+
+
+def _was_hung_up(connection: Raw) -> bool:
+    """Whether the server closed an idle connection: cheaper than asking it, and enough after a restart."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+    return bool(poll.poll(0))
+
+
+def _prepare_session(connection: psycopg.Connection[Any], _: object) -> None:
+    # Several commands in one simple query; `prepare=False` because a prepared statement can only be one.
+    connection.execute(_SESSION, prepare=False)

@@ -1,0 +1,61 @@
+"""Versions of each facility's policy."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from framegate.adapters.postgres import schema
+from framegate.adapters.postgres.audit import record
+from framegate.adapters.postgres.cameras import ensure_facility
+from framegate.adapters.postgres.database import Database
+from framegate.kernel.ids import FacilityId
+from framegate.ports.store import PolicyVersion
+
+_POLICIES = schema.policies
+
+
+class PostgresPolicies:
+    """`Policies`. Safe for use from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def current_policy(self, facility: FacilityId) -> PolicyVersion | None:
+        """The newest version."""
+        return self._database.core(lambda connection: _current(connection, facility))
+
+    def add_policy(self, facility: FacilityId, document: Mapping[str, Any], actor: str) -> PolicyVersion:
+        """Two who add at once get two versions, or one when they add the same."""
+
+        def work(connection: Connection) -> PolicyVersion:
+            ensure_facility(connection, facility)
+            current = _current(connection, facility)
+            if current is not None and current.document == document:
+                return current
+            values = {
+                "facility_id": facility,
+                "version": current.version + 1 if current else 1,
+                "document": dict(document),
+                "created_at": func.clock_timestamp(),
+                "created_by": actor,
+            }
+            # Whoever takes the same number at the same time loses in the primary key, and starts over.
+            connection.execute(insert(_POLICIES).values(values))
+            record(connection, facility, actor, "policy.added", str(values["version"]), document)
+            added = _current(connection, facility)
+            assert added is not None  # noqa: S101 (just inserted)
+            return added
+
+        return self._database.core(work)
+
+
+def _current(connection: Connection, facility: FacilityId) -> PolicyVersion | None:
+    query = (
+        select(_POLICIES)
+        .where(_POLICIES.c.facility_id == facility)
+        .order_by(_POLICIES.c.version.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else PolicyVersion(facility, row.version, row.document, row.created_at, row.created_by)

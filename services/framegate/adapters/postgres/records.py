@@ -1,0 +1,73 @@
+"""From a row of `results_records.sql` to what the API tells."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from framegate.kernel.ids import CameraId, FacilityId, ImageId
+from framegate.kernel.inspection import ImageFacts
+from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
+from framegate.ports.store import ImageRecord
+
+_STAGES: Final = (("preprocess", "received"), ("inference", "prepared"), ("gate", "inspected"))
+
+
+def record(row: Sequence[Any]) -> ImageRecord:
+    """Columns by position, in the order of the statement."""
+    facts = ImageFacts(
+        FacilityId(row[0]), ImageId(row[1]), CameraId(row[2]), CameraStatus(row[3]), Lane(row[4]), *row[5:13]
+    )
+    captured_at, metadata, duplicate_of, state, look = row[13:18]
+    verdict, reason, detail, policy_version, reused_from, decided_at = row[18:24]
+    model, model_sha256, engine, prepared, attempts, history = row[24:30]
+    moments, work_ms, detections = row[30:35], row[35:38], row[38]
+    return ImageRecord(
+        facts=facts,
+        captured_at=captured_at,
+        metadata=metadata,
+        state=ImageState(state),
+        look=look,
+        verdict=None if verdict is None else Verdict(verdict),
+        reason=reason,
+        detail=detail,
+        detections=tuple((d[0], d[1], (d[2], d[3], d[4], d[5])) for d in detections or ()),
+        model=model,
+        model_sha256=model_sha256,
+        engine=engine,
+        policy_version=policy_version,
+        quality=None if prepared is None else prepared["quality"],
+        prepared=prepared,
+        duplicate_of=None if duplicate_of is None else ImageId(duplicate_of),
+        reused_from=None if reused_from is None else ImageId(reused_from),
+        attempts=attempts,
+        history=tuple(history),
+        timings=_timings(facts.received_at, moments, decided_at, work_ms),
+        decided_at=decided_at,
+    )
+
+
+def _timings(
+    received_at: datetime,
+    moments: Sequence[datetime | None],
+    decided_at: datetime | None,
+    work_ms: Sequence[float | None],
+) -> dict[str, Any]:
+    names = ("preprocess_claimed", "prepared", "inference_claimed", "inspected", "gate_claimed")
+    known = {name: at for name, at in zip(names, moments, strict=True) if at is not None}
+    at = {"received": received_at, **known}
+    if decided_at is not None:
+        at["decided"] = decided_at
+    timings: dict[str, Any] = {f"{name}_at": moment.isoformat() for name, moment in at.items()}
+    for (stage, waits_since), spent_ms in zip(_STAGES, work_ms, strict=True):
+        claimed = at.get(f"{stage}_claimed")
+        if claimed is not None and waits_since in at:
+            timings[f"{stage}_wait_ms"] = _ms(claimed, at[waits_since])
+        if spent_ms is not None:
+            timings[f"{stage}_ms"] = round(spent_ms, 3)
+    if decided_at is not None:
+        timings["accept_to_verdict_ms"] = _ms(decided_at, received_at)
+    return timings
+
+
+def _ms(end: datetime, start: datetime) -> float:
+    return round((end - start).total_seconds() * 1000, 3)

@@ -1,0 +1,107 @@
+"""Values on their way into statements and out of rows."""
+
+import json
+import math
+from typing import Any, Final
+
+from framegate.kernel.detections import Detections
+from framegate.kernel.inspection import Failed, Finding, Inspected, Refused
+from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message, encode
+from framegate.kernel.states import ImageState, Lane, Stage
+
+#: The state an image is in when a stage may claim it.
+TAKES: Final = {
+    Stage.PREPROCESS: ImageState.RECEIVED,
+    Stage.INFERENCE: ImageState.PREPARED,
+    Stage.GATE: ImageState.INSPECTED,
+}
+#: The message that waits for an image in this state.
+MESSAGE_FOR: Final[dict[ImageState, type[Message]]] = {
+    ImageState.RECEIVED: FrameSubmitted,
+    ImageState.PREPARED: FramePrepared,
+    ImageState.INSPECTED: FrameInspected,
+}
+
+
+def outgoing(message: Message) -> dict[str, str]:
+    """The columns of the row that sends `message`."""
+    return {"queue": f"{message.name}-{message.lane}", "body": encode(message)}
+
+
+def queue_for(state: ImageState, lane: Lane) -> str:
+    """Where the message for an image in `state` waits."""
+    return f"{MESSAGE_FOR[state].name}-{lane}"
+
+
+def as_json(value: Any) -> str:
+    """JSON that Postgres takes: without NUL and lone surrogates, which its text cannot hold, and without NaN."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return storable(text.replace("\\u0000", "\\ufffd"))
+
+
+def storable(text: str) -> str:
+    """`text` with a replacement character for what Postgres cannot store."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return value
+
+
+def finding_to_row(finding: Finding) -> dict[str, Any]:
+    """The columns of the progress row that hold a finding."""
+    match finding:
+        case Inspected():
+            raw: dict[str, Any] = {
+                "kind": "inspected",
+                "classes": finding.classes,
+                "model": finding.model,
+                "model_sha256": finding.model_sha256,
+                "engine": finding.engine,
+            }
+            return {"finding": raw, "detections": finding.detections.to_bytes().hex()}
+        case Refused(reason, detail):
+            return {"finding": {"kind": "refused", "reason": reason, "detail": detail}}
+        case Failed(reason, detail):
+            return {
+                "finding": {"kind": "failed", "reason": reason, "detail": detail},
+                "convicts": reason == "poison",
+            }
+
+
+def finding_from_row(raw: dict[str, Any] | None, detections: bytes | None) -> Finding | None:
+    """Reverses `finding_to_row`."""
+    if raw is None:
+        return None
+    if raw["kind"] == "inspected":
+        found = Detections.from_bytes(detections or b"")
+        return Inspected(found, tuple(raw["classes"]), raw["model"], raw["model_sha256"], raw["engine"])
+    return (Refused if raw["kind"] == "refused" else Failed)(raw["reason"], raw["detail"])
+
+
+def detections_to_row(finding: Finding | None) -> dict[str, Any]:
+    """Detections as parallel arrays, written as Postgres writes them: cheaper than JSON on both sides."""
+    if not isinstance(finding, Inspected) or not len(finding.detections):
+        return {}
+    leading = set(finding.classes)
+    leads = [name in leading and not leading.discard(name) for name in finding.classes]  # type: ignore[func-returns-value]
+    corners = zip(("x1", "y1", "x2", "y2"), finding.detections.xyxy.T.tolist(), strict=True)
+    return {
+        "classes": finding.classes,
+        "confidence": _array(finding.detections.confidence.tolist()),
+        **{name: _array(values) for name, values in corners},
+        "leads": _array(leads),
+    }
+
+
+def _array(values: list[Any]) -> str:
+    return "{" + ",".join(map(repr, values)) + "}"

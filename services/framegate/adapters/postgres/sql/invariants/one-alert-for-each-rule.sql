@@ -1,0 +1,3 @@
+-- an image raises at most one alert for each rule
+select image_id::text || ' ' || rule from alert_outbox
+group by facility_id, image_id, rule having count(*) > 1

@@ -1,0 +1,8 @@
+-- Hides messages for longer, and says which of the receipts were valid.
+with relaxed as materialized (select set_config('synchronous_commit', 'off', true)),
+moment as materialized (select clock_timestamp() as now from relaxed)
+update queue_messages m
+set visible_at = moment.now + make_interval(secs => %(visibility)s)
+from moment, unnest(%(ids)s::bigint[], %(receipts)s::uuid[]) as held (id, receipt)
+where m.id = held.id and m.receipt = held.receipt
+returning m.id::text

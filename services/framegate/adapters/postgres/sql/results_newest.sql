@@ -1,0 +1,9 @@
+-- The newest ended image of several facilities, by the same rule as `results_after`.
+select o.sequence, o.facility_id, o.image_id
+from unnest(%(facilities)s::text[]) as wanted (facility)
+cross join lateral (
+  select sequence, facility_id, image_id from outcomes
+  where facility_id = wanted.facility and written_by < pg_snapshot_xmin(pg_current_snapshot())
+  order by sequence desc limit 1
+) o
+order by o.sequence desc limit 1

@@ -1,0 +1,89 @@
+"""What the sweeper and `verify` ask."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from framegate.adapters.postgres.database import ANALYTIC, Database, Raw
+from framegate.adapters.postgres.rows import MESSAGE_FOR, as_json, outgoing, queue_for
+from framegate.adapters.postgres.statements import invariants, statement
+from framegate.adapters.postgres.wakeups import notify
+from framegate.kernel.ids import FacilityId, ImageId
+from framegate.kernel.states import ImageState, Lane, Verdict
+from framegate.ports.store import Check, Conservation, Overdue
+
+_EXAMPLES: Final = 10
+
+
+class PostgresUpkeep:
+    """`Upkeep`. Safe for use from several threads and processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def reissue_overdue(self, idle: Mapping[ImageState, timedelta], limit: int) -> list[Overdue]:
+        """Longest idle first; the pause grows up to an hour."""
+        looked_at = [
+            {"state": state, "lane": lane, "queue": queue_for(state, lane), "idle_s": pause.total_seconds()}
+            for state, pause in idle.items()
+            if state in MESSAGE_FOR
+            for lane in Lane
+        ]
+
+        def work(connection: Raw) -> list[Overdue]:
+            parameters = {"idle": as_json(looked_at), "max": limit}
+            rows = connection.execute(statement("reissue_due"), parameters).fetchall()
+            found = [_overdue(row) for row in rows]
+            if found:
+                connection.execute(statement("reissue"), {"images": as_json([_message(one) for one in found])})
+            return found
+
+        if not looked_at:
+            return []
+        overdue = self._database.transaction(work)
+        queues = [queue_for(one.state, one.lane) for one in overdue]
+        self._database.run(lambda connection: notify(connection, queues))
+        return overdue
+
+    def conservation(self, facility: FacilityId | None = None) -> Conservation:
+        """Reads every image: seconds for millions of them."""
+
+        def work(connection: Raw) -> Any:
+            connection.execute(ANALYTIC, prepare=False)
+            return connection.execute(statement("conservation"), {"facility": facility}).fetchone()
+
+        accepted, decided, rejected, failed, in_flight, lost, *verdicts = self._database.transaction(work)
+        counted = dict(zip(map(str, (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW)), verdicts, strict=True))
+        return Conservation(accepted, decided, rejected, failed, in_flight, lost, counted)
+
+    def check_invariants(self) -> list[Check]:
+        """Each in a transaction of its own; reads everything."""
+        return [self._check(name, meaning, query) for name, meaning, query in invariants()]
+
+    def _check(self, name: str, meaning: str, query: Any) -> Check:
+        counted = f"select count(*), (array_agg(id order by id))[1:{_EXAMPLES}] from ({query}) as violation (id)"  # noqa: S608
+
+        def work(connection: Raw) -> Any:
+            connection.execute(ANALYTIC, prepare=False)
+            return connection.execute(counted, prepare=False).fetchone()
+
+        violations, examples = self._database.transaction(work)
+        return Check(name, meaning, violations, tuple(examples or ()))
+
+    def blob_keys(self, after: ImageId | None, limit: int) -> list[tuple[ImageId, str, str]]:
+        """In id order."""
+        parameters = {"after": after, "max": limit}
+        rows = self._database.run(lambda c: c.execute(statement("blob_keys"), parameters).fetchall())
+        return [(ImageId(image), key, sha256) for image, key, sha256 in rows]
+
+
+def _overdue(row: Any) -> Overdue:
+    facility, image, look, lane, state, attempts, reissues = row
+    return Overdue(
+        FacilityId(facility), ImageId(image), look, Lane(lane), ImageState(state), attempts, reissues
+    )
+
+
+def _message(one: Overdue) -> dict[str, str]:
+    message = MESSAGE_FOR[one.state](one.facility, one.image_id, one.look, one.lane)
+    return {"facility": one.facility, "image": str(one.image_id)} | outgoing(message)

@@ -1,0 +1,80 @@
+"""The Postgres family. Time passes for it by moving every moment in the tables that change into the past."""
+
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from framegate.adapters.postgres import (
+    Database,
+    PostgresCameras,
+    PostgresIntake,
+    PostgresKeys,
+    PostgresModels,
+    PostgresPolicies,
+    PostgresProgress,
+    PostgresQueue,
+    PostgresResults,
+    PostgresUpkeep,
+    PostgresWorkers,
+)
+
+from .harness import Audited, LettersQueue, Raised
+
+_MOMENTS = """
+select table_name, column_name from information_schema.columns
+where table_schema = 'public' and data_type = 'timestamp with time zone'
+  and table_name in ('queue_messages', 'dead_letters', 'progress', 'workers') and column_name <> 'received_at'
+"""
+
+
+class PostgresHarness:
+    """One migrated, empty database."""
+
+    name = "postgres"
+    max_receives = 5
+
+    def __init__(self, url: str) -> None:
+        self._side = psycopg.connect(url, autocommit=True)
+        self._moments = self._side.execute(_MOMENTS).fetchall()
+        self._database = database = Database(url)
+        self._queues: list[PostgresQueue] = []
+        self.queue: LettersQueue = self.queue_of("first")
+        self.progress, self.intake = PostgresProgress(database), PostgresIntake(database)
+        self.results, self.cameras = PostgresResults(database), PostgresCameras(database)
+        self.policies, self.models = PostgresPolicies(database), PostgresModels(database)
+        self.workers, self.upkeep = PostgresWorkers(database), PostgresUpkeep(database)
+        self.keys = PostgresKeys(database)
+
+    def queue_of(self, owner: str) -> LettersQueue:
+        queue = PostgresQueue(self._database, owner=owner, max_receives=self.max_receives)
+        self._queues.append(queue)
+        return queue
+
+    def advance(self, seconds: float) -> None:
+        for table, column in self._moments:
+            statement = sql.SQL("update {} set {} = {} - make_interval(secs => %s) where {} is not null")
+            name = sql.Identifier(column)
+            self._side.execute(statement.format(sql.Identifier(table), name, name, name), [seconds])
+
+    def purge(self) -> None:
+        self._side.execute("delete from queue_messages")
+
+    def audit(self) -> list[Audited]:
+        return [
+            Audited(*row)
+            for row in self._rows("select facility_id, actor, action, object from audit order by sequence")
+        ]
+
+    def alerts(self) -> list[Raised]:
+        query = "select image_id::text, rule, severity, subject from alert_outbox order by created_at, id"
+        return [Raised(*row) for row in self._rows(query)]
+
+    def _rows(self, query: Any) -> list[Any]:
+        return self._side.execute(query).fetchall()
+
+    def close(self) -> None:
+        for queue in self._queues:
+            queue.close()
+        self._database.close()
+        self._side.close()
