@@ -129,7 +129,7 @@ def test_submit_spools_while_the_box_is_away_and_delivers_later(box: RunningBox,
     picture.write_bytes(jpeg(200))
     spool = tmp_path / "spool"
     base = [sys.executable, "-m", "framegate", "submit", str(picture), "--key", box.key, "--spool", str(spool)]
-    away = subprocess.Popen([*base, "--url", "http://127.0.0.1:9"], stderr=subprocess.PIPE)
+    away = subprocess.Popen([*base, "--url", "http://127.0.0.1:9"], stderr=subprocess.DEVNULL)
     until(lambda: list(spool.glob("*.jpg")), what="a spooled file")
     away.send_signal(signal.SIGINT)
     assert away.wait(10) == 1

@@ -29,6 +29,9 @@ class Wire:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self._received = b""
 
+    def __del__(self) -> None:
+        self._socket.close()
+
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 

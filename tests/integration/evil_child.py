@@ -67,13 +67,13 @@ def shout(size: str, _: NDArray[np.uint8]) -> None:
         sys.stderr = None
 
 
-def shrink(_: str, __: NDArray[np.uint8]) -> None:
-    for descriptor in map(int, sys.argv[2:4]):
-        os.ftruncate(descriptor, 0)
+def shrink(area: str, _: NDArray[np.uint8]) -> None:
+    """The number of its argument: 2 is the input, 3 the output."""
+    os.ftruncate(int(sys.argv[int(area)]), 0)
 
 
 def create(_: str, __: NDArray[np.uint8]) -> None:
-    with tempfile.TemporaryFile(buffering=0) as file:
+    with tempfile.TemporaryFile(buffering=0, dir="/tmp") as file:
         file.write(b"x")
 
 

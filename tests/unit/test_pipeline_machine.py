@@ -49,7 +49,6 @@ class Pipeline(RuleBasedStateMachine):
         self.store.policies.add_policy(FACILITY, {}, "test")
         self.store.models.set_serving(MODEL, MODEL_SHA, "", "test")
         self.accepted: list[ImageId] = []
-        self.held: list[Delivery] = []
         self.working: list[Work] = []
         self.ghosts: list[Work] = []
         self.bodies: list[tuple[str, str]] = []
@@ -59,31 +58,18 @@ class Pipeline(RuleBasedStateMachine):
 
     # --- what happens ---
 
-    @rule(lane=st.sampled_from(list(Lane)), known=st.booleans())
-    def accept(self, lane: Lane, known: bool) -> None:
-        image = new_image(b"the same picture" if known else None, lane=lane)
-        (answer,) = self.store.intake.accept([image])
-        assert not answer.replayed
-        self.accepted.append(answer.image_id)
+    @rule(lanes=st.lists(st.sampled_from(list(Lane)), min_size=1, max_size=3), known=st.booleans())
+    def accept(self, lanes: list[Lane], known: bool) -> None:
+        images = [new_image(b"the same picture" if known else None, lane=lane) for lane in lanes]
+        answers = self.store.intake.accept(images)
+        assert not any(answer.replayed for answer in answers)
+        self.accepted += [answer.image_id for answer in answers]
 
-    @rule(queue=st.sampled_from(ALL_QUEUES), limit=st.integers(1, 3))
-    def receive(self, queue: str, limit: int) -> None:
-        deliveries = self.queue.receive([queue], limit, timedelta(), LEASE)
-        self.held += deliveries
-        self.bodies += [(d.queue, d.body) for d in deliveries]
-
-    @precondition(lambda self: self.held)
-    @rule()
-    def claim(self) -> None:
-        for delivery in self.held:
+    @rule(stage=st.sampled_from([Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE]), limit=st.integers(1, 5))
+    def receive_and_claim(self, stage: Stage, limit: int) -> None:
+        for delivery in self.queue.receive(queues_of(stage), limit, timedelta(), LEASE):
+            self.bodies.append((delivery.queue, delivery.body))
             self._claim(delivery)
-        self.held.clear()
-
-    @rule(stage=st.sampled_from([Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE]))
-    def receive_and_claim(self, stage: Stage) -> None:
-        for queue in queues_of(stage):
-            self.receive(queue, 3)
-        self.claim()
 
     def _claim(self, delivery: Delivery) -> None:
         (answer,) = self.store.progress.claim(STAGE_OF[delivery.queue], [decode(delivery.body)], "worker", LEASE)
@@ -98,15 +84,16 @@ class Pipeline(RuleBasedStateMachine):
                 raise AssertionError("an accepted image is unknown")
 
     @precondition(lambda self: self.working)
-    @rule(pick=picks, kind=picks, acknowledge=st.booleans(), twice=st.booleans())
-    def complete(self, pick: int, kind: int, acknowledge: bool, twice: bool) -> None:
-        work = self.working.pop(pick % len(self.working))
-        result = RESULTS[work.claim.stage][kind % len(RESULTS[work.claim.stage])]
-        kept = self._complete(work, result)
-        if twice:
-            assert self._complete(work, result) is kept, "the same completion had two answers"
-        if kept and acknowledge:
-            self.queue.acknowledge([work.delivery])
+    @rule(kinds=st.lists(picks, min_size=1, max_size=5), acknowledge=st.booleans(), twice=st.booleans())
+    def complete(self, kinds: list[int], acknowledge: bool, twice: bool) -> None:
+        for work, kind in zip(self.working, kinds, strict=False):
+            result = RESULTS[work.claim.stage][kind % len(RESULTS[work.claim.stage])]
+            kept = self._complete(work, result)
+            if twice:
+                assert self._complete(work, result) is kept, "the same completion had two answers"
+            if kept and acknowledge:
+                self.queue.acknowledge([work.delivery])
+        del self.working[: len(kinds)]
 
     def _complete(self, work: Work, result: Result) -> bool:
         (kept,) = self.store.progress.complete([Completion(work.claim, result)])
@@ -128,7 +115,6 @@ class Pipeline(RuleBasedStateMachine):
         """A worker that is restarted frees what it held; otherwise the leases run out."""
         self.ghosts += self.working
         self.working.clear()
-        self.held.clear()
         if restarted:
             self.store.progress.recover("worker")
             self.queue.recover("worker")
@@ -148,26 +134,18 @@ class Pipeline(RuleBasedStateMachine):
         queue, body = self.bodies[pick % len(self.bodies)]
         self.queue.send(queue, [body])
 
-    @precondition(lambda self: self.held)
-    @rule(pick=picks)
-    def dead_letter(self, pick: int) -> None:
-        self.queue.dead_letter(self.held.pop(pick % len(self.held)), "for the test")
-
-    @rule()
-    def redrive(self) -> None:
-        self.queue.redrive()
-
-    @rule(queue=st.sampled_from(ALL_QUEUES))
-    def purge(self, queue: str) -> None:
-        self.queue.purge(queue)
-
-    @rule(seconds=st.sampled_from([1, 30, 61, 600]))
-    def time_passes(self, seconds: int) -> None:
-        self.clock.advance(seconds)
-
-    @rule()
-    def reissue(self) -> None:
-        self.store.upkeep.reissue_overdue(dict.fromkeys(NEXT_MESSAGE, LEASE), 10)
+    @rule(queue=st.sampled_from(ALL_QUEUES), trouble=st.sampled_from(["purge", "dead letter", "redrive", "reissue"]))
+    def trouble(self, queue: str, trouble: str) -> None:
+        if trouble == "purge":
+            self.queue.purge(queue)
+        elif trouble == "dead letter":
+            for delivery in self.queue.receive([queue], 1, timedelta(), LEASE):
+                self.queue.dead_letter(delivery, "for the test")
+        elif trouble == "redrive":
+            self.queue.redrive()
+        else:
+            self.clock.advance(120)
+            self.store.upkeep.reissue_overdue(dict.fromkeys(NEXT_MESSAGE, LEASE), 10)
 
     # --- what must hold ---
 
@@ -183,7 +161,7 @@ class Pipeline(RuleBasedStateMachine):
 
     @invariant()
     def each_step_was_made_by_one_claim(self) -> None:
-        assert all(len(tokens) == 1 for tokens in self.moved.values())
+        assert all(len(tokens) == 1 for tokens in self.moved.values()), "two claims completed the same step"
 
     @invariant()
     def nothing_goes_back_and_nothing_ends_twice(self) -> None:

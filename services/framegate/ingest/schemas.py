@@ -37,13 +37,6 @@ class DetectionView(View):
     )  # fmt: skip
 
 
-class ModelView(View):
-    """Which model looked."""
-
-    name: str = Field(description="name@version")
-    sha256: str | None
-
-
 class ImageView(View):
     """Everything about one image."""
 
@@ -57,7 +50,8 @@ class ImageView(View):
     reason: str | None = Field(description="A stable slug.")
     detail: str | None = Field(description="The reason in a sentence.")
     detections: list[DetectionView] = Field(description="The most confident first.")
-    model: ModelView | None
+    model: str | None = Field(description="name@version of the model that looked.")
+    model_sha256: str | None
     engine: str | None
     policy: int | None = Field(description="The version of the policy that decided.")
     quality: dict[str, Any] | None = Field(description="Measures of the frame and what is doubtful about it.")
@@ -168,7 +162,8 @@ def image_document(record: ImageRecord) -> dict[str, Any]:
             {"class": name, "confidence": round(confidence, 4), "box": [round(edge, 1) for edge in box]}
             for name, confidence, box in record.detections
         ],
-        "model": None if record.model is None else {"name": record.model, "sha256": record.model_sha256},
+        "model": record.model,
+        "model_sha256": record.model_sha256,
         "engine": record.engine,
         "policy": record.policy_version,
         "quality": _json(record.quality),

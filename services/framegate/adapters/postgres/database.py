@@ -118,7 +118,7 @@ class Database:
 
     def _checked_out(self) -> sqlalchemy.PoolProxiedConnection:
         fairy = self._engine.raw_connection()
-        while _was_hung_up(_driver(fairy)):
+        if _was_hung_up(_driver(fairy)):
             fairy.invalidate()
             self._engine.dispose()
             fairy = self._engine.raw_connection()

@@ -6,7 +6,7 @@ from typing import Any
 from framegate.adapters.postgres.database import Database, Raw
 from framegate.adapters.postgres.rows import as_json, outgoing
 from framegate.adapters.postgres.statements import statement
-from framegate.adapters.postgres.wakeups import notify
+from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import ImageId
 from framegate.kernel.messages import FrameSubmitted
 from framegate.kernel.states import ImageState
@@ -32,7 +32,7 @@ class PostgresIntake:
         # One statement is a transaction by itself and saves two round trips.
         run = self._database.run if len(waves) == 1 else self._database.transaction
         rows = run(lambda connection: _accept(connection, waves))
-        self._database.run(lambda connection: notify(connection, [row[6] for row in rows if row[6] is not None]))
+        wake(self._database, [row[6] for row in rows])
         answers = {row[0]: _accepted(row) for row in rows}
         return [answers[n] for n in range(len(images))]
 

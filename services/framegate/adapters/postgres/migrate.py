@@ -10,6 +10,7 @@ from framegate.adapters.postgres.database import make_engine, translated
 
 #: Held while migrating, so that several processes that start together do it one after the other.
 _LOCK: Final = 0x6672616D6567
+#: Revisions are numbers of four digits, in order.
 HEAD: Final = "0001"
 
 
@@ -19,7 +20,8 @@ def migrate(url: str) -> None:
     engine = engine.execution_options(isolation_level="READ COMMITTED")
     with translated(), engine.begin() as connection:
         connection.exec_driver_sql(f"select pg_advisory_xact_lock({_LOCK})")
-        if _current(connection) != HEAD:
+        # A newer release may have been here first: releases only add, so that this one can still work with it.
+        if (_current(connection) or "") < HEAD:
             _upgrade(connection)
 
 

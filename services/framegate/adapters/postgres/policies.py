@@ -51,11 +51,6 @@ class PostgresPolicies:
 
 
 def _current(connection: Connection, facility: FacilityId) -> PolicyVersion | None:
-    query = (
-        select(_POLICIES)
-        .where(_POLICIES.c.facility_id == facility)
-        .order_by(_POLICIES.c.version.desc())
-        .limit(1)
-    )
+    query = select(_POLICIES).where(_POLICIES.c.facility_id == facility).order_by(_POLICIES.c.version.desc()).limit(1)
     row = connection.execute(query).one_or_none()
     return None if row is None else PolicyVersion(facility, row.version, row.document, row.created_at, row.created_by)

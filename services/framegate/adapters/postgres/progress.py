@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, assert_never
-from uuid import UUID
 
 from framegate.adapters.postgres.database import Database, Raw
 from framegate.adapters.postgres.rows import (
@@ -18,7 +17,7 @@ from framegate.adapters.postgres.rows import (
     storable,
 )
 from framegate.adapters.postgres.statements import statement
-from framegate.adapters.postgres.wakeups import notify
+from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import Failed, ImageFacts, Inspected, Outcome, Prepared, Refused
 from framegate.kernel.messages import Message
@@ -87,8 +86,7 @@ class PostgresProgress:
         # One statement is a transaction by itself and saves two round trips.
         run = self._database.run if len(batches) == 1 else self._database.transaction
         done = dict(run(lambda c: _execute(c, batches))) if batches else {}
-        if any(done.values()):
-            self._database.run(lambda c: notify(c, filter(None, done.values())))
+        wake(self._database, done.values())
         missed = [_identity(n, c.claim) for n, c in enumerate(completions) if n not in done]
         repeated = self._repeated(missed) if missed else set()
         return [n in done or n in repeated for n in range(len(completions))]
@@ -159,7 +157,7 @@ def _claim(stage: Stage, message: Message, row: Sequence[Any]) -> Claim:
     token, attempt, crashes, solo, prepared, finding, detections, now, prepared_at, inspected_at = row[13:]
     moments = {"received": facts.received_at, "prepared": prepared_at, "inspected": inspected_at}
     return Claim(
-        token=UUID(int=token.int),
+        token=token,
         stage=stage,
         message=message,
         image=facts,

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from framegate.adapters.postgres.database import Database
+from framegate.adapters.postgres.rows import storable
 from framegate.adapters.postgres.statements import statement
 from framegate.adapters.postgres.wakeups import Wakeups, notify
 from framegate.ports.queue import DeadLetter, Delivery, Depth
@@ -13,7 +14,7 @@ from framegate.ports.queue import DeadLetter, Delivery, Depth
 MAX_BODY_BYTES: Final = 1024 * 1024
 #: How long a wait lasts at most before the receiver looks by itself: a wake-up may be lost.
 _LONGEST_WAIT_S: Final = 1.0
-_SHORTEST_WAIT_S: Final = 0.002
+_SHORTEST_WAIT_S: Final = 0.01
 
 
 class PostgresQueue:
@@ -67,7 +68,7 @@ class PostgresQueue:
                     continue
             pause_s = min(left_s, _LONGEST_WAIT_S, self._next_s(queues))
             self._wakeups.wait(max(pause_s, _SHORTEST_WAIT_S))
-            listening = self._wakeups.listen(queues) if listening else False
+            listening = listening and self._wakeups.listen(queues)
 
     def _take(self, queues: Sequence[str], limit: int, visibility: timedelta) -> list[Delivery]:
         parameters = {
@@ -90,7 +91,7 @@ class PostgresQueue:
     def interrupt(self) -> None:
         """Wakes what waits; a `receive` that starts later waits again."""
         self._interrupts += 1
-        self._wakeups.wake()
+        self._wakeups.interrupt()
 
     def extend(self, deliveries: Sequence[Delivery], visibility: timedelta) -> list[Delivery]:
         """Returns the stale ones."""
@@ -132,7 +133,7 @@ class PostgresQueue:
 
     def dead_letter(self, delivery: Delivery, cause: str) -> None:
         """Keeps the receive count for whoever looks at it."""
-        parameters = {"id": int(delivery.message_id), "receipt": delivery.receipt, "cause": cause.replace("\0", "\ufffd")}
+        parameters = {"id": int(delivery.message_id), "receipt": delivery.receipt, "cause": storable(cause)}
         self._database.run(lambda c: c.execute(statement("queue_dead_letter"), parameters))
 
     def depth(self, queue: str) -> Depth:

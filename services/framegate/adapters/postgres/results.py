@@ -64,9 +64,7 @@ def _records(connection: Raw, images: Sequence[tuple[FacilityId, ImageId]]) -> l
 
 def _matching(where: ImageFilter, limit: int) -> Select[Any]:
     """The newest of each facility, from an index in that order, and of those the newest."""
-    each = [
-        select(_in_facility(where, facility, limit).subquery()) for facility in sorted(where.facilities)
-    ]
+    each = [select(_in_facility(where, facility, limit).subquery()) for facility in sorted(where.facilities)]
     found = union_all(*each).subquery()
     return select(found).order_by(found.c.image_id.desc()).limit(limit)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from framegate.adapters.postgres.database import ANALYTIC, Database, Raw
 from framegate.adapters.postgres.rows import MESSAGE_FOR, as_json, outgoing, queue_for
 from framegate.adapters.postgres.statements import invariants, statement
-from framegate.adapters.postgres.wakeups import notify
+from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.states import ImageState, Lane, Verdict
 from framegate.ports.store import Check, Conservation, Overdue
@@ -32,6 +32,7 @@ class PostgresUpkeep:
 
         def work(connection: Raw) -> list[Overdue]:
             parameters = {"idle": as_json(looked_at), "max": limit}
+            connection.execute(ANALYTIC, prepare=False)
             rows = connection.execute(statement("reissue_due"), parameters).fetchall()
             found = [_overdue(row) for row in rows]
             if found:
@@ -41,8 +42,7 @@ class PostgresUpkeep:
         if not looked_at:
             return []
         overdue = self._database.transaction(work)
-        queues = [queue_for(one.state, one.lane) for one in overdue]
-        self._database.run(lambda connection: notify(connection, queues))
+        wake(self._database, [queue_for(one.state, one.lane) for one in overdue])
         return overdue
 
     def conservation(self, facility: FacilityId | None = None) -> Conservation:
@@ -79,9 +79,7 @@ class PostgresUpkeep:
 
 def _overdue(row: Any) -> Overdue:
     facility, image, look, lane, state, attempts, reissues = row
-    return Overdue(
-        FacilityId(facility), ImageId(image), look, Lane(lane), ImageState(state), attempts, reissues
-    )
+    return Overdue(FacilityId(facility), ImageId(image), look, Lane(lane), ImageState(state), attempts, reissues)
 
 
 def _message(one: Overdue) -> dict[str, str]:

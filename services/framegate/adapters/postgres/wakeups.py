@@ -1,7 +1,7 @@
 """LISTEN and NOTIFY: what makes a waiting receive look again at once."""
 
-import os
 import select
+import socket
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -36,50 +36,66 @@ def notify(connection: Raw, queues: Iterable[str]) -> None:
             connection.execute("select pg_notify(c, '') from unnest(%s::text[]) as c", [channels])
 
 
+def wake(database: Database, queues: Iterable[str | None]) -> None:
+    """`notify` on a connection of its own; what was committed stays committed when this fails."""
+    named = {queue for queue in queues if queue is not None}
+    if named:
+        with suppress(DependencyUnavailable):
+            database.run(lambda connection: notify(connection, named))
+
+
 class Wakeups:
-    """One connection that listens, and a pipe by which another thread of this process can end the wait."""
+    """One connection that listens, and a pipe by which another thread of this process can end the wait.
+
+    Meant for one waiting thread; further ones wait too, but may learn of a message up to a second late.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection: Raw | None = None
         self._heard: set[str] = set()
         self._turn = threading.Lock()
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._read, False)
-        os.set_blocking(self._write, False)
+        # Sockets and not a bare pipe: once closed they refuse, where a number might be somebody else's file by then.
+        self._read, self._write = socket.socketpair()
+        self._read.setblocking(False)
+        self._write.setblocking(False)
         self._closed = False
 
-    def wake(self) -> None:
-        """Ends the wait of this process's receivers."""
-        with suppress(OSError):  # a full pipe wakes just as well
-            os.write(self._write, b"!")
+    def interrupt(self) -> None:
+        """Ends the wait, if there is one."""
+        with suppress(OSError):  # full wakes just as well
+            self._write.send(b"!")
 
     def listen(self, queues: Sequence[str]) -> bool:
         """Whether anything sent from now on will wake `wait`; call it before the last look into the queue."""
-        channels = {channel_of(queue) for queue in queues}
-        with self._turn:
-            if self._closed or (self._connection is not None and channels <= self._heard):
-                return self._connection is not None
-            try:
-                self._connection = self._connection or self._database.dedicated()
-                for channel in sorted(channels - self._heard):
-                    self._connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)), prepare=False)
-            except (Error, DependencyUnavailable):
-                self._drop()
+        if not self._turn.acquire(blocking=False):
+            return False
+        try:
+            if self._closed:
                 return False
-            self._heard |= channels
+            self._connection = self._connection or self._database.dedicated()
+            for channel in sorted({channel_of(queue) for queue in queues} - self._heard):
+                self._connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)), prepare=False)
+                self._heard.add(channel)
             return True
+        except (Error, DependencyUnavailable):
+            self._drop()
+            return False
+        finally:
+            self._turn.release()
 
     def wait(self, timeout_s: float) -> None:
-        """Blocks until something was sent to a queue that is listened to, `wake`, or the timeout; may return early."""
+        """Blocks until something was sent to a queue that is listened to, `interrupt`, or the timeout; may return early."""
         if not self._turn.acquire(timeout=timeout_s):
             return
         try:
+            if self._closed:
+                return
             connection = self._connection
-            files = [self._read] if connection is None else [self._read, connection.fileno()]
+            files = [self._read.fileno()] if connection is None else [self._read.fileno(), connection.fileno()]
             readable, _, _ = select.select(files, [], [], timeout_s)
-            if self._read in readable:
-                os.read(self._read, 4096)
+            if self._read.fileno() in readable:
+                self._read.recv(4096)
             if connection is not None and connection.fileno() in readable:
                 self._take_in(connection)
         except (OSError, Error):
@@ -104,8 +120,8 @@ class Wakeups:
         if self._closed:
             return
         self._closed = True
-        self.wake()
+        self.interrupt()
         with self._turn:
             self._drop()
-            os.close(self._read)
-            os.close(self._write)
+            self._read.close()
+            self._write.close()
