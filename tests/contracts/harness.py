@@ -5,9 +5,22 @@ from datetime import timedelta
 from typing import Protocol
 
 from framegate.adapters.memory import FakeClock, MemoryQueue, MemoryStore
+from framegate.kernel.messages import Message, decode
+from framegate.pipeline import ALL_QUEUES
 from framegate.ports.progress import Progress
 from framegate.ports.queue import DeadLetters, Queue
-from framegate.ports.store import Cameras, Intake, Keys, Models, Policies, Results, Upkeep, Workers
+from framegate.ports.store import (
+    Cameras,
+    ImageRecord,
+    Intake,
+    Keys,
+    Models,
+    NewImage,
+    Policies,
+    Results,
+    Upkeep,
+    Workers,
+)
 
 
 class LettersQueue(Queue, DeadLetters, Protocol):
@@ -39,16 +52,36 @@ class Harness(Protocol):
 
     name: str
     max_receives: int
-    queue: LettersQueue
-    progress: Progress
-    intake: Intake
-    results: Results
-    cameras: Cameras
-    policies: Policies
-    models: Models
-    workers: Workers
-    upkeep: Upkeep
-    keys: Keys
+
+    @property
+    def queue(self) -> LettersQueue: ...
+
+    @property
+    def progress(self) -> Progress: ...
+
+    @property
+    def intake(self) -> Intake: ...
+
+    @property
+    def results(self) -> Results: ...
+
+    @property
+    def cameras(self) -> Cameras: ...
+
+    @property
+    def policies(self) -> Policies: ...
+
+    @property
+    def models(self) -> Models: ...
+
+    @property
+    def workers(self) -> Workers: ...
+
+    @property
+    def upkeep(self) -> Upkeep: ...
+
+    @property
+    def keys(self) -> Keys: ...
 
     def queue_of(self, owner: str) -> LettersQueue:
         """The same queues in the hands of another worker."""
@@ -115,3 +148,20 @@ class MemoryHarness:
 def seconds(value: float) -> timedelta:
     """Short for the many durations in the suites."""
     return timedelta(seconds=value)
+
+
+def record(harness: Harness, image: NewImage) -> ImageRecord:
+    """What is told about `image`, which must be known."""
+    found = harness.results.image(frozenset({image.facility}), image.image_id)
+    assert found is not None
+    return found
+
+
+def waiting(harness: Harness) -> list[tuple[str, Message]]:
+    """Takes every ready message out of every queue: (queue, message)."""
+    taken: list[tuple[str, Message]] = []
+    for queue in ALL_QUEUES:
+        while deliveries := harness.queue.receive([queue], 100, seconds(0), seconds(60)):
+            harness.queue.acknowledge(deliveries)
+            taken += [(d.queue, decode(d.body)) for d in deliveries]
+    return taken

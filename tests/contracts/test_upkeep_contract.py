@@ -6,10 +6,10 @@ from uuid import uuid4
 import pytest
 
 from framegate.kernel.ids import ImageId
-from framegate.kernel.inspection import Failed
+from framegate.kernel.inspection import Failed, Outcome
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message, decode
 from framegate.kernel.states import ImageState, Lane, Stage, Verdict
-from framegate.pipeline import ALL_QUEUES, NEXT_MESSAGE
+from framegate.pipeline import NEXT_MESSAGE
 from framegate.ports.progress import Claim, Completion, Ending
 from framegate.ports.store import NewImage, Overdue
 
@@ -24,7 +24,7 @@ from .examples import (
     must_claim,
     outcome,
 )
-from .harness import Harness, seconds
+from .harness import Harness, seconds, waiting
 
 IDLE = timedelta(seconds=60)
 EVERYWHERE = dict.fromkeys(NEXT_MESSAGE, IDLE)
@@ -33,16 +33,6 @@ OVERDUE_S = 61.0
 
 def reissue(harness: Harness, limit: int = 100) -> list[Overdue]:
     return harness.upkeep.reissue_overdue(EVERYWHERE, limit)
-
-
-def queued(harness: Harness) -> list[Message]:
-    """Takes out every message that is ready."""
-    bodies = []
-    for queue in ALL_QUEUES:
-        while deliveries := harness.queue.receive([queue], 100, seconds(0), seconds(60)):
-            harness.queue.acknowledge(deliveries)
-            bodies += [d.body for d in deliveries]
-    return [decode(body) for body in bodies]
 
 
 def lost(harness: Harness, image: NewImage) -> NewImage:
@@ -74,7 +64,7 @@ def test_an_image_whose_message_was_lost_gets_another_one(
         Lane.BULK,
         state,
     )
-    assert queued(harness) == [expected(FACILITY, image.image_id, 1, Lane.BULK)]
+    assert [m for _, m in waiting(harness)] == [expected(FACILITY, image.image_id, 1, Lane.BULK)]
     assert isinstance(claim(harness.progress, stage, image), Claim)
 
 
@@ -121,14 +111,14 @@ def test_ended_images_are_not_sent_again(harness: Harness) -> None:
 
 
 def test_only_the_named_states_are_looked_at(harness: Harness) -> None:
-    waiting, ready = accept(harness.intake), accept(harness.intake)
+    fresh, ready = accept(harness.intake), accept(harness.intake)
     advance_to(harness.progress, ready, Stage.INFERENCE)
     harness.purge()
     harness.advance(OVERDUE_S)
     found = harness.upkeep.reissue_overdue({ImageState.PREPARED: IDLE}, 100)
     assert [o.image_id for o in found] == [ready.image_id]
     assert harness.upkeep.reissue_overdue({}, 100) == []
-    assert [o.image_id for o in reissue(harness)] == [waiting.image_id]
+    assert [o.image_id for o in reissue(harness)] == [fresh.image_id]
 
 
 def test_states_have_pauses_of_their_own(harness: Harness) -> None:
@@ -171,7 +161,7 @@ def test_the_limit_holds_and_the_rest_follows(harness: Harness) -> None:
     found = [o.image_id for _ in range(3) for o in reissue(harness, 2)]
     assert len(found) == 5
     assert set(found) == images
-    assert len(queued(harness)) == 5
+    assert len(waiting(harness)) == 5
 
 
 def test_a_backlog_is_not_sent_again(harness: Harness) -> None:
@@ -179,7 +169,7 @@ def test_a_backlog_is_not_sent_again(harness: Harness) -> None:
         accept(harness.intake)
     harness.advance(3600)  # nobody works: everything waits its turn
     assert reissue(harness) == []
-    assert len(queued(harness)) == 5
+    assert len(waiting(harness)) == 5
 
 
 def test_an_image_behind_older_messages_waits_its_turn(harness: Harness) -> None:
@@ -194,7 +184,7 @@ def test_an_image_behind_older_messages_waits_its_turn(harness: Harness) -> None
             harness.queue.release([delivery])
     harness.advance(OVERDUE_S)
     assert reissue(harness) == []
-    queued(harness)
+    waiting(harness)
     assert behind.image_id in [o.image_id for o in reissue(harness)]
 
 
@@ -218,7 +208,7 @@ def test_reissued_messages_of_images_that_are_waited_for_do_not_pile_up(harness:
     for _ in range(20):
         harness.advance(OVERDUE_S * 10)
         reissue(harness)
-    assert len(queued(harness)) == 1
+    assert len(waiting(harness)) == 1
 
 
 # --- conservation --------------------------------------------------------------------------------------------------
@@ -235,8 +225,6 @@ def test_every_accepted_image_is_somewhere(harness: Harness) -> None:
     failed = accept(harness.intake)
     held = must_claim(harness.progress, Stage.PREPROCESS, failed)
     assert complete(harness.progress, held, Failed("exhausted", "Over."))
-    from framegate.kernel.inspection import Outcome
-
     end = Outcome(ImageState.FAILED, None, "exhausted", "Over.", 1)
     assert complete(harness.progress, must_claim(harness.progress, Stage.GATE, failed), end)
     for stage in (Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE):

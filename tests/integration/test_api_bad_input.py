@@ -122,12 +122,15 @@ async def test_row_7_an_empty_body_is_refused(box: ApiBox) -> None:
 
 @anyio
 async def test_row_8_one_byte_too_many_is_refused_before_the_body_is_read(box: ApiBox) -> None:
-    async def unread() -> AsyncIterator[bytes]:
-        raise AssertionError("the body was read")
-        yield b""
+    reads = 0
 
-    answer = await post(box, unread(), Content_Length=str(25 * 2**20 + 1))
-    assert (answer.status_code, slug_of(answer)) == (413, "payload-too-large")
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal reads
+        reads += 1
+        yield JPEG
+
+    answer = await post(box, body(), Content_Length=str(25 * 2**20 + 1))
+    assert (answer.status_code, slug_of(answer), reads) == (413, "payload-too-large", 0)
 
 
 @anyio
@@ -409,15 +412,21 @@ def test_row_60_lines_that_end_in_lf_only_are_refused(server: Served) -> None:
     assert wire.answer().status == 400
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"CONNECT evil:80 HTTP/1.1\r\nHost: x\r\n\r\n",
-     b"GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n", b"GET /healthz HTTP/1.1\r\n\r\n", "GET /é HTTP/1.1\r\nHost: x\r\n\r\n".encode()],
-    ids=["TLS", "HTTP/2", "CONNECT", "HTTP/9.9", "no host", "an address outside ASCII"],
-)  # fmt: skip
-def test_what_is_not_http_1_1_is_refused(server: Served, data: bytes) -> None:
+HOST = b"Host: framegate\r\n"
+NOT_HTTP = {
+    "TLS": b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "CONNECT": b"CONNECT evil:80 HTTP/1.1\r\n" + HOST + b"\r\n",
+    "HTTP/9.9": b"GET /healthz HTTP/9.9\r\n" + HOST + b"\r\n",
+    "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
+    "an address outside ASCII": "GET /é HTTP/1.1\r\n".encode() + HOST + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("name", NOT_HTTP)
+def test_what_is_not_http_1_1_is_refused(server: Served, name: str) -> None:
     wire = server.connect()
-    wire.send(data)
+    wire.send(NOT_HTTP[name])
     assert wire.answer().status == 400
 
 
@@ -501,13 +510,11 @@ def test_large_uploads_at_once_need_little_memory(tmp_path: Path) -> None:
         for wire in wires:
             wire.send(head)
         piece = bytes(2**18)
-        for _ in range(16):  # 160 MiB in all, of uploads that are not complete
+        while sum(file.stat().st_size for file in tmp_path.iterdir()) < 160 * 2**20:
             for wire in wires:
                 wire.send(piece)
         grown = process.memory_info().rss - before
-        spooled = sum(file.stat().st_size for file in tmp_path.iterdir())
         for wire in wires:
             wire.hang_up()
-        assert spooled > 80 * 2**20
         assert grown < 48 * 2**20, f"{grown >> 20} MiB"
     assert not list(tmp_path.iterdir())

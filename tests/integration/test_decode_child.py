@@ -425,8 +425,7 @@ class TestRealFiles:
             result = self.prepared(child, file.read_bytes())
             both = entry["load"] == "ok" and isinstance(entry["cv2"], list)
             ours = entry.get("format") in ("JPEG", "PNG") and entry.get("mode") != "CMYK"
-            lossless = file.name == "ljt_bugs_0003.jpg"
-            decodable = both and ours and not lossless and min(entry["size"]) >= 32
+            decodable = both and ours and min(entry["size"]) >= 32
             if isinstance(result, DecodedFrame):
                 decoded += 1
                 if not both:

@@ -20,7 +20,7 @@ class FormReader:
     """Fields are collected, the image goes on to `write`. `content_sha256` is kept over the whole body on demand."""
 
     def __init__(self, boundary: bytes, write: Write, hash_content: bool) -> None:
-        """Raises `Problem` for an unusable boundary."""
+        """`boundary` has 1 to 70 bytes (RFC 2046)."""
         self.fields: list[tuple[str, str]] = []
         self.declared: str | None = None  #: the media type of the image's part, None where it has none
         self.has_image = False
@@ -33,22 +33,19 @@ class FormReader:
         self._header_name = self._header_value = b""
         self._name: str | None = None
         self._value = b""
-        try:
-            self._parser = MultipartParser(
-                boundary,
-                {
-                    "on_part_begin": self._part_begins,
-                    "on_header_field": self._header_name_data,
-                    "on_header_value": self._header_value_data,
-                    "on_header_end": self._header_ends,
-                    "on_headers_finished": self._headers_end,
-                    "on_part_data": self._part_data,
-                    "on_part_end": self._part_ends,
-                    "on_end": self._end,
-                },
-            )
-        except (FormParserError, ValueError):
-            raise _malformed("The boundary cannot be used.") from None
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._part_begins,
+                "on_header_field": self._header_name_data,
+                "on_header_value": self._header_value_data,
+                "on_header_end": self._header_ends,
+                "on_headers_finished": self._headers_end,
+                "on_part_data": self._part_data,
+                "on_part_end": self._part_ends,
+                "on_end": self._end,
+            },
+        )
 
     async def feed(self, data: bytes) -> None:
         """Raises `Problem`."""

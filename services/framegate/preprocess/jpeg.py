@@ -7,6 +7,7 @@ import re
 import struct
 from typing import Final
 
+import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
@@ -17,9 +18,10 @@ NAME: Final = f"simplejpeg {simplejpeg.__version__}"
 
 #: 1/2, 1/4 and 1/8 have vectorised inverse transforms; 3/8 gives fewer pixels and takes longer than 1/2.
 _DENOMINATORS = (8, 4, 2)
-_SOF_SEQUENTIAL, _SOF_PROGRESSIVE, _SOS, _EOI, _APP0, _APP14 = (0xC0, 0xC1), 0xC2, 0xDA, 0xD9, 0xE0, 0xEE
+_SOF_SEQUENTIAL, _SOF_PROGRESSIVE, _SOF_LOSSLESS = (0xC0, 0xC1), 0xC2, 0xC3
+_SOS, _EOI, _APP0, _APP14 = 0xDA, 0xD9, 0xE0, 0xEE
 _TABLES = frozenset((0xC4, 0xDB, 0xDD))  # Huffman, quantisation, restart interval
-_OTHER_FRAMES = frozenset((0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)))
+_OTHER_FRAMES = frozenset((*range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)))
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _COEFFICIENTS = 64
@@ -32,12 +34,14 @@ def decode_jpeg(data: bytes | memoryview, target: tuple[int, int] | None) -> NDA
         raise InvalidFrame("unsupported-color-model", f"The JPEG has {file.components} components (CMYK has 4).")
     denominator = jpeg_scale(file.width, file.height, target)
     width, height = scaled(file.width, denominator), scaled(file.height, denominator)
+    # Asked for a lossless JPEG at reduced scale, simplejpeg 1.9 makes room for that scale and libjpeg writes the full one.
+    smallest = {} if file.lossless else {"min_width": width, "min_height": height}
     try:
-        frame: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-            file.bytes, colorspace="RGB", min_width=width, min_height=height, strict=True
-        )
+        frame: NDArray[np.uint8] = simplejpeg.decode_jpeg(file.bytes, colorspace="RGB", strict=True, **smallest)
     except ValueError as error:
         raise _refusal(str(error)) from error
+    if file.lossless and denominator > 1:
+        frame = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     if frame.shape != (height, width, 3):
         raise InvalidFrame("corrupt", f"The JPEG should decode to {width} x {height}, not to {frame.shape}.")
     return frame
@@ -74,7 +78,7 @@ class _Essence:
     def __init__(self, data: bytes | memoryview) -> None:
         self.width = self.height = self.components = 0
         self._data = data
-        self._progressive = False
+        self._progressive = self.lossless = False
         #: For each component, the lowest bit that is known of each of its coefficients; libjpeg does not warn when
         #: a scan is missing as a whole, it shows a coarser or a colourless picture.
         self._known: dict[int, list[int | None]] = {}
@@ -92,11 +96,11 @@ class _Essence:
                 if not self._known:
                     raise InvalidFrame("corrupt", "The JPEG has a scan before its frame header.")
                 return kept, start - 2
-            is_frame = marker in _SOF_SEQUENTIAL or marker == _SOF_PROGRESSIVE
+            is_frame = marker in (*_SOF_SEQUENTIAL, _SOF_PROGRESSIVE, _SOF_LOSSLESS)
             if is_frame:
                 self._frame(marker, payload)
             elif marker in _OTHER_FRAMES:
-                raise InvalidFrame("unsupported-coding", "The JPEG is lossless, hierarchical or arithmetically coded.")
+                raise InvalidFrame("unsupported-coding", "The JPEG is hierarchical or arithmetically coded.")
             if is_frame or marker in _TABLES or (marker == _APP14 and payload.startswith(b"Adobe")):
                 kept.append(bytes(self._data[start - 2 : end]))
             elif marker == _APP0 and payload.startswith(b"JFIF\0") and len(payload) >= 14:
@@ -121,7 +125,7 @@ class _Essence:
         if len(payload) < 6 or len(payload) != 6 + 3 * payload[5] or self._known:
             raise InvalidFrame("corrupt", "The frame header of the JPEG contradicts itself.")
         _, self.height, self.width, self.components = struct.unpack_from(">BHHB", payload)
-        self._progressive = marker == _SOF_PROGRESSIVE
+        self._progressive, self.lossless = marker == _SOF_PROGRESSIVE, marker == _SOF_LOSSLESS
         self._known = {component: [None] * _COEFFICIENTS for component in payload[6::3]}
 
     def _check_scans(self, position: int) -> None:

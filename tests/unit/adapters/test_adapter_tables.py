@@ -12,7 +12,7 @@ from framegate.pipeline import NEXT_MESSAGE, STEPS, queue_name
 
 @pytest.mark.parametrize("module", [state, rows], ids=["memory", "postgres"])
 def test_the_adapters_tables_are_those_of_the_pipeline(module: ModuleType) -> None:
-    assert module.TAKES == {stage: step.takes for stage, step in STEPS.items() if step.takes}
+    assert {stage: step.takes for stage, step in STEPS.items() if step.takes} == module.TAKES
     assert module.MESSAGE_FOR == NEXT_MESSAGE
 
 

@@ -22,7 +22,9 @@ def test_the_media_type_is_taken_without_its_parameters(content_type: str) -> No
     assert header(content_type=content_type).declared == content_type.lower().partition(";")[0]
 
 
-@pytest.mark.parametrize("content_type", ["", "image/gif", "application/octet-stream", "text/html", "image", "image/jpg"])
+@pytest.mark.parametrize(
+    "content_type", ["", "image/gif", "application/octet-stream", "text/html", "image", "image/jpg"]
+)
 def test_row_14_a_missing_or_other_media_type_is_refused(content_type: str) -> None:
     assert slug(content_type=content_type) == "unsupported-media-type"
 

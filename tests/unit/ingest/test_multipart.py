@@ -95,13 +95,3 @@ async def test_a_second_file_under_another_name_is_an_unknown_parameter() -> Non
 
 async def test_a_field_that_is_not_utf_8_is_refused() -> None:
     assert await slug(form(part('name="shipment"', b"\xff\xfe"), PICTURE)) == "invalid-parameter"
-
-
-@pytest.mark.parametrize("boundary", [b"", b"x" * 300])
-async def test_only_the_form_is_refused_when_its_boundary_is_unusable(boundary: bytes) -> None:
-    async def write(_: bytes) -> None: ...
-
-    try:
-        await FormReader(boundary, write, hash_content=False).feed(b"--")
-    except Problem as problem:
-        assert problem.slug == "malformed-request"

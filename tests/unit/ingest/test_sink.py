@@ -1,6 +1,7 @@
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,10 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield made
 
 
+def files(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 async def fill(sink: Sink, data: bytes, step: int = 50_000) -> None:
     for start in range(0, len(data), step):
         await sink.write(data[start : start + step])
@@ -31,7 +36,7 @@ async def test_a_small_upload_never_touches_the_disk(pool: ThreadPoolExecutor, t
         assert content == DATA[:300_000]
     assert sink.sha256() == hashlib.sha256(DATA[:300_000]).digest()
     assert not sink.spooled
-    assert list(tmp_path.iterdir()) == []
+    assert files(tmp_path) == []
 
 
 async def test_a_large_upload_is_spooled_in_order_and_in_large_steps(pool: ThreadPoolExecutor, tmp_path: Path) -> None:
@@ -39,9 +44,9 @@ async def test_a_large_upload_is_spooled_in_order_and_in_large_steps(pool: Threa
     sizes = set()
     for start in range(0, len(DATA), 50_000):
         await sink.write(DATA[start : start + 50_000])
-        sizes.add(sum(file.stat().st_size for file in tmp_path.iterdir()))
+        sizes.add(sum(file.stat().st_size for file in files(tmp_path)))
     steps = sorted(sizes)
-    assert all(later - earlier >= SMALLEST_ALLOWANCE for earlier, later in zip(steps, steps[1:], strict=False))
+    assert all(later - earlier >= SMALLEST_ALLOWANCE for earlier, later in pairwise(steps))
     with sink.content() as content:
         assert content[:] == DATA
     assert sink.sha256() == hashlib.sha256(DATA).digest()
@@ -52,9 +57,9 @@ async def test_a_large_upload_is_spooled_in_order_and_in_large_steps(pool: Threa
 async def test_a_discarded_upload_leaves_no_file(pool: ThreadPoolExecutor, tmp_path: Path) -> None:
     sink = Sink(pool, lambda: tmp_path, SMALLEST_ALLOWANCE, 1 << 24)
     await fill(sink, DATA)
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(files(tmp_path)) == 1
     sink.discard()
-    assert list(tmp_path.iterdir()) == []
+    assert files(tmp_path) == []
 
 
 async def test_a_write_that_comes_after_the_upload_was_given_up_leaves_no_file(
@@ -63,7 +68,7 @@ async def test_a_write_that_comes_after_the_upload_was_given_up_leaves_no_file(
     sink = Sink(pool, lambda: tmp_path, SMALLEST_ALLOWANCE, 1 << 24)
     sink.discard()
     await fill(sink, DATA)
-    assert list(tmp_path.iterdir()) == []
+    assert files(tmp_path) == []
 
 
 async def test_one_byte_over_the_limit_is_refused_and_the_limit_itself_is_not(
@@ -97,9 +102,9 @@ async def test_an_upload_of_unknown_or_large_size_keeps_little_in_memory() -> No
 
 async def test_no_more_uploads_than_slots_and_a_slot_comes_back_after_an_error() -> None:
     slots = UploadSlots(1, 1 << 20, 1 << 20)
+    with slots.upload(None), pytest.raises(Problem, match="overloaded"), slots.upload(None):
+        raise AssertionError
     with pytest.raises(ValueError, match="inside"), slots.upload(None):
-        with pytest.raises(Problem, match="overloaded"), slots.upload(None):
-            raise AssertionError
         raise ValueError("inside")
     with slots.upload(None):
         assert slots.used == 1

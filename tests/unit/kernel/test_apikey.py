@@ -27,7 +27,9 @@ def test_a_key_with_one_wrong_character_is_no_key(position: int) -> None:
     assert parse_key(text[:position] + wrong + text[position + 1 :]) is None
 
 
-@pytest.mark.parametrize("change", [str.upper, lambda t: t + "\n", lambda t: " " + t, lambda t: t[:-1], lambda t: t * 2])
+@pytest.mark.parametrize(
+    "change", [str.upper, lambda t: t + "\n", lambda t: " " + t, lambda t: t[:-1], lambda t: t * 2]
+)
 def test_a_key_that_was_copied_badly_is_no_key(change) -> None:  # type: ignore[no-untyped-def]
     assert parse_key(change(new_key()[0])) is None
 

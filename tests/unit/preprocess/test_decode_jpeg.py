@@ -13,6 +13,8 @@ from PIL import Image, ImageOps
 from framegate.kernel.errors import InvalidFrame
 from framegate.preprocess.decode import decode, scale_denominator
 
+from tests.support.pictures import shared_data
+
 from .files import as_pillow, cut_out, insert, jpeg, noise, scene
 
 JPEG = "image/jpeg"
@@ -168,10 +170,17 @@ def test_an_unknown_jfif_revision_cannot_cost_the_image() -> None:
     assert (decode(newer, JPEG, 1) == decode(data, JPEG, 1)).all()
 
 
-def test_lossless_and_arithmetic_jpegs_are_refused() -> None:
+def test_hierarchical_and_arithmetic_jpegs_are_refused() -> None:
     data = jpeg(scene())
-    for marker in (b"\xff\xc3", b"\xff\xc9"):
+    for marker in (b"\xff\xc5", b"\xff\xc9"):
         assert reason(data.replace(b"\xff\xc0", marker, 1)) == "unsupported-coding"
+
+
+def test_a_lossless_jpeg_is_decoded_at_full_scale_and_reduced_afterwards() -> None:
+    data = shared_data("nasty", "ljt_bugs", "ljt_bugs_0003.jpg").read_bytes()
+    assert decode(data, JPEG, 1).shape == (95, 96, 3)
+    for _ in range(20):  # a write behind the end shows only now and then
+        assert decode(data, JPEG, 1, (40, 40)).shape == (48, 48, 3)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"\xff\xd8", b"\xff\xd8\xff\xd9", b"\xff\xd8\xff\xda\x00\x02\xff\xd9"])

@@ -56,7 +56,14 @@ class Door:
         now = self.clock.now()
         hashed = hash_secret(b"pepper", secret)
         self.record = ApiKey(
-            self.key_id, "cam", hashed, frozenset({"images:write"}), frozenset({HALL}), now, now + timedelta(days=1), None
+            self.key_id,
+            "cam",
+            hashed,
+            frozenset({"images:write"}),
+            frozenset({HALL}),
+            now,
+            now + timedelta(days=1),
+            None,
         )
         self.keys.add_key(self.record, "test")
 
