@@ -1,4 +1,7 @@
-"""The composition root: the only module that knows which adapter stands behind which port."""
+"""The composition root: the only module that knows which adapter stands behind which port.
+
+What only one stage needs is imported where that stage is made: a process loads its own stage and starts fast.
+"""
 
 import os
 import secrets
@@ -9,9 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
-
-from fastapi import FastAPI
+from typing import TYPE_CHECKING, Any, Protocol
 
 from framegate import __version__
 from framegate.adapters.blobs_local import LocalBlobs
@@ -32,10 +33,6 @@ from framegate.adapters.postgres import (
     migrate,
 )
 from framegate.gate.policy import document_from_manifest
-from framegate.gate.stage import GateHandler
-from framegate.inference.stage import InferenceHandler
-from framegate.ingest.app import create_app
-from framegate.ingest.deps import ApiDependencies, ApiLimits
 from framegate.kernel.errors import ConfigurationError, ModelRefused
 from framegate.kernel.ids import DEFAULT_FACILITY
 from framegate.kernel.manifest import ModelManifest
@@ -45,13 +42,13 @@ from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.ports.blobs import Blobs
 from framegate.ports.engine import Engine
-from framegate.preprocess.decoder_pool import DecoderChild
-from framegate.preprocess.stage import PreprocessHandler
 from framegate.settings import Settings
 from framegate.starter import starter_dir
-from framegate.sweep.sweeper import Sweeper, SweepOptions
 from framegate.worker.handler import Handler, WorkerOptions
 from framegate.worker.loop import Worker
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 __all__ = ["EmbeddedPostgres", "Service", "Stores", "database_of", "make_api", "make_service", "migrate", "open_stores"]
 
@@ -176,6 +173,8 @@ def make_service(stage: Stage, settings: Settings, stores: Stores, metrics: Metr
         last_attempt=settings.worker.last_attempt,
     )
     if stage is Stage.SWEEP:
+        from framegate.sweep.sweeper import Sweeper, SweepOptions
+
         sweep = settings.sweep
         return Sweeper(
             stores.upkeep,
@@ -200,6 +199,9 @@ def _handler(
     manifest = load_manifest(settings)
     match stage:
         case Stage.PREPROCESS:
+            from framegate.preprocess.decoder_pool import DecoderChild
+            from framegate.preprocess.stage import PreprocessHandler
+
             command = (sys.executable, "-P", "-m", settings.preprocess.child)
             preprocess = PreprocessHandler(
                 blobs, manifest, settings.preprocess.codec, lambda: DecoderChild(manifest.input, command)
@@ -208,6 +210,8 @@ def _handler(
             lanes, prefetch = settings.preprocess.children, settings.preprocess.prefetch
             return preprocess, replace(options, lanes=lanes, max_batch=1, prefetch=prefetch, isolates=True)
         case Stage.INFERENCE:
+            from framegate.inference.stage import InferenceHandler
+
             engine = make_engine(settings, manifest)
             inference = InferenceHandler(engine, manifest, blobs)
             seconds = inference.warm()
@@ -217,6 +221,8 @@ def _handler(
             prefetch = settings.inference.prefetch
             return inference, replace(options, max_batch=engine.max_batch, max_wait=wait, prefetch=prefetch)
         case Stage.GATE:
+            from framegate.gate.stage import GateHandler
+
             gate = GateHandler(stores.policies, document_from_manifest(manifest), SystemClock())
             batch = settings.gate.max_batch
             return gate, replace(options, max_batch=batch, prefetch=batch)
@@ -262,8 +268,11 @@ class _ApiMetrics:
         self._metrics.observe(ACCEPT_SECONDS, seconds)
 
 
-def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> FastAPI:
+def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
     """The HTTP application."""
+    from framegate.ingest.app import create_app
+    from framegate.ingest.deps import ApiDependencies, ApiLimits
+
     api = settings.api
     loopback = api.host in ("127.0.0.1", "::1", "localhost")
     return create_app(

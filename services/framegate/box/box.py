@@ -12,23 +12,11 @@ from typing import IO
 import httpx
 
 from framegate.bootstrap import EmbeddedPostgres, adopt_model, load_manifest, migrate, open_stores
+from framegate.box.directory import prepare_data_dir
 from framegate.box.supervisor import ChildSpec, Supervisor
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.states import Stage
 from framegate.settings import Settings, child_environment
-
-
-def prepare_data_dir(data: Path) -> Path:
-    """Makes the directory (0700) and returns its absolute path; raises `ConfigurationError` with the remedy."""
-    data = data.expanduser().resolve()
-    try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe = data / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigurationError(f"cannot write to the data directory {data}: {error.strerror or error}") from error
-    return data
 
 
 def check_port(host: str, port: int) -> None:

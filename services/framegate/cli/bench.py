@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from framegate.box.bench.run import run_bench
 from framegate.cli.common import JsonOption, console, out
 from framegate.observability.logs import configure_logs
 from framegate.settings import Settings
@@ -32,11 +31,11 @@ def bench(
     and decode the head, with the same code. ratio: a drained backlog against it; ratio_upload: with uploads at concurrency
     16 on the same cores, the load generator's own CPU time taken out. Takes a few minutes; leave the machine alone.
     """
+    from framegate.box.bench.run import run_bench
+
     configure_logs(level="ERROR", json=False)
     with tempfile.TemporaryDirectory(prefix="framegate-bench-", dir=scratch) as directory:
-        report = run_bench(
-            Settings.read(model=model), Path(directory), images, repeats, lambda text: console.print(text)
-        )
+        report = run_bench(Settings.read(model=model), Path(directory), images, repeats, console.print)
     if json:
         print(jsonlib.dumps(report, indent=2))
     else:

@@ -3,16 +3,17 @@
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from framegate.box.box import open_box
-from framegate.box.demo import run_demo
 from framegate.box.process import stop_on_signals
 from framegate.cli.common import DataOption, JsonOption, console
 from framegate.observability.logs import configure_logs
 from framegate.settings import Settings
+
+if TYPE_CHECKING:
+    from framegate.box.box import Box
 
 ModelOption = Annotated[
     str | None,
@@ -43,6 +44,8 @@ def up(data: DataOption = None, port: PortOption = None, host: HostOption = None
 
         framegate keys create --data DIR --name dock-3
     """
+    from framegate.box.box import open_box
+
     settings = _settings(data, port, host, model)
     configure_logs(level=settings.log_level, json=settings.log_json)
     stop = threading.Event()
@@ -52,10 +55,7 @@ def up(data: DataOption = None, port: PortOption = None, host: HostOption = None
         box.supervisor.run(stop)
 
 
-def _announce(box: object, stop: threading.Event) -> None:
-    from framegate.box.box import Box
-
-    assert isinstance(box, Box)  # noqa: S101 (for the type checker)
+def _announce(box: "Box", stop: threading.Event) -> None:
     if box.wait_ready(120, stop):
         console.print(f"Ready: [bold]{box.base_url}[/]  data: {box.data}  (Ctrl-C stops)", soft_wrap=True)
     elif not stop.is_set():
@@ -79,5 +79,7 @@ def demo(
     Needs no GPU, no cloud and no network. With --once it exits 0 only if every image reached an end and
     'framegate verify' holds.
     """
+    from framegate.box.demo import run_demo
+
     settings = _settings(data, port, None, model)
     sys.exit(run_demo(settings, images=images, once=once, json=json, keep=data is not None, port=port))

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from framegate.bootstrap import Stores, database_of, migrate, open_stores
-from framegate.box.box import prepare_data_dir
+from framegate.box.directory import prepare_data_dir
 from framegate.kernel.errors import ConfigurationError
 from framegate.settings import Settings
 

@@ -1,5 +1,6 @@
 """`submit` and `watch`: images in, outcomes out, over the HTTP API."""
 
+import json as jsonlib
 import threading
 import time
 from collections.abc import Iterator
@@ -8,9 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from framegate.box.client import api_client
 from framegate.box.process import stop_on_signals
-from framegate.box.submit import Submitter
 from framegate.cli.common import JsonOption, console
 from framegate.kernel.errors import DependencyUnavailable
 from framegate.settings import default_spool
@@ -43,6 +42,9 @@ def submit(
     While the box is unreachable, files are copied to the spool and sent when it is back, also by a later 'submit'. Sending
     the same file again is harmless: it carries an Idempotency-Key. Exits 1 when a file was refused or still waits.
     """
+    from framegate.box.client import api_client
+    from framegate.box.submit import Submitter
+
     stop = threading.Event()
     stop_on_signals(stop)
     with api_client(url, key) as client:
@@ -58,7 +60,7 @@ def watch(
     json: JsonOption = False,
 ) -> None:
     """Shows outcomes as they happen, one line each; Ctrl-C ends."""
-    import json as jsonlib
+    from framegate.box.client import api_client
 
     stop = threading.Event()
     stop_on_signals(stop)

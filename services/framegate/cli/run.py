@@ -6,8 +6,7 @@ import typer
 
 from framegate.bootstrap import make_api, migrate, open_stores
 from framegate.box.process import EXIT_RESTART, die_with_parent, pin, run_stages
-from framegate.cli.common import DataOption, console
-from framegate.ingest.server import run_server
+from framegate.cli.common import DataOption, console, stores_of
 from framegate.kernel.errors import ConfigurationError, FramegateError
 from framegate.kernel.states import Stage
 from framegate.observability.logs import configure_logs, get_log
@@ -56,6 +55,8 @@ def run(
 
 
 def _serve(settings: Settings, url: str) -> int:
+    from framegate.ingest.server import run_server
+
     pin(settings.pin_cpu)
     stores = open_stores(url)
     try:
@@ -74,8 +75,6 @@ def migrate_command(data: DataOption = None) -> None:
     if settings.database:
         migrate(settings.database)
     else:
-        from framegate.cli.common import stores_of
-
         with stores_of(settings):
             pass
     console.print("The database is up to date.")

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Annotated, Final
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
@@ -41,7 +42,8 @@ async def alive(api: ApiDep) -> Response:
 async def ready(api: ApiDep) -> Response:
     """Whether uploads get through to a verdict: the database answers and every stage has reported lately."""
     try:
-        missing = await asyncio.wait_for(run_in_threadpool(_missing, api), _PATIENCE_S)
+        # The thread is left behind when it takes too long: a probe must get its answer.
+        missing = await asyncio.wait_for(run_sync(_missing, api, abandon_on_cancel=True), _PATIENCE_S)
     except (FramegateError, TimeoutError):
         missing = {Stage.INGEST.value: "the database does not answer"}
     return JSONResponse({"ready": not missing, "stages": missing}, 503 if missing else 200)

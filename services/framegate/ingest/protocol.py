@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import httptools
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from framegate.web.problems import MEDIA_TYPE, Problem, problem_body
@@ -25,6 +26,12 @@ _HEAD_TIMEOUT_S: Final = 10.0
 _LINGER_BYTES: Final = 64 * 1024 * 1024
 _LINGER_S: Final = 5.0
 _OFFER: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
+_STOPPING: Final = "framegate.stopping"
+
+
+def is_stopping(scope: Scope) -> bool:
+    """Whether the server of this request wants to stop."""
+    return bool(scope.get(_STOPPING))
 
 
 class _Refused(Exception):
@@ -172,6 +179,12 @@ class Connection(HttpToolsProtocol):
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1") or codings not in ([], [b"chunked"]):
             self._refusal = Problem("malformed-request")
             raise _Refused
+
+    def shutdown(self) -> None:
+        """The server stops: who only waits for something to happen is to answer now (`is_stopping`)."""
+        if self.cycle is not None:
+            self.cycle.scope[_STOPPING] = True  # type: ignore[typeddict-unknown-key]
+        super().shutdown()
 
     def _count(self, length: int) -> None:
         self._head_bytes += length

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from framegate.ingest.api import Api, ApiDep
 from framegate.ingest.parameters import METADATA, Name, parse_meta, parse_moment
+from framegate.ingest.protocol import is_stopping
 from framegate.ingest.schemas import (
     CameraList,
     ImagePage,
@@ -189,7 +190,7 @@ async def list_outcomes(
                 if facilities
                 else []
             )
-            if found or loop.time() >= until or await request.is_disconnected():
+            if found or loop.time() >= until or is_stopping(request.scope) or await request.is_disconnected():
                 break
             await asyncio.sleep(min(_POLL_S, max(0.0, until - loop.time())))
     finally:

@@ -1,7 +1,8 @@
 """uvicorn, configured so that the connection keeps what the API promises.
 
-httptools and not h11: both refuse the same malformed and smuggled requests once `Connection` has added its limits, and
-httptools needs less than half the processor time for each upload.
+httptools and not h11, for correctness first: h11 takes a Content-Length beside a Transfer-Encoding, lines that end in a bare
+LF and folded fields, all of which httptools refuses. It also needs a fifth less processor time for an upload of 400 KB.
+What httptools lacks is added by `Connection`.
 """
 
 import socket

@@ -105,14 +105,15 @@ class Database:
     @contextmanager
     def _borrowed(self) -> Iterator[Raw]:
         fairy = self._checked_out()
-        connection = _driver(fairy)
+        connection, pool = _driver(fairy), self._engine.pool
         try:
             yield connection
         finally:
             if connection.closed:
-                fairy.invalidate()
                 # The others most likely died with it: do not let every thread find out by itself.
                 self._engine.dispose()
+            if connection.closed or pool is not self._engine.pool:
+                fairy.invalidate()
             else:
                 fairy.close()
 

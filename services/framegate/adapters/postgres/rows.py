@@ -92,8 +92,7 @@ def detections_to_row(finding: Finding | None) -> dict[str, Any]:
     """Detections as parallel arrays, written as Postgres writes them: cheaper than JSON on both sides."""
     if not isinstance(finding, Inspected) or not len(finding.detections):
         return {}
-    leading = set(finding.classes)
-    leads = [name in leading and not leading.discard(name) for name in finding.classes]  # type: ignore[func-returns-value]
+    leads = [finding.classes.index(name) == n for n, name in enumerate(finding.classes)]
     corners = zip(("x1", "y1", "x2", "y2"), finding.detections.xyxy.T.tolist(), strict=True)
     return {
         "classes": finding.classes,

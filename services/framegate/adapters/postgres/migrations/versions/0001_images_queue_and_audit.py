@@ -286,6 +286,8 @@ create trigger outcomes_are_immutable before update or delete on outcomes
   for each row execute function refuse_change();
 create trigger detections_are_immutable before update or delete on detections
   for each row execute function refuse_change();
+create trigger detections_are_not_emptied before truncate on detections
+  for each statement execute function refuse_change();
 create trigger outcomes_are_not_emptied before truncate on outcomes
   for each statement execute function refuse_change();
 """
