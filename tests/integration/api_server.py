@@ -2,11 +2,14 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import uvicorn
 
 from framegate.ingest.server import make_server
 from tests.unit.ingest.fakes import ApiBox
@@ -65,8 +68,18 @@ class Wire:
 class Served:
     """A running server and the box behind it."""
 
-    def __init__(self, box: ApiBox, port: int) -> None:
-        self.box, self.port = box, port
+    def __init__(self, box: ApiBox, server: uvicorn.Server) -> None:
+        self.box, self._server = box, server
+        self.port: int = server.servers[0].sockets[0].getsockname()[1]
+
+    def stop(self) -> None:
+        """As SIGTERM does; returns at once."""
+        self._server.should_exit = True
+
+    def wait_until_busy(self, requests: int) -> None:
+        """Until so many requests are being answered."""
+        while len(self._server.server_state.tasks) < requests:
+            time.sleep(0.005)
 
     def connect(self) -> Wire:
         return Wire(self.port)
@@ -100,7 +113,7 @@ def served(spool: Path, **options: Any) -> Iterator[Served]:
     thread.start()
     try:
         assert started.wait(30)
-        yield Served(box, server.servers[0].sockets[0].getsockname()[1])
+        yield Served(box, server)
     finally:
         server.should_exit = True
         thread.join(30)

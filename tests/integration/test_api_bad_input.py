@@ -494,6 +494,20 @@ def test_more_connections_than_allowed_are_told_to_come_back(tmp_path: Path) -> 
         assert kept[0].answer().status == 200
 
 
+def test_a_server_that_stops_lets_uploads_end_and_watchers_go(tmp_path: Path) -> None:
+    with served(tmp_path) as running:
+        watcher, uploader = running.connect(), running.connect()
+        watcher.send(running.head(target="/v1/outcomes?after=0&wait=30", method="GET"))
+        uploader.send(running.head(LENGTH) + JPEG[:-100])
+        running.wait_until_busy(2)
+        running.stop()
+        assert json.loads(watcher.answer().body) == {"items": [], "next": 0}
+        uploader.send(JPEG[-100:])
+        answer = uploader.answer()
+        assert (answer.status, answer.closed) == (202, True)
+    assert running.stored == 1
+
+
 def test_no_answer_names_the_server(server: Served) -> None:
     wire = server.connect()
     wire.send(server.head(target="/healthz", method="GET"))

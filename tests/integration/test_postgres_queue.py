@@ -60,11 +60,12 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def until_listening(database: Database, queue: str = Q) -> None:
-    """Blocks until a session's last command was LISTEN for `queue`, or its look afterwards."""
+    """Blocks until a session's last command was LISTEN for `queue`."""
     deadline = monotonic() + 20
     query = "select count(*) from pg_stat_activity where datname = current_database() and query = %s"
+    channel = channel_of(queue).replace('"', '""')
     while monotonic() < deadline:
-        row = database.run(lambda c: c.execute(query, [f'listen "{channel_of(queue)}"']).fetchone())
+        row = database.run(lambda c: c.execute(query, [f'listen "{channel}"']).fetchone())
         if row == (1,):
             return
         sleep(0.01)
@@ -72,7 +73,7 @@ def until_listening(database: Database, queue: str = Q) -> None:
 
 
 @pytest.mark.usefixtures("patient")
-@pytest.mark.parametrize("name", [Q, 'odd "name"; with \'quotes\'', "long-" * 30])
+@pytest.mark.parametrize("name", [Q, "odd \"name\"; with 'quotes'", "long-" * 30])
 def test_a_sent_message_wakes_a_waiting_receive(database: Database, queue: PostgresQueue, name: str) -> None:
     waiter = Waiter(queue, name)
     until_listening(database, name)
@@ -151,10 +152,14 @@ def test_a_body_with_nul_is_refused_before_anything_is_sent(queue: PostgresQueue
     assert queue.receive([Q], 10, NOW, MINUTE) == []
 
 
-def test_a_dead_database_is_told_as_unavailable(database: Database, queue: PostgresQueue) -> None:
+def test_a_dead_database_is_told_as_unavailable() -> None:
     nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    queue = PostgresQueue(nowhere)
     with pytest.raises(DependencyUnavailable):
-        PostgresQueue(nowhere).depth(Q)
+        queue.depth(Q)
+    with pytest.raises(DependencyUnavailable):
+        queue.receive([Q], 1, MINUTE, MINUTE)
+    queue.close()
     nowhere.close()
 
 
@@ -199,7 +204,6 @@ def test_a_backlog_of_100_000_is_never_scanned(database: Database, queue: Postgr
     text = plan(database, "queue_receive", received)
     assert "Seq Scan" not in text
     assert "queue_messages_to_receive" in text
-    assert text.count("never executed") == 0 or "loops=1" in text
     held = queue.receive([Q], 32, NOW, MINUTE)
     receipts = {"ids": [int(d.message_id) for d in held], "receipts": [d.receipt for d in held]}
     for name, parameters in (

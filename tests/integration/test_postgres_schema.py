@@ -1,5 +1,6 @@
 """The schema: made by migrations, and guarded by the database itself."""
 
+import warnings
 from collections.abc import Iterator
 from threading import Thread
 
@@ -71,7 +72,9 @@ def test_the_tables_that_code_names_have_the_columns_and_types_that_it_names(dat
     engine = sqlalchemy.create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
     inspector = sqlalchemy.inspect(engine)
     for table in schema.metadata.tables.values():
-        actual = {column["name"]: column["type"] for column in inspector.get_columns(table.name)}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Did not recognize type 'xid8'")
+            actual = {column["name"]: column["type"] for column in inspector.get_columns(table.name)}
         for column in table.columns:
             expected = column.type.compile(engine.dialect)
             assert actual[column.name].compile(engine.dialect) == expected, f"{table.name}.{column.name}"
@@ -99,8 +102,6 @@ def ended(database: Database) -> NewImage:
 @pytest.mark.parametrize("table", ["outcomes", "detections", "audit"])
 @pytest.mark.parametrize("command", ["update {} set facility_id = 'x'", "delete from {}", "truncate {} cascade"])
 def test_what_was_decided_cannot_be_changed(database_url: str, ended: NewImage, table: str, command: str) -> None:
-    if (table, command[:8]) == ("detections", "truncate"):
-        pytest.skip("detections are emptied together with outcomes only, and those refuse")
     count = f"select count(*) from {table}"  # noqa: S608
     before = execute(database_url, count)
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"{table} is append-only"):
@@ -119,8 +120,10 @@ def as_a_vandal(url: str, *commands: str) -> None:
     [
         ("delete from outcomes", "no-image-is-lost"),
         (
-            "insert into progress (facility_id, image_id, lane, state, moved_at, issued_at, received_at)"
-            " select facility_id, image_id, 'live', 'received', now(), now(), now() from outcomes",
+            """
+            insert into progress (facility_id, image_id, lane, state, moved_at, issued_at, received_at)
+            select facility_id, image_id, 'live', 'received', now(), now(), now() from outcomes
+            """,
             "ended-is-not-in-flight",
         ),
         ("delete from audit where action = 'image.ended'", "ended-is-audited"),

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from framegate.kernel.errors import DependencyUnavailable
@@ -43,6 +45,15 @@ async def test_without_its_database_it_is_alive_but_not_ready(box: ApiBox, monke
     assert await ready(box) == (503, {"ingest": "the database does not answer"})
     async with box.client() as client:
         assert (await client.get("/healthz")).json() == {"alive": True, "version": "1.2.3"}
+
+
+async def test_a_database_that_hangs_does_not_hold_up_the_probe(box: ApiBox, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(box.store.workers, "statuses", lambda _: released.wait(30))
+    monkeypatch.setattr("framegate.ingest.health._PATIENCE_S", 0.05)
+    assert await ready(box) == (503, {"ingest": "the database does not answer"})
+    assert not released.is_set()
+    released.set()
 
 
 async def test_metrics_are_served_as_prometheus_text(box: ApiBox) -> None:
