@@ -296,7 +296,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
                 max_backlog=api.max_backlog,
             ),
             required_stages=frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE, Stage.SWEEP}),
-            backlog=lambda: stores.upkeep.conservation().in_flight,
+            backlog=stores.upkeep.in_flight,
             watch_failures=not loopback,
         )
     )

@@ -219,6 +219,13 @@ def test_an_empty_store_adds_up(harness: Harness) -> None:
     assert (sums.accepted, sums.decided, sums.rejected, sums.failed, sums.in_flight, sums.lost) == (0,) * 6
 
 
+def test_in_flight_counts_what_has_no_outcome_yet(harness: Harness) -> None:
+    first, _ = accept(harness.intake), accept(harness.intake)
+    assert harness.upkeep.in_flight() == 2
+    decide(harness.progress, first, outcome(Verdict.PASS))
+    assert harness.upkeep.in_flight() == 1
+
+
 def test_every_accepted_image_is_somewhere(harness: Harness) -> None:
     for verdict in (Verdict.PASS, Verdict.PASS, Verdict.FAIL, Verdict.REVIEW, None):
         decide(harness.progress, accept(harness.intake), outcome(verdict))

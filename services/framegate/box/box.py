@@ -21,13 +21,14 @@ from framegate.settings import Settings, child_environment
 
 def check_port(host: str, port: int) -> None:
     """Raises `ConfigurationError` when something else listens there."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise ConfigurationError(
-                f"cannot listen on {host}:{port}: {error.strerror}; choose another port with --port"
+                f"cannot listen on {host}:{port}: {reason}; choose another port with --port"
             ) from error
 
 
@@ -42,6 +43,7 @@ def child_specs(settings: Settings, data: Path, url: str) -> list[ChildSpec]:
     """One API, one preprocess, one pinned inference process for each core, and one for gate and sweep."""
     environment = child_environment(DATABASE_URL=url, FRAMEGATE_DATA=str(data), FRAMEGATE_MODEL=settings.model)
     environment |= {"FRAMEGATE_API__PORT": str(settings.api.port), "FRAMEGATE_API__HOST": settings.api.host}
+    environment["FRAMEGATE_API__MIN_FREE_MB"] = str(settings.api.min_free_mb)
     # One process per core does the arithmetic; a second layer of threads in each would only get in the way.
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     environment.pop("DATABASE_URL_FILE", None)
@@ -67,7 +69,8 @@ class Box:
     @property
     def base_url(self) -> str:
         """Where the API listens."""
-        return f"http://{self.settings.api.host}:{self.settings.api.port}"
+        host = self.settings.api.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.api.port}"
 
     def wait_ready(self, timeout_s: float, stop: threading.Event) -> bool:
         """Blocks until `/readyz` answers 200; False when stopped or out of time."""

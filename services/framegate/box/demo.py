@@ -8,18 +8,19 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from framegate.bootstrap import open_blobs, open_stores
-from framegate.box.box import Box, free_port, open_box
-from framegate.box.client import IMAGE_SUFFIXES, ApiClient, RefusedUpload, api_client
+from framegate.box.box import Box, free_port, open_box, prepare_data_dir
+from framegate.box.client import IMAGE_SUFFIXES, ApiClient, RefusedUpload, api_client, shown
 from framegate.box.keys import create_key
 from framegate.box.process import stop_on_signals
 from framegate.box.verify import Report, verify
@@ -32,7 +33,7 @@ from framegate.starter import sample_frames
 
 _CAMERAS = ("dock-1", "dock-2", "dock-3")
 _UPLOADS_AT_ONCE = 4
-_READY_S, _OUTCOME_S = 60.0, 300.0
+_READY_S, _UPLOAD_S, _OUTCOME_S = 60.0, 60.0, 300.0
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class Shot:
     camera: str
     image_id: str = ""
     refused: str = ""
+    trouble: str = ""  #: why it could not be sent so far
     record: dict[str, Any] | None = None
 
     @property
@@ -57,11 +59,10 @@ def run_demo(settings: Settings, *, images: Path | None, once: bool, json: bool,
     shots = _shots(images)
     data = settings.data if keep else Path(tempfile.mkdtemp(prefix="framegate-demo-"))
     api = settings.api.model_copy(update={"port": port or free_port(), "min_free_mb": 64})
-    settings = settings.model_copy(update={"data": data, "api": api})
     stop = threading.Event()
     stop_on_signals(stop)
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings = settings.model_copy(update={"data": prepare_data_dir(data), "api": api})
         return _run(settings, shots, console, stop, once=once, json=json)
     finally:
         if not keep:
@@ -89,6 +90,8 @@ def _run(
         console.print(f"Starting a box in {settings.data} (log: {log_file.name}) ...")
         with open_box(settings, log) as box, _supervised(box):
             if not box.wait_ready(_READY_S, stop):
+                if stop.is_set():
+                    return 1
                 console.print(f"[red]The box did not become ready.[/] The end of {log_file}:")
                 console.print(log_file.read_text("utf-8", "replace")[-2000:], markup=False)
                 return 1
@@ -98,7 +101,7 @@ def _run(
             report = _verify(box)
             code = _tell(box, key, shots, seconds, report, console, json=json)
             if not once and not stop.is_set():
-                console.print("\nThe box stays up. Ctrl-C stops it and deletes the demo's data.")
+                console.print("\nThe box stays up until Ctrl-C; without --data its data goes with it.")
                 stop.wait()
     return code
 
@@ -155,14 +158,22 @@ def _stream(box: Box, key: str, shots: list[Shot], console: Console, stop: threa
 
 
 def _upload(client: ApiClient, shot: Shot, stop: threading.Event) -> None:
-    data = shot.file.read_bytes()
+    try:
+        data = shot.file.read_bytes()
+    except OSError as error:
+        shot.refused = f"cannot be read: {error.strerror or error}"
+        return
+    deadline = time.monotonic() + _UPLOAD_S
     while not stop.is_set():
         try:
             answer = client.submit(data, shot.file.suffix, camera=shot.camera, shipment="demo")
         except RefusedUpload as error:
             shot.refused = str(error)
             return
-        except DependencyUnavailable:
+        except DependencyUnavailable as error:
+            shot.trouble = str(error)
+            if time.monotonic() >= deadline:
+                return
             stop.wait(0.5)
             continue
         shot.image_id = answer["id"]
@@ -170,9 +181,10 @@ def _upload(client: ApiClient, shot: Shot, stop: threading.Event) -> None:
 
 
 def _refresh(client: ApiClient, shots: list[Shot]) -> int:
-    for shot in shots:
-        if shot.image_id and not shot.ended:
-            shot.record = client.image(shot.image_id)
+    with suppress(DependencyUnavailable):  # asked again soon
+        for shot in shots:
+            if shot.image_id and not shot.ended:
+                shot.record = client.image(shot.image_id)
     return sum(shot.ended for shot in shots)
 
 
@@ -228,11 +240,11 @@ def _table(shots: Sequence[Shot]) -> Table:
         verdict = record.get("verdict") or ""
         took = (record.get("timings") or {}).get("accept_to_verdict_ms")
         table.add_row(
-            shot.file.name,
+            escape(shown(shot.file.name)),
             shot.camera,
             record.get("state", "refused" if shot.refused else "?"),
             f"[{colours[verdict]}]{verdict}[/]" if verdict in colours else "",
-            shot.refused or record.get("detail") or "",
+            escape(shot.refused or record.get("detail") or ("" if shot.image_id else shot.trouble)),
             "" if took is None else f"{took:.0f}",
         )
     return table

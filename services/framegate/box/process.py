@@ -1,5 +1,6 @@
 """One worker process: its stages, its health server, its signals."""
 
+import _thread
 import ctypes
 import os
 import signal
@@ -42,7 +43,8 @@ def stop_on_signals(stop: threading.Event) -> None:
     """The first SIGTERM or Ctrl-C stops in good order; the next one kills."""
 
     def first(signum: int, _: FrameType | None) -> None:
-        stop.set()
+        # In a thread of its own: the signal may find the main thread holding the lock that `set` takes.
+        _thread.start_new_thread(stop.set, ())
         signal.signal(signum, signal.SIG_DFL)
 
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -61,7 +63,7 @@ def run_stages(stages: Sequence[Stage], settings: Settings, database_url: str) -
     def reasons() -> dict[str, str]:
         return {
             **{s: r for s, r in starting.items() if r},
-            **{str(s): t.trouble for s, t in services.items() if t.trouble},
+            **{str(s): t.trouble for s, t in list(services.items()) if t.trouble},  # others ask while stages are made
         }
 
     with ExitStack() as closing:
@@ -75,7 +77,6 @@ def run_stages(stages: Sequence[Stage], settings: Settings, database_url: str) -
         for stage in stages:
             services[stage] = make_service(stage, settings, stores, metrics, closing)
             starting[str(stage)] = ""
-        reporter.report()
         log.info("ready", action="ready", stages=[str(s) for s in stages], port=health.port)
         failed = _run_all(services, stop)
         log.info("stopped", action="stopped", failed=failed)
@@ -123,9 +124,7 @@ class _Reporter:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(timeout=5)
-        with suppress(FramegateError):  # the row ages out by itself
-            self._stores.workers.forget(self._name)
+        self._thread.join(timeout=2)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -133,7 +132,11 @@ class _Reporter:
                 self.report()
             except Transient as error:
                 get_log().debug("cannot report", action="report_failed", error=str(error))
+            except Exception:
+                get_log().exception("cannot report", action="report_failed")
             self._stop.wait(_REPORT_S)
+        with suppress(FramegateError):  # the row ages out by itself
+            self._stores.workers.forget(self._name)
 
     def report(self) -> None:
         """Writes this process's row."""

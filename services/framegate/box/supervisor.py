@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import IO
 
 from framegate.kernel.errors import Transient
@@ -36,7 +37,6 @@ class _Child:
     started: float = 0.0
     failures: int = 0
     not_before: float = 0.0
-    history: list[str] = field(default_factory=list)
 
 
 class Supervisor:
@@ -52,6 +52,7 @@ class Supervisor:
         self._command = command
         self._children = [_Child(spec) for spec in specs]
         self._output, self._watch = output, watch
+        self._stopping = False
         self._log: Log = get_log(process="supervisor")
 
     def pids(self) -> dict[str, int]:
@@ -64,7 +65,8 @@ class Supervisor:
         try:
             while not stop.is_set():
                 for child in self._children:
-                    self._tend(child)
+                    if not (self._stopping or stop.is_set()):
+                        self._tend(child)
                 if time.monotonic() - watched > 1.0:
                     self._look_after()
                     watched = time.monotonic()
@@ -75,7 +77,7 @@ class Supervisor:
     def _look_after(self) -> None:
         try:
             self._watch()
-        except Transient as error:
+        except (Transient, OSError) as error:
             # Not the end of the box: the workers wait with their leases, and the next look tries again.
             self._log.error("cannot restart", action="watch_failed", error=str(error))
 
@@ -83,15 +85,22 @@ class Supervisor:
         now = time.monotonic()
         if child.process is None:
             if now >= child.not_before:
-                self._start(child)
+                try:
+                    self._start(child)
+                except OSError as error:  # no memory or no process ids left
+                    self._wait_before_next(child, f"not started: {error}")
             return
         code = child.process.poll()
         if code is None:
             return
-        child.failures = 0 if now - child.started > _HEALTHY_S else child.failures + 1
+        if now - child.started > _HEALTHY_S:
+            child.failures = -1
+        self._wait_before_next(child, f"signal {_signal_name(-code)}" if code < 0 else f"exit code {code}")
+
+    def _wait_before_next(self, child: _Child, ended: str) -> None:
+        child.failures += 1
         pause = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2.0 ** min(child.failures, 10)) * random.uniform(0.5, 1)  # noqa: S311
-        child.process, child.not_before = None, now + pause
-        ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        child.process, child.not_before = None, time.monotonic() + pause
         self._log.warning("died", action="child_died", child=child.spec.name, ended=ended, restart_in_s=round(pause, 2))
 
     def _start(self, child: _Child) -> None:
@@ -108,7 +117,8 @@ class Supervisor:
         self._log.info("started", action="child_started", child=child.spec.name, pid=child.process.pid)
 
     def stop(self, timeout_s: float = 22.0) -> None:
-        """SIGTERM to all at once, SIGKILL to what still runs after `timeout_s`."""
+        """SIGTERM to all at once, SIGKILL to what still runs after `timeout_s`. Nothing is started after it."""
+        self._stopping = True
         deadline = time.monotonic() + timeout_s
         running = [c for c in self._children if c.process is not None]
         for child in running:
@@ -124,3 +134,9 @@ class Supervisor:
                 child.process.kill()
                 child.process.wait(5)
             child.process = None
+
+
+def _signal_name(number: int) -> str:
+    with suppress(ValueError):  # most real-time signals have no name
+        return signal.Signals(number).name
+    return str(number)

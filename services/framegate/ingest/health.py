@@ -6,13 +6,13 @@ from typing import Annotated, Final
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from framegate.ingest.api import Api, ApiDep
+from framegate.ingest.manual import manual
 from framegate.ingest.schemas import AliveView, ProblemKindView, ReadyView
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.states import Stage
@@ -93,4 +93,4 @@ async def openapi(request: Request) -> Response:
 @router.get("/docs", dependencies=[public(produces=("text/html",))], include_in_schema=False)
 async def docs(request: Request) -> HTMLResponse:
     """The OpenAPI document for people."""
-    return get_swagger_ui_html(openapi_url="/openapi.json", title=request.app.title)
+    return HTMLResponse(manual(build_openapi(request.app)))

@@ -22,8 +22,9 @@ class UploadSlots:
         """Gives the bytes this upload may keep in memory. Raises `Problem` when there are too many uploads."""
         if self.used >= self._most:
             raise Problem("overloaded", "Too many uploads at once.", headers={"Retry-After": "1"})
-        wanted = min(announced_bytes or 0, self._memory_bytes)
-        allowance = wanted if SMALLEST_ALLOWANCE < wanted <= self._left else SMALLEST_ALLOWANCE
+        wanted = announced_bytes or 0
+        fits = SMALLEST_ALLOWANCE < wanted <= min(self._memory_bytes, self._left)
+        allowance = wanted if fits else SMALLEST_ALLOWANCE  # a larger one is spooled from early on
         self.used += 1
         self._left -= allowance
         try:

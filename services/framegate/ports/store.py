@@ -253,6 +253,10 @@ class Upkeep(Protocol):
         """
         ...
 
+    def in_flight(self) -> int:
+        """How many images have no outcome yet; cheap, whatever the history."""
+        ...
+
     def conservation(self, facility: FacilityId | None = None) -> Conservation:
         """Counted from the rows themselves."""
         ...

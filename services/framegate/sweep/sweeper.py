@@ -22,6 +22,7 @@ from framegate.ports.store import Upkeep
 
 _AT_ONCE = 500
 
+
 @dataclass(frozen=True, slots=True)
 class SweepOptions:
     """When things are overdue."""
@@ -31,6 +32,7 @@ class SweepOptions:
     conservation_every: timedelta = timedelta(seconds=30)
     blobs_every: timedelta = timedelta(minutes=10)
     leftovers_after: timedelta = timedelta(hours=24)
+
 
 class Sweeper:
     """One per deployment is enough; several do no harm."""
@@ -88,7 +90,11 @@ class Sweeper:
             )
 
     def _conserve(self) -> None:
+        started = self._clock.monotonic()
         sums = self._upkeep.conservation()
+        # It reads every image: a long history must not keep the database busy with being counted.
+        took = self._clock.monotonic() - started
+        self._due["conservation"] = max(self._due["conservation"], self._clock.monotonic() + 20 * took)
         for end in ("accepted", "decided", "rejected", "failed", "in_flight", "lost"):
             self._metrics.set(IMAGES_BY_END, getattr(sums, end), end=end)
         if sums.lost:

@@ -69,3 +69,14 @@ async def test_the_type_of_every_problem_can_be_opened(box: ApiBox) -> None:
             body = (await client.get(f"/problems/{slug}")).json()
             assert body == {"title": kind.title, "status": kind.status, "remedy": kind.remedy}
         assert slug_of(await client.get("/problems/none")) == "not-found"
+
+
+async def test_the_manual_names_every_route_and_fetches_nothing(box: ApiBox) -> None:
+    async with box.client() as client:
+        page = await client.get("/docs", headers={"Accept": "text/html"})
+        openapi = (await client.get("/openapi.json")).json()
+    assert page.headers["content-type"].startswith("text/html")
+    assert all(path in page.text for path in openapi["paths"])
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    assert "<script" not in page.text

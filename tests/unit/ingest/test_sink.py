@@ -96,8 +96,8 @@ async def test_an_announced_upload_may_stay_in_memory_while_the_budget_lasts() -
 
 async def test_an_upload_of_unknown_or_large_size_keeps_little_in_memory() -> None:
     slots = UploadSlots(10, memory_bytes=1 << 20, memory_total_bytes=64 << 20)
-    with slots.upload(None) as unknown, slots.upload(100) as small:
-        assert unknown == small == SMALLEST_ALLOWANCE
+    with slots.upload(None) as unknown, slots.upload(100) as small, slots.upload(20 << 20) as large:
+        assert unknown == small == large == SMALLEST_ALLOWANCE
 
 
 async def test_no_more_uploads_than_slots_and_a_slot_comes_back_after_an_error() -> None:

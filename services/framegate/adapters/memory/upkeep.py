@@ -43,6 +43,11 @@ class MemoryUpkeep:
         facts = row.facts
         return Overdue(facts.facility, facts.image_id, row.look, facts.lane, row.state, row.attempts, row.reissues)
 
+    def in_flight(self) -> int:
+        """The images without an end."""
+        with self._state.lock:
+            return sum(not row.ended for row in self._state.images.values())
+
     def conservation(self, facility: FacilityId | None = None) -> Conservation:
         """Counted from the rows."""
         with self._state.lock:

@@ -45,6 +45,15 @@ class PostgresUpkeep:
         wake(self._database, [queue_for(one.state, one.lane) for one in overdue])
         return overdue
 
+    def in_flight(self) -> int:
+        """The rows of progress, which holds nothing else."""
+
+        def work(connection: Raw) -> Any:
+            return connection.execute("select count(*) from progress").fetchone()
+
+        (count,) = self._database.run(work)
+        return int(count)
+
     def conservation(self, facility: FacilityId | None = None) -> Conservation:
         """Reads every image: seconds for millions of them."""
 

@@ -49,8 +49,8 @@ def run_files(files: Sequence[Path], batch: int, engine: Engine, manifest: Model
 
 def main() -> None:
     """The child process."""
-    listing, batch, cpu = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    pin(cpu)
+    listing, batch = Path(sys.argv[1]), int(sys.argv[2])
+    pin(int(sys.argv[3]))
     settings = Settings.read()
     settings = settings.model_copy(
         update={"inference": settings.inference.model_copy(update={"max_batch": batch, "threads": 1})}
@@ -61,13 +61,13 @@ def main() -> None:
     run_files(files[: _WARM * batch], batch, engine, manifest)
     print("ready", flush=True)
     sys.stdin.readline()
-    started = time.perf_counter()
+    cpu = time.process_time()
     found = run_files(files, batch, engine, manifest)
-    print(json.dumps({"seconds": time.perf_counter() - started, "detections": found}), flush=True)
+    print(json.dumps({"cpu_s": time.process_time() - cpu, "detections": found}), flush=True)
 
 
-def measure(files: Sequence[Path], batch: int, cpus: int, scratch: Path, model: str) -> float:
-    """Images/s of `cpus` processes that share `files`; the slowest ends the clock."""
+def measure(files: Sequence[Path], batch: int, cpus: int, scratch: Path, model: str) -> tuple[float, float]:
+    """(images/s, core-ms per image) of `cpus` processes that share `files`; the slowest ends the clock."""
     processes = []
     environment = child_environment(FRAMEGATE_MODEL=model, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     for cpu in range(cpus):
@@ -88,8 +88,12 @@ def measure(files: Sequence[Path], batch: int, cpus: int, scratch: Path, model: 
                 raise OSError("a process of the bare limit did not start")
         started = time.perf_counter()
         for process in processes:
-            process.communicate("go\n", timeout=600)
-        return len(files) / (time.perf_counter() - started)
+            if process.stdin is not None:
+                process.stdin.write("go\n")
+                process.stdin.flush()
+        answers = [json.loads(process.communicate(timeout=600)[0]) for process in processes]
+        elapsed = time.perf_counter() - started
+        return len(files) / elapsed, sum(answer["cpu_s"] for answer in answers) * 1000 / len(files)
     finally:
         for process in processes:
             process.kill()

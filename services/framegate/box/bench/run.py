@@ -49,6 +49,7 @@ class Round:
     drain: float
     upload: float
     upload_adjusted: float
+    bare_cpu_ms: float = 0.0
     drain_cpu_ms: dict[str, float] = field(default_factory=dict)
     upload_cpu_ms: dict[str, float] = field(default_factory=dict)
 
@@ -257,7 +258,7 @@ def run_bench(settings: Settings, scratch: Path, images: int, repeats: int, say:
     cpus = len(os.sched_getaffinity(0))
     layouts = {}
     for batch in _BATCHES:
-        layouts[batch] = bare.measure(files[: images // 2], batch, cpus, scratch, settings.model)
+        layouts[batch], _ = bare.measure(files[: images // 2], batch, cpus, scratch, settings.model)
         say(f"bare limit, one process per core, batch {batch}: {layouts[batch]:.1f} images/s")
     best = max(layouts, key=lambda batch: layouts[batch])
     api = settings.api.model_copy(update={"port": free_port(), "min_free_mb": 64})
@@ -273,14 +274,14 @@ def run_bench(settings: Settings, scratch: Path, images: int, repeats: int, say:
 
 
 def _round(bench: Bench, batch: int, number: int, say: Say) -> Round:
-    limit = bare.measure(bench.files, batch, bench.cpus, bench.scratch, bench.box.settings.model)
+    limit, bare_cpu_ms = bare.measure(bench.files, batch, bench.cpus, bench.scratch, bench.box.settings.model)
     drain, drain_cpu = bench.drain()
     upload, adjusted, upload_cpu, _ = bench.upload()
     say(
         f"round {number + 1}: bare {limit:.1f}, drain {drain:.1f} ({drain / limit:.3f}), "
         f"upload {upload:.1f}, without the generator's CPU {adjusted:.1f} ({adjusted / limit:.3f})"
     )
-    return Round(limit, drain, upload, adjusted, drain_cpu, upload_cpu)
+    return Round(limit, drain, upload, adjusted, bare_cpu_ms, drain_cpu, upload_cpu)
 
 
 def _report(
@@ -312,7 +313,11 @@ def _report(
         "ratio": middle([r.drain / r.bare for r in rounds]),
         "ratio_upload": middle([r.upload_adjusted / r.bare for r in rounds]),
         "rounds": [{"bare": r.bare, "drain": r.drain, "upload_adjusted": r.upload_adjusted} for r in rounds],
-        "core_ms_per_image": {"drain": rounds[-1].drain_cpu_ms, "upload": rounds[-1].upload_cpu_ms},
+        "core_ms_per_image": {
+            "bare": {"all": middle([r.bare_cpu_ms for r in rounds])},
+            "drain": rounds[-1].drain_cpu_ms,
+            "upload": rounds[-1].upload_cpu_ms,
+        },
         "half_load": half,
         "cold_start_s": {"median": middle(cold), "max": round(max(cold), 3)},
     }
