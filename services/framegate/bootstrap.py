@@ -154,8 +154,11 @@ def adopt_model(stores: Stores, manifest: ModelManifest, actor: str) -> None:
 
 
 def worker_name(settings: Settings, stages: Sequence[Stage]) -> str:
-    """The name under which a process holds messages."""
-    return settings.worker_name or f"{socket.gethostname()}/{'+'.join(stages)}"
+    """The name under which a process holds messages; a successor that is given the same one frees them at once.
+
+    Without one that somebody gave, the process's own: two processes of one stage must never take each other for dead.
+    """
+    return settings.worker_name or f"{socket.gethostname()}/{'+'.join(stages)}/{os.getpid()}"
 
 
 def make_service(stage: Stage, settings: Settings, stores: Stores, metrics: Metrics, closing: ExitStack) -> Service:

@@ -46,8 +46,10 @@ class PreprocessSettings(_Group):
 
     children: int = Field(2, ge=1, description="decoder child processes of one worker")
     codec: Literal["raw", "zstd"] = Field("raw", description="prepared frames: raw on one host, zstd across hosts")
-    prefetch: int = Field(8, ge=0, description="originals read ahead of the decoders")
-    child: str = Field("framegate.preprocess.child", description="module that decodes; another one only for fault drills")
+    prefetch: int = Field(24, ge=0, description="originals read ahead of the decoders")
+    child: str = Field(
+        "framegate.preprocess.child", description="module that decodes; another one only for fault drills"
+    )
 
 
 class InferenceSettings(_Group):
@@ -55,7 +57,7 @@ class InferenceSettings(_Group):
 
     max_batch: int = Field(4, ge=1, le=256)
     max_wait_ms: float = Field(0, ge=0, description="how long a first frame may wait for others, milliseconds")
-    prefetch: int = Field(8, ge=0, description="frames loaded beyond the running batch")
+    prefetch: int = Field(12, ge=0, description="frames loaded beyond the running batch")
     threads: int = Field(1, ge=1, description="CPU threads of one engine; one process per core is faster than threads")
     precision: Literal["auto", "f32"] = Field("auto", description="auto: what the CPU is fastest at; f32: exact")
 
@@ -91,7 +93,9 @@ class Settings(BaseSettings):
         None, description="mixed into stored key hashes; default: a file in the data directory"
     )
     pepper_file: Path | None = None
-    worker_name: str | None = Field(None, description="the same after every restart; default: host and stage")
+    worker_name: str | None = Field(
+        None, description="one for each process, the same after a restart; default: host, stage, pid"
+    )
     parent: int | None = Field(None, description="set by the supervisor: end when this process ends")
     pin_cpu: int | None = Field(None, ge=0, description="run this process on this CPU only")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

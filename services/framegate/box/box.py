@@ -46,6 +46,7 @@ def child_specs(settings: Settings, data: Path, url: str) -> list[ChildSpec]:
     environment["FRAMEGATE_API__MIN_FREE_MB"] = str(settings.api.min_free_mb)
     # One process per core does the arithmetic; a second layer of threads in each would only get in the way.
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment["FRAMEGATE_WORKER__PORT"] = "0"  # one port cannot serve them all: each takes a free one
     environment.pop("DATABASE_URL_FILE", None)
 
     def spec(name: str, *arguments: str, **more: str) -> ChildSpec:

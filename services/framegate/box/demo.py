@@ -19,8 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from framegate.bootstrap import open_blobs, open_stores
-from framegate.box.box import Box, free_port, open_box, prepare_data_dir
+from framegate.box.box import Box, free_port, open_box
 from framegate.box.client import IMAGE_SUFFIXES, ApiClient, RefusedUpload, api_client, shown
+from framegate.box.directory import prepare_data_dir
 from framegate.box.keys import create_key
 from framegate.box.process import stop_on_signals
 from framegate.box.verify import Report, verify

@@ -18,6 +18,10 @@ class ReadyBuffer(Generic[T]):
         self._closed = False
         self._alone = alone
 
+    def __len__(self) -> int:
+        """How many items are ready; out of date as soon as it is known."""
+        return len(self._items)
+
     def put(self, item: T) -> bool:
         """False when closed: the item stays the caller's."""
         with self._changed:
@@ -30,10 +34,12 @@ class ReadyBuffer(Generic[T]):
     def take(self, limit: int, max_wait: timedelta = timedelta()) -> list[T]:
         """Blocks for a first item, then up to `max_wait` for more; [] only when closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._items or self._closed)
-            if max_wait and not self._closed:
-                self._changed.wait_for(lambda: len(self._items) >= limit or self._closed, max_wait.total_seconds())
-            return self._next_batch(limit)
+            while True:
+                self._changed.wait_for(lambda: self._items or self._closed)
+                if max_wait and not self._closed:
+                    self._changed.wait_for(lambda: len(self._items) >= limit or self._closed, max_wait.total_seconds())
+                if self._items or self._closed:  # else another taker was faster
+                    return self._next_batch(limit)
 
     def _next_batch(self, limit: int) -> list[T]:
         batch: list[T] = []

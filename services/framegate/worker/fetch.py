@@ -1,8 +1,9 @@
 """The first step: receive, decode, claim, load."""
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Generic, TypeVar
 
@@ -17,12 +18,12 @@ from framegate.observability.catalogue import (
 from framegate.observability.logs import Log
 from framegate.observability.metrics import Metrics
 from framegate.pipeline import queues_of
-from framegate.ports.progress import CONVICTING_CRASHES, Claim, Denied, Ending, Progress
+from framegate.ports.progress import Claim, Denied, Ending, Progress
 from framegate.ports.queue import Delivery, Queue
 from framegate.worker.breaker import Breaker
 from framegate.worker.handler import Handler, Held, WorkerOptions
 from framegate.worker.lease import Lease
-from framegate.worker.retry import after_missing_blob, poison
+from framegate.worker.retry import after_missing_blob, convicted, poison
 from framegate.worker.settle import Done, failed_attempt
 
 J = TypeVar("J")
@@ -55,32 +56,49 @@ class Fetcher(Generic[J]):
         self._queues = queues_of(handler.stage)
         self._stage = str(handler.stage)
         self._receives = 0
-        self._cautious = 0
+        self._window = options.prefetch + options.lanes * options.max_batch
+        #: Images around a crash run alone: their messages wait here, unclaimed, until nothing else is in flight.
+        self._parked: deque[Held[J]] = deque()
+        self._one_runs_alone = False
 
     def run(self, stop: threading.Event) -> None:
         """Until stopped. What a receive brought after the stop is released, not worked on."""
-        window = self._options.prefetch + self._options.lanes * self._options.max_batch
         while not stop.is_set():
-            # After a crash around a batch its members run alone: one message at a time, nothing else in flight.
-            room = (1 if self._cautious else window) - len(self._lease)
-            if room <= 0:
-                self._lease.wait_below(1 if self._cautious else window, timeout_s=1.0)
+            limit = self._limit()
+            # Half a window at a time: receiving and claiming one message costs almost as much as a dozen.
+            refill = limit // 2 + 1
+            if len(self._lease) >= refill:
+                self._lease.wait_below(refill, 1.0, stop)
                 continue
             try:
-                deliveries = self._receive(room)
-                if stop.is_set():
-                    self._queue.release(deliveries)
-                    return
-                held = self._claim_insisting(self._decode(deliveries), stop)
+                messages = self._next_messages(limit - len(self._lease), stop)
+                held = self._claim_insisting(messages, stop)
             except Transient as error:
                 self._breaker.failed(error)
                 self._log.warning("cannot receive", action="receive_failed", error=str(error))
                 self._breaker.pause(stop)
                 continue
             self._breaker.succeeded()
-            self._lease.hold(held)
-            for one in held:
+            for one in self._park_suspects(held, stop):
                 self._admit(one, stop)
+        for one in self._parked:
+            self._done(Done(one, None))
+
+    def _limit(self) -> int:
+        if not len(self._lease):
+            self._one_runs_alone = False
+        return 1 if self._parked or self._one_runs_alone else self._window
+
+    def _next_messages(self, room: int, stop: threading.Event) -> list[tuple[Delivery, Message]]:
+        if self._parked:
+            held = self._parked.popleft()
+            self._lease.drop([held])
+            return [(held.delivery, held.claim.message)]
+        deliveries = self._receive(room)
+        if stop.is_set():
+            self._queue.release(deliveries)
+            return []
+        return self._decode(deliveries)
 
     def _receive(self, room: int) -> list[Delivery]:
         self._receives += 1
@@ -97,10 +115,21 @@ class Fetcher(Generic[J]):
             try:
                 decoded.append((delivery, decode(delivery.body)))
             except NewerMessage:
-                self._queue.release([delivery], _NEWER_DELAY)
+                with self._or_later():
+                    self._queue.release([delivery], _NEWER_DELAY)
             except UndecodableMessage as error:
-                self._bury(delivery, "undecodable", str(error))
+                with self._or_later():
+                    self._bury(delivery, "undecodable", str(error))
         return decoded
+
+    @contextmanager
+    def _or_later(self) -> Iterator[None]:
+        """For messages that are not worked on: when this fails they come again by themselves, and the others go on."""
+        try:
+            yield
+        except Transient as error:
+            self._breaker.failed(error)
+            self._log.warning("cannot put away", action="put_away_failed", error=str(error))
 
     def _bury(self, delivery: Delivery, slug: str, cause: str) -> None:
         self._queue.dead_letter(delivery, cause)
@@ -108,9 +137,11 @@ class Fetcher(Generic[J]):
         self._log.error("dead letter", action="dead_letter", message=delivery.message_id, cause=cause)
 
     def _claim_insisting(self, messages: Sequence[tuple[Delivery, Message]], stop: threading.Event) -> list[Held[J]]:
-        while True:
+        while messages:
             try:
-                return self._claim(messages)
+                answers = self._progress.claim(
+                    self._handler.stage, [m for _, m in messages], self._options.owner, self._options.lease
+                )
             except Transient as error:
                 # Keep what was received: dropping it would burn a receive count for somebody else's fault.
                 self._breaker.failed(error)
@@ -119,47 +150,65 @@ class Fetcher(Generic[J]):
                     return []
                 with suppress(Transient):
                     self._queue.extend([delivery for delivery, _ in messages], self._options.lease)
+            else:
+                # Whatever happens next: these claims are ours, and asking for them again would find them taken.
+                return self._sort(messages, answers)
+        return []
 
-    def _claim(self, messages: Sequence[tuple[Delivery, Message]]) -> list[Held[J]]:
-        if not messages:
-            return []
-        answers = self._progress.claim(
-            self._handler.stage, [m for _, m in messages], self._options.owner, self._options.lease
-        )
+    def _sort(self, messages: Sequence[tuple[Delivery, Message]], answers: Sequence[Claim | Denied]) -> list[Held[J]]:
         held: list[Held[J]] = []
         stale: list[Delivery] = []
         for (delivery, _), answer in zip(messages, answers, strict=True):
             match answer:
                 case Claim():
                     held.append(Held(delivery, answer))
+                    self._lease.hold(held[-1:])
                 case Denied.STALE:
                     stale.append(delivery)
                 case Denied.BUSY:
-                    self._queue.release([delivery], _BUSY_DELAY)
+                    with self._or_later():
+                        self._queue.release([delivery], _BUSY_DELAY)
                 case Denied.UNKNOWN:
-                    self._bury(delivery, "unknown-image", "no such image is recorded")
+                    with self._or_later():
+                        self._bury(delivery, "unknown-image", "no such image is recorded")
         if stale:
-            self._queue.acknowledge(stale)
+            with self._or_later():
+                self._queue.acknowledge(stale)
             self._metrics.count(MESSAGES_STALE, len(stale), stage=self._stage)
         for h in held:
             waited = (h.claim.claimed_at - h.delivery.enqueued_at).total_seconds()
             self._metrics.observe(QUEUE_WAIT_SECONDS, max(0.0, waited), stage=self._stage)
         return held
 
+    def _park_suspects(self, held: Sequence[Held[J]], stop: threading.Event) -> Sequence[Held[J]]:
+        """Keeps the messages, not the claims, of what must run alone and is not; returns the others."""
+        suspects = [h for h in held if self._must_run_alone(h)]
+        if len(self._lease) == len(suspects) == 1:
+            self._one_runs_alone = True
+            return held
+        # Before anything else is started: if it takes the process with it, these had nothing to do with it.
+        while suspects:
+            try:
+                self._progress.give_back([h.claim for h in suspects], Ending.RELEASED, "")
+            except Transient as error:
+                self._breaker.failed(error)
+                if not self._breaker.pause(stop):
+                    continue
+            self._lease.park(suspects)
+            self._parked.extend(suspects)
+            break
+        return [h for h in held if not self._must_run_alone(h)]
+
+    def _must_run_alone(self, held: Held[J]) -> bool:
+        return held.claim.solo and not self._options.isolates and not convicted(held.claim)
+
     def _admit(self, held: Held[J], stop: threading.Event) -> None:
-        if held.claim.crashes >= CONVICTING_CRASHES:
+        if convicted(held.claim):
             self._done(Done(held, poison(held.claim)))
-        elif self._must_wait_to_be_alone(held):
+        elif stop.is_set():
             self._done(Done(held, None))
         else:
             self._load(held, stop)
-
-    def _must_wait_to_be_alone(self, held: Held[J]) -> bool:
-        if self._options.isolates or not held.claim.solo:
-            self._cautious = max(0, self._cautious - 1)
-            return False
-        self._cautious = 2 * self._options.max_batch + self._options.prefetch
-        return len(self._lease) > 1
 
     def _load(self, held: Held[J], stop: threading.Event) -> None:
         while True:
@@ -184,6 +233,4 @@ class Fetcher(Generic[J]):
             return
 
     def _failed(self, held: Held[J], error: Exception) -> Done[J]:
-        options = self._options
-        cause = f"{type(error).__name__}: {error}"
-        return failed_attempt(held, Ending.ERROR, cause, options.max_attempts, options.last_attempt)
+        return failed_attempt(held, Ending.ERROR, error, self._options)

@@ -23,6 +23,7 @@ J = TypeVar("J")
 class _Entry:
     held: Held[Any]
     renewed: float
+    claimed: bool = True
 
 
 class Lease(Generic[J]):
@@ -34,8 +35,10 @@ class Lease(Generic[J]):
         self._queue, self._progress, self._lease, self._clock = queue, progress, lease, clock
         self._metrics, self._log, self._stage = metrics, log, stage
         self._entries: dict[str, _Entry] = {}
+        self._claims = 0
         self._changed = threading.Condition()
         self._stop = threading.Event()
+        self.failure: Exception | None = None  #: what ended the renewing thread too early
         self._thread = threading.Thread(target=self._renew_until_stopped, name=f"{stage}-lease", daemon=True)
 
     def __enter__(self) -> Self:
@@ -44,7 +47,7 @@ class Lease(Generic[J]):
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._stop.set()
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=2)  # everything is settled: what it may still wait for matters to nobody
 
     @property
     def alive(self) -> bool:
@@ -66,19 +69,30 @@ class Lease(Generic[J]):
             self._count()
             self._changed.notify_all()
 
+    def park(self, held: Iterable[Held[J]]) -> None:
+        """Their claims were given back; only their messages are renewed from now on."""
+        with self._changed:
+            for h in held:
+                if entry := self._entries.get(h.delivery.receipt):
+                    entry.claimed = False
+            self._count()
+            self._changed.notify_all()
+
     def _count(self) -> None:
+        self._claims = sum(entry.claimed for entry in self._entries.values())
         self._metrics.set(IN_FLIGHT, len(self._entries), stage=self._stage)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        """How many claims are held."""
+        return self._claims
 
-    def wait_below(self, count: int, timeout_s: float) -> bool:
-        """Blocks until fewer than `count` are held; False after `timeout_s`."""
+    def wait_below(self, count: int, timeout_s: float, stop: threading.Event) -> bool:
+        """Blocks until fewer than `count` claims are held, or until `stop` and `wake`; False after `timeout_s`."""
         with self._changed:
-            return self._changed.wait_for(lambda: len(self._entries) < count, timeout_s)
+            return self._changed.wait_for(lambda: self._claims < count or stop.is_set(), timeout_s)
 
     def wake(self) -> None:
-        """Ends every `wait_below` early."""
+        """Lets every `wait_below` look at its `stop`."""
         with self._changed:
             self._changed.notify_all()
 
@@ -90,6 +104,10 @@ class Lease(Generic[J]):
                 self.renew_due()
             except Transient as error:
                 self._log.warning("lease not renewed", action="lease_failed", error=str(error))
+            except Exception as error:
+                self._log.exception("thread died", action="thread_died", thread=self._thread.name)
+                self.failure = error
+                return
 
     def renew_due(self) -> None:
         """Renews what is a third of the lease old; what turns out to be lost is left to `complete` to notice."""
@@ -99,7 +117,7 @@ class Lease(Generic[J]):
         if not due:
             return
         lost = self._queue.extend([e.held.delivery for e in due], self._lease)
-        lost_claims = self._progress.extend([e.held.claim for e in due], self._lease)
+        lost_claims = self._progress.extend([e.held.claim for e in due if e.claimed], self._lease)
         for entry in due:
             entry.renewed = now
         if lost or lost_claims:

@@ -5,9 +5,10 @@ receive, decode, claim, load  ->  [ready]  ->  handle  ->  [done]  ->  complete,
 
 import threading
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Generic, TypeVar
 
-from framegate.kernel.errors import DecoderCrashed, Transient, Unrecoverable
+from framegate.kernel.errors import DecoderCrashed, EngineFault, Transient, Unrecoverable
 from framegate.observability.catalogue import BATCH_IMAGES, STAGE_SECONDS
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
@@ -23,6 +24,8 @@ from framegate.worker.settle import Done, Settler, failed_attempt
 
 J = TypeVar("J")
 _SETTLE_TOGETHER = 64
+_GATHER = timedelta(milliseconds=200)
+_INTERRUPT_AGAIN_S = 0.2
 
 
 class Worker(Generic[J]):
@@ -64,6 +67,7 @@ class Worker(Generic[J]):
             self._handler,
             self._queue,
             self._progress,
+            self._options,
             self._lease,
             self._breaker,
             self._metrics,
@@ -76,30 +80,39 @@ class Worker(Generic[J]):
         )  # fmt: skip
         with self._lease:
             fetch = self._watched("fetch", lambda: fetcher.run(stop), stop)
-            work = [self._watched(f"work-{i}", self._work, stop) for i in range(self._options.lanes)]
+            work = [self._watched(f"work-{i}", lambda: self._work(stop), stop) for i in range(self._options.lanes)]
             settle = self._watched("settle", lambda: self._settle(settler), stop)
             while not stop.is_set() and self._lease.alive:
                 self._clock.wait(stop, 1.0)
             stop.set()
             self._drain(fetch, work, settle)
-        self._handler.close()
-        if self._fatal:
-            raise self._fatal
+        if not any(thread.is_alive() for thread in work):
+            self._handler.close()
+        if fatal := self._fatal or self._lease.failure:
+            raise fatal
 
     def _drain(self, fetch: threading.Thread, work: Sequence[threading.Thread], settle: threading.Thread) -> None:
         deadline = self._clock.monotonic() + self._options.drain.total_seconds()
-        self._queue.interrupt()
         self._lease.wake()
         # Closing first makes fetch give back what it still loads, too.
         for held in self._ready.close():
             self._done.put(Done(held, None))
-        self._join(fetch, deadline)
+        self._join_fetch(fetch, deadline)
         for thread in work:
             self._join(thread, deadline)
         self._done.close(keep=True)
         self._join(settle, deadline)
         self._give_up.set()
         self._join(settle, self._clock.monotonic() + 2)
+
+    def _join_fetch(self, fetch: threading.Thread, deadline: float) -> None:
+        # Again and again: a receive that was about to begin has not heard the first interrupt.
+        for _ in range(int((deadline - self._clock.monotonic()) / _INTERRUPT_AGAIN_S)):
+            self._queue.interrupt()
+            fetch.join(_INTERRUPT_AGAIN_S)
+            if not fetch.is_alive():
+                return
+        self._join(fetch, deadline)
 
     def _join(self, thread: threading.Thread, deadline: float) -> None:
         thread.join(timeout=max(0.1, deadline - self._clock.monotonic()))
@@ -134,33 +147,44 @@ class Worker(Generic[J]):
                     self._log.warning("freed", action="predecessor_freed", claims=claims, messages=messages)
                 return
 
-    def _work(self) -> None:
+    def _work(self, stop: threading.Event) -> None:
         while batch := self._ready.take(self._options.max_batch, self._options.max_wait):
-            for done in self._handle(batch):
+            for done in self._handle(batch, stop):
                 self._done.put(done)
 
     def _settle(self, settler: Settler[J]) -> None:
-        while finished := self._done.take(_SETTLE_TOGETHER):
-            settler.settle(finished)
+        while finished := self._done.take(_SETTLE_TOGETHER, self._gather()):
+            try:
+                settler.settle(finished)
+            except Transient as error:  # only when told to give up
+                self._log.error("not settled", action="gave_up", count=len(finished), error=str(error))
 
-    def _handle(self, batch: Sequence[Held[J]]) -> list[Done[J]]:
+    def _gather(self) -> timedelta:
+        """While a further batch is ready nobody waits for one result: several then share a transaction."""
+        return _GATHER if len(self._ready) >= self._options.max_batch else timedelta()
+
+    def _handle(self, batch: Sequence[Held[J]], stop: threading.Event) -> list[Done[J]]:
         while True:
             started = self._clock.monotonic()
             try:
-                results = self._handler.handle([held.job for held in batch if held.job is not None])
+                results = self._results(batch)
             except Unrecoverable:
                 raise
             except Transient as error:
-                # Not the images' fault: the lease is kept and the batch tried again.
+                # Not the images' fault: the lease is kept and the batch tried again, by others when this worker stops.
                 self._breaker.failed(error)
-                if self._breaker.pause(self._give_up):
+                if self._breaker.pause(stop):
                     return [Done(held, None, ending=Ending.DEPENDENCY, cause=str(error)) for held in batch]
-            except DecoderCrashed as error:
-                return [self._failed(held, Ending.CRASH, error) for held in batch]
             except Exception as error:
-                return self._halve(batch, error)
+                return self._halve(batch, error, stop)
             else:
                 return self._finished(batch, results, self._clock.monotonic() - started)
+
+    def _results(self, batch: Sequence[Held[J]]) -> list[Result]:
+        results = self._handler.handle([held.job for held in batch if held.job is not None])
+        if len(results) != len(batch):
+            raise EngineFault(f"the stage answered with {len(results)} results for {len(batch)} images")
+        return results
 
     def _finished(self, batch: Sequence[Held[J]], results: Sequence[Result], elapsed_s: float) -> list[Done[J]]:
         self._metrics.observe(STAGE_SECONDS, elapsed_s, stage=str(self.stage))
@@ -168,16 +192,13 @@ class Worker(Generic[J]):
         each_ms = elapsed_s * 1000 / len(batch)
         return [Done(held, result, each_ms) for held, result in zip(batch, results, strict=True)]
 
-    def _halve(self, batch: Sequence[Held[J]], error: Exception) -> list[Done[J]]:
+    def _halve(self, batch: Sequence[Held[J]], error: Exception, stop: threading.Event) -> list[Done[J]]:
         """One bad image never fails its neighbours: at most 2 log2(n) further calls find it."""
         if len(batch) == 1:
+            ending = Ending.CRASH if isinstance(error, DecoderCrashed) else Ending.ERROR
             self._log.warning(
                 "attempt failed", action="handle_failed", image=str(batch[0].claim.image.image_id), error=str(error)
             )
-            return [self._failed(batch[0], Ending.ERROR, error)]
+            return [failed_attempt(batch[0], ending, error, self._options)]
         middle = len(batch) // 2
-        return [*self._handle(batch[:middle]), *self._handle(batch[middle:])]
-
-    def _failed(self, held: Held[J], ending: Ending, error: Exception) -> Done[J]:
-        cause = f"{type(error).__name__}: {error}"
-        return failed_attempt(held, ending, cause, self._options.max_attempts, self._options.last_attempt)
+        return [*self._handle(batch[:middle], stop), *self._handle(batch[middle:], stop)]

@@ -34,7 +34,8 @@ def backoff(attempt: int, longest_s: float = _LONGEST_S) -> timedelta:
 
 def after_error(claim: Claim, max_attempts: int, last_attempt: int) -> Next:
     """The attempt of `claim` failed with an error of its own."""
-    if claim.attempt >= last_attempt:
+    # The gate sees no picture: what fails there is the policy or the code, and only the gate can end an image.
+    if claim.attempt >= last_attempt and claim.stage is not Stage.GATE:
         return Next.FAIL
     return Next.DEAD_LETTER if claim.attempt == max_attempts else Next.RETRY
 
@@ -42,6 +43,11 @@ def after_error(claim: Claim, max_attempts: int, last_attempt: int) -> Next:
 def after_crash(claim: Claim) -> Next:
     """A process died with this image alone in flight."""
     return Next.FAIL if claim.crashes + 1 >= CONVICTING_CRASHES else Next.RETRY
+
+
+def convicted(claim: Claim) -> bool:
+    """Whether processes died often enough; at the gate that is already part of what was found."""
+    return claim.crashes >= CONVICTING_CRASHES and claim.stage is not Stage.GATE
 
 
 def after_missing_blob(claim: Claim) -> Result | None:

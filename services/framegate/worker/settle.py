@@ -16,7 +16,7 @@ from framegate.observability.metrics import Metrics
 from framegate.ports.progress import Completion, Ending, Progress, Result
 from framegate.ports.queue import Queue
 from framegate.worker.breaker import Breaker
-from framegate.worker.handler import Handler, Held
+from framegate.worker.handler import Handler, Held, WorkerOptions
 from framegate.worker.lease import Lease
 from framegate.worker.retry import Next, after_crash, after_error, backoff, poison
 
@@ -38,11 +38,11 @@ class Done(Generic[J]):
     then: Next = Next.RETRY
 
 
-def failed_attempt(held: Held[J], ending: Ending, cause: str, max_attempts: int, last_attempt: int) -> Done[J]:
+def failed_attempt(held: Held[J], ending: Ending, error: Exception, options: WorkerOptions) -> Done[J]:
     """What becomes of an attempt that ended in an error or a crash."""
-    claim = held.claim
+    claim, cause = held.claim, f"{type(error).__name__}: {error}"
     crash = ending is Ending.CRASH
-    then = after_crash(claim) if crash else after_error(claim, max_attempts, last_attempt)
+    then = after_crash(claim) if crash else after_error(claim, options.max_attempts, options.last_attempt)
     if then is Next.FAIL:
         return Done(held, poison(claim) if crash else Failed("exhausted", f"every attempt failed; the last: {cause}"))
     return Done(held, None, ending=ending, cause=cause, then=then)
@@ -56,18 +56,22 @@ class Settler(Generic[J]):
         handler: Handler[J],
         queue: Queue,
         progress: Progress,
+        options: WorkerOptions,
         lease: Lease[J],
         breaker: Breaker,
         metrics: Metrics,
         log: Log,
         give_up: threading.Event,
     ) -> None:
-        self._handler, self._queue, self._progress, self._lease = handler, queue, progress, lease
-        self._breaker, self._metrics, self._log, self._give_up = breaker, metrics, log, give_up
+        self._handler, self._queue, self._progress, self._options = handler, queue, progress, options
+        self._lease, self._breaker, self._metrics, self._log, self._give_up = lease, breaker, metrics, log, give_up
         self._stage = str(handler.stage)
 
     def settle(self, finished: Sequence[Done[J]]) -> None:
-        """On return the results are durable and the messages settled, or (told to give up) left to their leases."""
+        """On return the results are durable and the messages settled.
+
+        Raises `DependencyUnavailable` when told to give up: what is not settled is left to its leases.
+        """
         completed = [d for d in finished if d.result is not None]
         ended = [d for d in finished if d.result is None]
         try:
@@ -80,7 +84,13 @@ class Settler(Generic[J]):
 
     def _complete(self, done: Sequence[Done[J]]) -> None:
         completions = [Completion(d.held.claim, d.result, d.work_ms) for d in done if d.result is not None]
-        holds = self._insist(lambda: self._progress.complete(completions))
+        try:
+            holds = self._insist(lambda: self._progress.complete(completions))
+        except Transient:
+            raise
+        except Exception as error:
+            self._complete_in_halves(done, error)
+            return
         kept = [d.held for d, ok in zip(done, holds, strict=True) if ok]
         lost = [d.held for d, ok in zip(done, holds, strict=True) if not ok]
         if kept:
@@ -93,6 +103,21 @@ class Settler(Generic[J]):
         for completion, ok in zip(completions, holds, strict=True):
             if ok:
                 self._note(completion)
+
+    def _complete_in_halves(self, done: Sequence[Done[J]], error: Exception) -> None:
+        """A result that cannot be stored fails its own attempt and not its neighbours."""
+        if len(done) > 1:
+            middle = len(done) // 2
+            self._complete(done[:middle])
+            self._complete(done[middle:])
+            return
+        if isinstance(done[0].result, Failed):
+            raise error  # not this image's fault: nothing can be stored
+        failed = failed_attempt(done[0].held, Ending.ERROR, error, self._options)
+        if failed.result is None:
+            self._end([failed])
+        else:
+            self._complete([failed])
 
     def _note(self, completion: Completion) -> None:
         state, verdict = getattr(completion.result, "state", None), getattr(completion.result, "verdict", None)

@@ -64,3 +64,53 @@ def test_what_is_not_a_child_is_looked_after_as_well() -> None:
     seen: list[float] = []
     supervisor = Supervisor([], None, lambda: seen.append(time.monotonic()), COMMAND)
     run(supervisor, lambda: until(lambda: len(seen) >= 2))
+
+
+def test_a_program_that_cannot_be_started_now_is_tried_again(tmp_path: Path) -> None:
+    program, mark = tmp_path / "program", tmp_path / "mark"
+    rounds: list[float] = []
+    specs = [ChildSpec("late", (), dict(os.environ))]
+    supervisor = Supervisor(specs, None, lambda: rounds.append(time.monotonic()), (str(program),))
+
+    def appears() -> None:
+        until(lambda: rounds, what="a first round")
+        draft = tmp_path / "draft"
+        draft.write_text(f"#!/bin/sh\necho x > {mark}\nexec sleep 600\n")
+        draft.chmod(0o700)
+        draft.rename(program)
+        until(mark.exists)
+
+    run(supervisor, appears)
+
+
+def test_a_death_by_a_signal_without_a_name_is_a_death_like_any_other(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    code = f"import os, signal; open({str(marks)!r}, 'a').write('x'); os.kill(os.getpid(), signal.SIGRTMIN + 1)"
+    supervisor = Supervisor([child("x", code)], None, lambda: None, COMMAND)
+    run(supervisor, lambda: until(lambda: marks.exists() and len(marks.read_text()) >= 2, what="a second start"))
+
+
+def test_a_disk_error_while_looking_after_the_database_is_not_the_end_of_the_box() -> None:
+    looks: list[float] = []
+
+    def watch() -> None:
+        looks.append(time.monotonic())
+        raise OSError(28, "No space left on device")
+
+    run(Supervisor([], None, watch, COMMAND), lambda: until(lambda: len(looks) >= 2))
+
+
+def test_nothing_is_started_once_the_box_stops(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    code = f"open({str(marks)!r}, 'a').write('x'); import time; time.sleep(600)"
+    rounds: list[float] = []
+    supervisor = Supervisor([child("x", code)], None, lambda: rounds.append(time.monotonic()), COMMAND)
+
+    def stop_from_elsewhere() -> None:
+        until(lambda: marks.exists() and marks.read_text() == "x")
+        supervisor.stop()
+        seen = len(rounds)
+        until(lambda: len(rounds) > seen + 1)
+
+    run(supervisor, stop_from_elsewhere)
+    assert marks.read_text() == "x"

@@ -12,7 +12,6 @@ from PIL import Image, ImageOps
 
 from framegate.kernel.errors import InvalidFrame
 from framegate.preprocess.decode import decode, scale_denominator
-
 from tests.support.pictures import shared_data
 
 from .files import as_pillow, cut_out, insert, jpeg, noise, scene

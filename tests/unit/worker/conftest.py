@@ -111,8 +111,8 @@ class Rig:
 def _new_image(lane: Lane) -> NewImage:
     image_id = new_image_id()
     return NewImage(
-        DEFAULT_FACILITY, image_id, CameraId("dock-1"), lane, f"originals/{image_id}", "image/jpeg", f"{image_id.int:064x}", 1000,
-        640, 480, 1, (), None, {}, "key", None, f"{image_id}",
+        DEFAULT_FACILITY, image_id, CameraId("dock-1"), lane, f"originals/{image_id}", "image/jpeg",
+        f"{image_id.int:064x}", 1000, 640, 480, 1, (), None, {}, "key", None, f"{image_id}",
     )  # fmt: skip
 
 

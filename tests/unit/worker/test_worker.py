@@ -234,7 +234,7 @@ def test_an_unrecoverable_error_ends_the_worker_and_convicts_nobody(rig: Rig) ->
 
     rig.stage.on_handle = lost
     with rig.running():
-        rig.until(lambda: rig.stop.is_set())
+        rig.until(rig.stop.is_set)
     assert isinstance(rig.error, Unrecoverable)
     assert all(rig.state(image) is ImageState.RECEIVED for image in images)
 

@@ -4,13 +4,13 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from framegate.kernel.errors import DecoderCrashed, DependencyUnavailable
 from framegate.kernel.ids import DEFAULT_FACILITY, ImageId
-from framegate.kernel.messages import FrameSubmitted, encode
+from framegate.kernel.inspection import Failed, Outcome
+from framegate.kernel.messages import FramePrepared, FrameSubmitted, encode
 from framegate.kernel.states import ImageState, Stage
 from framegate.observability.catalogue import IN_FLIGHT
 from framegate.observability.logs import get_log
@@ -49,11 +49,6 @@ def prepare(rig: Rig, images: Sequence[ImageId], crashed: Sequence[ImageId] = ()
     rig.queue.purge(LANE)
     for image in crashed:
         rig.store.state.images[image].solo = True
-
-
-def loaded_together(rig: Rig) -> list[set[UUID]]:
-    """Sets of images that were being handled at the same time, as far as the stage saw."""
-    return [set(batch) for batch in rig.stage.batches]
 
 
 # --- fetch -----------------------------------------------------------------------------------------------------------
@@ -96,7 +91,7 @@ def test_nothing_else_is_held_while_an_image_runs_alone_and_what_waits_its_turn_
     suspects = images[:4]
     prepare(rig, images, crashed=suspects)
     claimed: list[int] = []
-    lost: list[int] = []
+    visible_again: list[int] = []
 
     def slow(jobs: Sequence[Claim]) -> None:
         if jobs[0].image.image_id in suspects:
@@ -104,14 +99,14 @@ def test_nothing_else_is_held_while_an_image_runs_alone_and_what_waits_its_turn_
             for _ in range(20):  # 100 s of a 60 s lease
                 rig.clock.advance(5)
                 threading.Event().wait(0.02)
-            lost.append(rig.queue.depth("frame-prepared-live").ready)
+            visible_again.append(rig.queue.depth("frame-prepared-live").ready)
 
     rig.stage.on_handle = slow
     with rig.running(max_batch=12, prefetch=0):
         rig.until(lambda: inspected(rig, images))
     assert claimed == [1, 1, 1, 1]
-    assert lost == [0, 0, 0, 0]
-    assert all(rig.record(image).attempts == 1 for image in images)
+    assert visible_again == [0, 0, 0, 0]
+    assert all(rig.record(image).attempts == 2 for image in images)  # one in preprocess, one in inference
 
 
 def test_two_workers_bring_what_must_run_alone_to_its_end(rig: Rig) -> None:
@@ -121,7 +116,7 @@ def test_two_workers_bring_what_must_run_alone_to_its_end(rig: Rig) -> None:
     with rig.running(owner="a"), rig.running(owner="b"):
         rig.until(lambda: inspected(rig, images), step_s=0.05)
     assert all([image] in rig.stage.batches for image in suspects)
-    assert not any(isinstance(rig.record(image).history, tuple) and rig.record(image).history for image in images)
+    assert all(rig.record(image).history == () for image in images)
 
 
 def test_what_waits_to_run_alone_is_put_back_when_the_worker_stops(rig: Rig) -> None:
@@ -254,6 +249,57 @@ def test_a_result_that_cannot_be_stored_fails_its_own_attempt_and_not_its_neighb
     assert rig.record(bad).history[0]["cause"] == "ValueError: invalid byte sequence"
 
 
+class Deciding(ScriptedStage):
+    """The gate: every image is done with."""
+
+    def handle(self, jobs: Sequence[Claim]) -> list[Result]:
+        super().handle(jobs)
+        return [Outcome(ImageState.FAILED, None, "poison", "for the test", 1) for _ in jobs]
+
+
+def test_an_image_convicted_earlier_goes_through_the_gate_like_any_other(rig: Rig) -> None:
+    (image,) = rig.accept(1)
+    prepare(rig, [image])
+    (claim,) = rig.store.progress.claim(Stage.INFERENCE, [FramePrepared(DEFAULT_FACILITY, image)], "x", timedelta(60))
+    assert isinstance(claim, Claim)
+    rig.store.state.images[image].crashes = 3
+    rig.store.progress.complete([Completion(claim, Failed("poison", "three crashes"))])
+    rig.stage = Deciding(stage=Stage.GATE)
+    with rig.running():
+        rig.until(lambda: rig.state(image) is ImageState.FAILED)
+    assert rig.error is None
+
+
+def test_a_gate_that_cannot_decide_goes_on_trying_and_takes_no_worker_with_it(rig: Rig) -> None:
+    (image,) = rig.accept(1)
+    prepare(rig, [image])
+    (claim,) = rig.store.progress.claim(Stage.INFERENCE, [FramePrepared(DEFAULT_FACILITY, image)], "x", timedelta(60))
+    assert isinstance(claim, Claim)
+    rig.store.progress.complete([Completion(claim, Failed("engine-output", "NaN"))])
+    failures = iter(range(7))
+
+    def undecided(jobs: Sequence[Claim]) -> None:
+        if next(failures, None) is not None:
+            raise ValueError("a policy that nobody understands")
+
+    rig.stage = Deciding(stage=Stage.GATE, on_handle=undecided)
+    with rig.running(max_attempts=9, last_attempt=3):
+        rig.until(lambda: rig.state(image) is ImageState.FAILED, step_s=5)
+    assert rig.error is None
+
+
+def test_a_failure_that_cannot_be_stored_either_ends_the_worker(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.accept(1)
+
+    def refuse(_: object) -> None:
+        raise ValueError("no such column")
+
+    monkeypatch.setattr(rig.store.progress, "complete", refuse)
+    with rig.running(max_attempts=9, last_attempt=2):
+        rig.until(rig.stop.is_set, step_s=5)
+    assert isinstance(rig.error, ValueError)
+
+
 # --- shutdown --------------------------------------------------------------------------------------------------------
 
 
@@ -305,13 +351,12 @@ def test_a_worker_whose_leases_are_not_renewed_any_more_stops_with_an_error(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig.accept(1)
-    go_on = threading.Event()
 
     def broken(*_: object) -> None:
         raise ValueError("a bug")
 
     monkeypatch.setattr(rig.queue, "extend", broken)
-    rig.stage.on_handle = lambda jobs: rig.stop.wait(20) and go_on.wait(0)
+    rig.stage.on_handle = lambda jobs: rig.until(rig.stop.is_set)
     with rig.running():
         rig.until(rig.stop.is_set, step_s=1)
     assert isinstance(rig.error, ValueError)
