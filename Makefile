@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test lint types architecture check bench chaos clean
+.PHONY: help demo test lint types check bench chaos clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ types: $(VENV)/dev.stamp ## strict mypy
 	@$(BIN)/mypy
 
 check: lint types test ## everything
+
+chaos: $(VENV)/dev.stamp ## only the tests that kill processes
+	@$(BIN)/python -m pytest tests/chaos $(ARGS)
 
 bench: $(VENV)/demo.stamp ## the benchmark; leave the machine alone meanwhile
 	@$(BIN)/framegate bench $(ARGS)
