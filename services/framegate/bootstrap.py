@@ -219,10 +219,13 @@ def _handler(
             inference = InferenceHandler(engine, manifest, blobs)
             seconds = inference.warm()
             metrics.set(BUILD_INFO, 1, version=__version__, model=manifest.ref, engine=engine.description)
-            get_log().info("engine ready", action="engine_ready", engine=engine.description, warm_s=round(seconds, 3))
+            batch = inference.preferred_batch()
+            get_log().info(
+                "engine ready", action="engine_ready", engine=engine.description, batch=batch, warm_s=round(seconds, 3)
+            )
             wait = timedelta(milliseconds=settings.inference.max_wait_ms)
             prefetch = settings.inference.prefetch
-            return inference, replace(options, max_batch=engine.max_batch, max_wait=wait, prefetch=prefetch)
+            return inference, replace(options, max_batch=batch, max_wait=wait, prefetch=prefetch)
         case Stage.GATE:
             from framegate.gate.stage import GateHandler
 

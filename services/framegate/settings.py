@@ -55,7 +55,7 @@ class PreprocessSettings(_Group):
 class InferenceSettings(_Group):
     """The engine."""
 
-    max_batch: int = Field(4, ge=1, le=256)
+    max_batch: int = Field(4, ge=1, le=256, description="the most frames inferred together, where that is faster")
     max_wait_ms: float = Field(0, ge=0, description="how long a first frame may wait for others, milliseconds")
     prefetch: int = Field(12, ge=0, description="frames loaded beyond the running batch")
     threads: int = Field(1, ge=1, description="CPU threads of one engine; one process per core is faster than threads")
@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     )
     parent: int | None = Field(None, description="set by the supervisor: end when this process ends")
     pin_cpu: int | None = Field(None, ge=0, description="run this process on this CPU only")
+    nice: int = Field(0, ge=0, le=19, description="how much this process yields the CPU to others (nice(2))")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool | None = Field(None, description="default: JSON unless standard error is a terminal")
     api: ApiSettings = ApiSettings()

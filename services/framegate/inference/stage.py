@@ -20,6 +20,7 @@ from framegate.ports.engine import Engine
 from framegate.ports.progress import Claim, Result
 
 _GREY = 114
+_WORTH_WAITING = 0.95
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +52,23 @@ class InferenceHandler:
                 if isinstance(rows, EngineFault):
                     raise rows
         return time.monotonic() - started
+
+    def preferred_batch(self) -> int:
+        """The largest batch where it is faster for each frame than one at a time, else 1; measured, so call `warm` first.
+
+        With AMX or on a GPU batches win; on other processors they only push each other out of the cache.
+        """
+        largest = self._engine.max_batch
+        together, alone = self._seconds_per_frame(largest), self._seconds_per_frame(1)
+        return largest if together < _WORTH_WAITING * alone else 1
+
+    def _seconds_per_frame(self, n: int) -> float:
+        def once() -> float:
+            started = time.perf_counter()
+            self._infer(n)
+            return (time.perf_counter() - started) / n
+
+        return min(once() for _ in range(3))
 
     def load(self, claim: Claim) -> Job:
         """Raises `BlobMissing` also for a prepared frame that cannot be used: both are cured by preparing it again."""

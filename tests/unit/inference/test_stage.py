@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -179,3 +180,22 @@ def test_closing_the_handler_closes_the_engine() -> None:
     engine = ScriptedEngine()
     InferenceHandler(engine, MANIFEST, MemoryBlobs(FakeClock())).close()
     assert engine.closed
+
+
+def test_batches_are_preferred_only_where_they_are_faster_for_each_frame() -> None:
+    class Timed(MemoryEngine):
+        """Takes `alone` seconds for one frame and `together` for each frame of a batch."""
+
+        alone, together = 0.004, 0.001
+
+        def infer(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+            end = time.perf_counter() + (self.alone if len(frames) == 1 else self.together * len(frames))
+            while time.perf_counter() < end:
+                pass
+            return super().infer(frames)
+
+    engine = Timed(MANIFEST, 4)
+    handler = InferenceHandler(engine, MANIFEST, MemoryBlobs(FakeClock()))
+    assert handler.preferred_batch() == 4
+    engine.alone, engine.together = 0.001, 0.004
+    assert handler.preferred_batch() == 1

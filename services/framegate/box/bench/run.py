@@ -88,10 +88,10 @@ class Bench:
     def drain(self) -> tuple[float, dict[str, float]]:
         """(images/s, core-milliseconds per image): a backlog appears at once and is worked off."""
         new = [self._stored(file.read_bytes()) for file in self.salted()]
-        before, cpu = self._ended(), cpu_seconds(self.roots())
+        cpu = cpu_seconds(self.roots())
         for i in range(0, len(new), 64):
             self.stores.intake.accept(new[i : i + 64])
-        self._wait_for(before + len(new))
+        self._wait_until_idle()
         used = self._per_image(cpu, len(new))
         return len(new) / self._seconds(len(new)), used
 
@@ -107,9 +107,9 @@ class Bench:
     def upload(self) -> tuple[float, float, dict[str, float], LoadResult]:
         """(images/s, the same with the generator's CPU taken out, core-ms per image, what the generator saw)."""
         files = self.salted()
-        before, cpu = self._ended(), cpu_seconds(self.roots())
+        cpu = cpu_seconds(self.roots())
         load = generate(self.box.base_url, self.key, _CAMERA, files, _CONCURRENCY)
-        self._wait_for(before + len(files))
+        self._wait_until_idle()
         used, elapsed = self._per_image(cpu, len(files)), self._seconds(len(files))
         adjusted = len(files) * self.cpus / (elapsed * self.cpus - load.cpu_s)
         return len(files) / elapsed, adjusted, used, load
@@ -133,9 +133,8 @@ class Bench:
     def half_load(self, rate_per_s: float) -> dict[str, Any]:
         """Latency percentiles in milliseconds at `rate_per_s`."""
         files = self.salted()[: max(20, int(rate_per_s * _HALF_LOAD_S))]
-        before = self._ended()
         load = generate(self.box.base_url, self.key, _CAMERA, files, _CONCURRENCY, rate_per_s)
-        self._wait_for(before + len(files))
+        self._wait_until_idle()
         timings = [record.timings for record in self._newest(len(files))]
         waits = [t[name] for t in timings for name in t if name.endswith("wait_ms")]
         return {
@@ -146,13 +145,9 @@ class Bench:
             "verdict_ms": _percentiles([t["accept_to_verdict_ms"] for t in timings]),
         }
 
-    def _ended(self) -> int:
-        sums = self.stores.upkeep.conservation()
-        return sums.decided + sums.rejected + sums.failed
-
-    def _wait_for(self, count: int) -> None:
+    def _wait_until_idle(self) -> None:
         deadline = time.monotonic() + _TIMEOUT_S
-        while self._ended() < count:
+        while self.stores.upkeep.in_flight():
             if time.monotonic() > deadline:
                 raise FramegateError(
                     f"the box did not finish within {_TIMEOUT_S:.0f} s: see {self.box.data}/framegate.log"
