@@ -98,7 +98,6 @@ class Settings(BaseSettings):
     )
     parent: int | None = Field(None, description="set by the supervisor: end when this process ends")
     pin_cpu: int | None = Field(None, ge=0, description="run this process on this CPU only")
-    nice: int = Field(0, ge=0, le=19, description="how much this process yields the CPU to others (nice(2))")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool | None = Field(None, description="default: JSON unless standard error is a terminal")
     api: ApiSettings = ApiSettings()

@@ -52,14 +52,12 @@ def child_specs(settings: Settings, data: Path, url: str) -> list[ChildSpec]:
     def spec(name: str, *arguments: str, **more: str) -> ChildSpec:
         return ChildSpec(name, arguments, {**environment, "FRAMEGATE_WORKER_NAME": f"box/{name}", **more})
 
-    # The arithmetic fills every core: whoever waits for a 202 or a commit goes first, which costs the arithmetic nothing.
-    later = {"FRAMEGATE_NICE": "5"}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return [
         spec("api", "run", Stage.INGEST),
         spec("gate", "run", Stage.GATE, Stage.SWEEP),
-        *(spec(f"inference-{i}", "run", Stage.INFERENCE, FRAMEGATE_PIN_CPU=str(i), **later) for i in range(cores)),
-        spec("preprocess", "run", Stage.PREPROCESS, **later),
+        *(spec(f"inference-{i}", "run", Stage.INFERENCE, FRAMEGATE_PIN_CPU=str(i)) for i in range(cores)),
+        spec("preprocess", "run", Stage.PREPROCESS),
     ]
 
 

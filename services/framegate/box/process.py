@@ -54,7 +54,6 @@ def stop_on_signals(stop: threading.Event) -> None:
 def run_stages(stages: Sequence[Stage], settings: Settings, database_url: str) -> int:
     """Runs until stopped; the exit code of the process."""
     pin(settings.pin_cpu)
-    os.nice(settings.nice)
     stop = threading.Event()
     stop_on_signals(stop)
     metrics, log = Metrics(), get_log(worker=worker_name(settings, stages))
