@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
+from itertools import count
 from typing import Self
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ class _Message:
     id: str
     queue: str
     body: str
+    sequence: int  #: in the order of sending; breaks ties, so that equal runs are equal
     enqueued_at: datetime
     visible_at: float
     receive_count: int = 0
@@ -33,7 +35,7 @@ class _Lane:
 
     messages: dict[str, _Message] = field(default_factory=dict)
     ready: OrderedDict[str, _Message] = field(default_factory=OrderedDict)
-    hidden: list[tuple[float, str]] = field(default_factory=list)
+    hidden: list[tuple[float, int, str]] = field(default_factory=list)
 
     def show(self, message: _Message, at: float, now: float) -> None:
         message.visible_at = at
@@ -41,11 +43,11 @@ class _Lane:
             self.ready[message.id] = message
         else:
             self.ready.pop(message.id, None)
-            heappush(self.hidden, (at, message.id))
+            heappush(self.hidden, (at, message.sequence, message.id))
 
     def surface(self, now: float) -> None:
         while self.hidden and self.hidden[0][0] <= now:
-            at, message_id = heappop(self.hidden)
+            at, _, message_id = heappop(self.hidden)
             message = self.messages.get(message_id)
             if message is not None and message.visible_at == at:
                 self.ready[message_id] = message
@@ -67,6 +69,7 @@ class _Broker:
         self.lanes: defaultdict[str, _Lane] = defaultdict(_Lane)
         self.dead: dict[str, DeadLetter] = {}
         self.waiting: set[threading.Event] = set()
+        self.sequence = count(1)
 
     def wake(self) -> None:
         for event in self.waiting:
@@ -74,7 +77,7 @@ class _Broker:
 
     def add(self, queue: str, body: str, delay_s: float) -> None:
         now = self.clock.monotonic()
-        message = _Message(uuid4().hex, queue, body, self.clock.now(), now + delay_s)
+        message = _Message(uuid4().hex, queue, body, next(self.sequence), self.clock.now(), now + delay_s)
         lane = self.lanes[queue]
         lane.messages[message.id] = message
         lane.show(message, message.visible_at, now)
