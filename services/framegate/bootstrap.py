@@ -216,10 +216,12 @@ def _handler(
             from framegate.inference.stage import InferenceHandler
 
             engine = make_engine(settings, manifest)
-            inference = InferenceHandler(engine, manifest, blobs)
-            seconds = inference.warm()
+            clock = SystemClock()
+            inference = InferenceHandler(engine, manifest, blobs, clock)
+            started = clock.monotonic()
+            batch = inference.warm()
+            seconds = clock.monotonic() - started
             metrics.set(BUILD_INFO, 1, version=__version__, model=manifest.ref, engine=engine.description)
-            batch = inference.preferred_batch()
             get_log().info(
                 "engine ready", action="engine_ready", engine=engine.description, batch=batch, warm_s=round(seconds, 3)
             )

@@ -1,6 +1,5 @@
 """The inference stage: prepared frames in, detections in pixels of the original out."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,11 +15,13 @@ from framegate.kernel.inspection import Failed, Inspected, Prepared
 from framegate.kernel.manifest import ModelManifest
 from framegate.kernel.states import Stage
 from framegate.ports.blobs import Blobs
+from framegate.ports.clock import Clock
 from framegate.ports.engine import Engine
 from framegate.ports.progress import Claim, Result
 
 _GREY = 114
 _WORTH_WAITING = 0.95
+_MEASURE_S = 0.4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,38 +38,42 @@ class InferenceHandler:
 
     stage = Stage.INFERENCE
 
-    def __init__(self, engine: Engine, manifest: ModelManifest, blobs: Blobs) -> None:
-        self._engine, self._manifest, self._blobs = engine, manifest, blobs
+    def __init__(self, engine: Engine, manifest: ModelManifest, blobs: Blobs, clock: Clock) -> None:
+        self._engine, self._manifest, self._blobs, self._clock = engine, manifest, blobs, clock
         self._frames = np.full((engine.max_batch, manifest.input.height, manifest.input.width, 3), _GREY, np.uint8)
 
-    def warm(self) -> float:
-        """Infers grey frames in every batch size, so that the first image is as fast as any; returns the seconds it took.
+    def warm(self) -> int:
+        """Infers grey frames until the first image will be as fast as any; returns the batch that is worth using: the
+        largest where that is faster for each frame than one at a time, else 1.
 
-        Raises `EngineFault` when the output is not what the manifest says: such a model must not become ready.
-        """
-        started = time.monotonic()
-        for n in range(1, self._engine.max_batch + 1):
-            for rows in decode_head(self._infer(n), self._manifest):
-                if isinstance(rows, EngineFault):
-                    raise rows
-        return time.monotonic() - started
-
-    def preferred_batch(self) -> int:
-        """The largest batch where it is faster for each frame than one at a time, else 1; measured, so call `warm` first.
-
-        With AMX or on a GPU batches win; on other processors they only push each other out of the cache.
+        With AMX or on a GPU batches win; on other processors they only push each other out of the cache, and sizes that
+        will not be used need no warmth. Raises `EngineFault` when the output is not what the manifest says.
         """
         largest = self._engine.max_batch
-        together, alone = self._seconds_per_frame(largest), self._seconds_per_frame(1)
-        return largest if together < _WORTH_WAITING * alone else 1
+        for n in {1, largest}:
+            self._try(n)
+        if self._seconds_per_frame(largest) >= _WORTH_WAITING * self._seconds_per_frame(1):
+            return 1
+        for n in range(2, largest):
+            self._try(n)
+        return largest
+
+    def _try(self, n: int) -> None:
+        for rows in decode_head(self._infer(n), self._manifest):
+            if isinstance(rows, EngineFault):
+                raise rows
 
     def _seconds_per_frame(self, n: int) -> float:
-        def once() -> float:
-            started = time.perf_counter()
+        """The fastest of up to three runs; slow ones are not repeated much, they delay readiness."""
+        fastest, ends = float("inf"), self._clock.monotonic() + _MEASURE_S
+        for _ in range(3):
+            started = self._clock.monotonic()
             self._infer(n)
-            return (time.perf_counter() - started) / n
-
-        return min(once() for _ in range(3))
+            ended = self._clock.monotonic()
+            fastest = min(fastest, ended - started)
+            if ended >= ends:
+                break
+        return fastest / n
 
     def load(self, claim: Claim) -> Job:
         """Raises `BlobMissing` also for a prepared frame that cannot be used: both are cured by preparing it again."""

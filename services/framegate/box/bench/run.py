@@ -14,7 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from framegate.bootstrap import Stores, open_blobs, open_stores
+import httpx
+
+from framegate.bootstrap import EmbeddedPostgres, Stores, open_blobs, open_stores
 from framegate.box.bench import bare
 from framegate.box.bench.cpu import cpu_seconds
 from framegate.box.bench.frames import HEIGHT, WIDTH, make_frames
@@ -34,6 +36,7 @@ _CONCURRENCY = 16
 _TIMEOUT_S = 600.0
 _HALF_LOAD_S = 15.0
 _POLL_S = 0.5
+_COLD_START_S = 60.0
 
 #: A comment segment (marker FFFE, length 10) that holds eight digits.
 _COMMENT = b"\xff\xfe\x00\x0a%08d"
@@ -222,27 +225,32 @@ def cold_start(settings: Settings, frame: Path, data: Path) -> float:
 
 
 def _first_verdict(port: int, data: Path, frame: Path, started: float) -> float:
-    key = ""
-    while time.monotonic() - started < 60:
-        if not key:
-            made = subprocess.run(
-                [sys.executable, "-m", "framegate", "keys", "create", "--data", str(data), "--name", "bench"],
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
-            key = made.stdout.strip()
-            continue
+    base_url, key = f"http://127.0.0.1:{port}", ""
+    while time.monotonic() - started < _COLD_START_S:
         try:
-            with api_client(f"http://127.0.0.1:{port}", key) as client:
+            # The key is made here and not by the command line, whose own start would take the CPU from the box.
+            key = key or _key_of(data, base_url)
+            with api_client(base_url, key) as client:
                 image = client.submit(frame.read_bytes(), ".jpg", camera=_CAMERA)["id"]
                 while client.image(image)["state"] not in ("decided", "rejected", "failed"):
                     time.sleep(0.01)
                 return time.monotonic() - started
-        except FramegateError:
+        except (FramegateError, httpx.HTTPError):
             time.sleep(0.05)
-    raise FramegateError("no verdict within a minute of a cold start")
+    raise FramegateError(f"no verdict within {_COLD_START_S:.0f} s of a cold start")
+
+
+def _key_of(data: Path, base_url: str) -> str:
+    httpx.get(f"{base_url}/healthz", timeout=1, trust_env=False)  # once the API is there, so are the tables
+    url = EmbeddedPostgres(data).attach()
+    if url is None:
+        raise FramegateError(f"the database in {data} is gone")
+    stores = open_stores(url)
+    try:
+        settings = Settings.read(data=data)
+        return create_key(stores, settings, "bench", frozenset(map(str, DEFAULT_SCOPES)), [DEFAULT_FACILITY], days=1)
+    finally:
+        stores.close()
 
 
 def run_bench(settings: Settings, scratch: Path, images: int, repeats: int, say: Say) -> dict[str, Any]:
