@@ -9,14 +9,16 @@ from typing import Any, Literal, Self
 
 from framegate.kernel.errors import ModelRefused
 from framegate.kernel.geometry import Placement
+from framegate.kernel.ids import is_name
 
 
 class Head(StrEnum):
-    """How the raw output is laid out."""
+    """How the raw output is laid out. It says the task, too: all but `classify` find boxes."""
 
     END2END = "end2end"  #: (n, k, 6): x1, y1, x2, y2, confidence, class; no NMS
     ANCHORS = "anchors"  #: (n, 4 + classes, anchors): centre x, centre y, width, height, class scores; NMS needed
     YOLOX = "yolox"  #: (n, anchors, 5 + classes) raw: grid and stride still to be applied; NMS needed
+    CLASSIFY = "classify"  #: (n, classes) probabilities that sum to one; a model for whole frames or for crops
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,12 @@ class ModelManifest:
     thresholds: dict[str, ClassThresholds]
     require: tuple[str, ...]  #: a pass needs one of these classes in the frame; empty: no such rule
     metrics: dict[str, Any]
+    text: str = ""  #: the TOML it was read from
+
+    @property
+    def task(self) -> Literal["detect", "classify"]:
+        """What the model answers."""
+        return "classify" if self.head is Head.CLASSIFY else "detect"
 
     @property
     def ref(self) -> str:
@@ -70,50 +78,68 @@ class ModelManifest:
         """Reads `path` (a model.toml, or its directory) and checks the weights' sha256; raises `ModelRefused`."""
         file = path / "model.toml" if path.is_dir() else path
         try:
-            raw = tomllib.loads(file.read_text("utf-8"))
+            text = file.read_text("utf-8")
         except OSError as error:
             raise ModelRefused(f"cannot read the model manifest {file}: {error.strerror or error}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
             raise ModelRefused(f"{file} is not valid TOML: {error}") from error
-        manifest = cls._parse(raw, file)
+        manifest = cls.parse(text, str(file), directory=file.parent)
         _check_weights(manifest)
         return manifest
 
     @classmethod
-    def _parse(cls, raw: dict[str, Any], file: Path) -> Self:
+    def parse(cls, text: str, where: str, *, directory: Path = Path(), weights: Path | None = None) -> Self:
+        """`text` is a model.toml, `where` names it in errors. The weights are `weights`, else the file that the text names
+        in `directory`; they are not looked at. Raises `ModelRefused`.
+        """
+        try:
+            raw = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ModelRefused(f"{where} is not valid TOML: {error}") from error
         try:
             if raw["schema"] != 1:
-                raise ModelRefused(f"{file}: schema {raw['schema']} is unknown; this release reads schema 1")
+                raise ModelRefused(f"{where}: schema {raw['schema']} is unknown; this release reads schema 1")
             thresholds = raw.get("thresholds", {})
             manifest = cls(
                 name=str(raw["name"]),
                 version=str(raw["version"]),
                 licence=str(raw["licence"]),
-                weights=(file.parent / raw["file"]),
+                weights=weights or directory / raw["file"],
                 sha256=str(raw["sha256"]).lower(),
-                head=Head(raw["model"]["head"]),
+                head=_head(raw["model"]["head"]),
                 classes=tuple(map(str, raw["model"]["classes"])),
                 input=ModelInput(**raw["input"]),
                 floor=float(thresholds.get("floor", 0.05)),
                 thresholds={n: ClassThresholds(**t) for n, t in thresholds.get("classes", {}).items()},
                 require=tuple(thresholds.get("require", ())),
                 metrics=dict(raw.get("metrics", {})),
+                text=text,
             )
         except KeyError as error:
-            raise ModelRefused(f"{file}: the entry {error} is missing") from error
+            raise ModelRefused(f"{where}: the entry {error} is missing") from error
         except (TypeError, ValueError, AttributeError) as error:
-            raise ModelRefused(f"{file}: {error}") from error
-        manifest._check(file)
+            raise ModelRefused(f"{where}: {error}") from error
+        manifest._check(where)
         return manifest
 
-    def _check(self, file: Path) -> None:
+    def _check(self, where: str) -> None:
+        for name in (self.name, self.version):
+            if not is_name(name):
+                raise ModelRefused(f"{where}: {name!r} cannot be a name or version: use letters, digits and . _ : -")
         if not self.classes or len(set(self.classes)) != len(self.classes):
-            raise ModelRefused(f"{file}: [model] classes must be a list of different names")
+            raise ModelRefused(f"{where}: [model] classes must be a list of different names")
         unknown = ({*self.thresholds} | {*self.require}) - {*self.classes}
         if unknown:
-            raise ModelRefused(f"{file}: [thresholds] names classes that the model does not have: {sorted(unknown)}")
+            raise ModelRefused(f"{where}: [thresholds] names classes that the model does not have: {sorted(unknown)}")
         if min(self.input.width, self.input.height) < 32 or max(self.input.width, self.input.height) > 4096:
-            raise ModelRefused(f"{file}: [input] width and height must be 32..4096")
+            raise ModelRefused(f"{where}: [input] width and height must be 32..4096")
+
+
+def _head(text: Any) -> Head:
+    try:
+        return Head(text)
+    except ValueError:
+        raise ValueError(f"the head {text!r} is unknown; the heads are {', '.join(Head)}") from None
 
 
 def _check_weights(manifest: ModelManifest) -> None:

@@ -10,6 +10,8 @@ from framegate.inference.heads import decode_head
 from framegate.kernel.errors import EngineFault
 from framegate.kernel.manifest import Head, ModelInput, ModelManifest
 
+DETECTORS = [head for head in Head if head is not Head.CLASSIFY]
+
 
 def manifest(head: Head, classes: int = 3, floor: float = 0.25, width: int = 64, height: int = 32) -> ModelManifest:
     names = tuple(f"class-{i}" for i in range(classes))
@@ -111,7 +113,7 @@ class TestYolox:
 SHAPES = {Head.END2END: (300, 6), Head.ANCHORS: (7, 42), Head.YOLOX: (42, 8)}
 
 
-@pytest.mark.parametrize("head", Head)
+@pytest.mark.parametrize("head", DETECTORS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, -1])
 def test_only_the_frame_that_holds_nan_or_infinity_is_at_fault(head: Head, bad: float, place: int) -> None:
@@ -123,7 +125,7 @@ def test_only_the_frame_that_holds_nan_or_infinity_is_at_fault(head: Head, bad: 
     assert not isinstance(after, EngineFault)
 
 
-@pytest.mark.parametrize("head", Head)
+@pytest.mark.parametrize("head", DETECTORS)
 def test_an_output_of_another_shape_is_a_fault_of_the_whole_batch(head: Head) -> None:
     rows, columns = SHAPES[head]
     good = manifest(head)
@@ -141,8 +143,13 @@ def test_a_model_of_another_class_count_is_a_fault_of_the_whole_batch(head: Head
         decode_head(np.zeros((1, *SHAPES[head]), np.float32), more)
 
 
-@pytest.mark.parametrize("head", Head)
+@pytest.mark.parametrize("head", DETECTORS)
 def test_no_detections_is_an_empty_array_of_six_columns(head: Head) -> None:
     [rows] = decode_head(np.zeros((1, *SHAPES[head]), np.float32), manifest(head))
     assert not isinstance(rows, EngineFault)
     assert rows.shape == (0, 6)
+
+
+def test_a_classifier_cannot_be_the_detector() -> None:
+    with pytest.raises(EngineFault, match="cannot be the detector"):
+        decode_head(np.zeros((1, 3), np.float32), manifest(Head.CLASSIFY))
