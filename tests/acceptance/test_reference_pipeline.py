@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from tests.support.box import running_box
-from tests.support.models import write_manifest
+from tests.support.models import confidence_tolerance, write_manifest
 from tests.support.pictures import shared_data
 
 #: Boxes in this band may or may not appear: the models are quantised.
-_COMPARE_FROM, _DELTA_CONFIDENCE, _IOU = 0.30, 0.05, 0.85
+_COMPARE_FROM, _IOU = 0.30, 0.85
 
 
 def iou(a: list[float], b: list[float]) -> float:
@@ -26,7 +26,7 @@ def iou(a: list[float], b: list[float]) -> float:
 def is_found(expected: dict[str, Any], found: list[dict[str, Any]]) -> bool:
     return any(
         d["class"] == expected["name"]
-        and abs(d["confidence"] - expected["conf"]) <= _DELTA_CONFIDENCE
+        and abs(d["confidence"] - expected["conf"]) <= confidence_tolerance()
         and iou(d["box"], expected["xyxy"]) >= _IOU
         for d in found
     )

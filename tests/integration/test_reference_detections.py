@@ -21,7 +21,7 @@ from framegate.ports.engine import Engine
 from framegate.preprocess.decode import decode
 from framegate.preprocess.letterbox import prepare
 from tests.support.inference import claim
-from tests.support.models import COCO, REAL, write_manifest
+from tests.support.models import COCO, REAL, confidence_tolerance, write_manifest
 from tests.support.pictures import shared_data
 from tests.support.values import quality
 
@@ -63,7 +63,9 @@ def disagreements(found: Detections, expected: list[dict[str, Any]]) -> tuple[in
 
     def partner(one: Any, others: list[Any]) -> bool:
         return any(
-            one[0] == other[0] and abs(one[1] - other[1]) <= 0.05 and overlap(one[2], other[2]) >= 0.85
+            one[0] == other[0]
+            and abs(one[1] - other[1]) <= confidence_tolerance()
+            and overlap(one[2], other[2]) >= 0.85
             for other in others
         )
 
@@ -76,7 +78,7 @@ def disagreements(found: Detections, expected: list[dict[str, Any]]) -> tuple[in
 def agreement(tmp_path: Path, model: str, runtime: str) -> tuple[int, list[str]]:
     manifest = ModelManifest.load(write_manifest(tmp_path, shared_data("weights", f"{model}.onnx")))
     blobs = MemoryBlobs(FakeClock())
-    handler = InferenceHandler(RUNTIMES[runtime](manifest), manifest, blobs)
+    handler = InferenceHandler(RUNTIMES[runtime](manifest), manifest, blobs, FakeClock())
     clear, apart = 0, []
     for photo, reference in references(model).items():
         here, differing = disagreements(inspect(handler, blobs, manifest, shared_data(photo)), reference["detections"])
