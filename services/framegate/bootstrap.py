@@ -23,11 +23,12 @@ from framegate.adapters.postgres import (
     PostgresCameras,
     PostgresIntake,
     PostgresKeys,
-    PostgresModels,
     PostgresPolicies,
     PostgresProgress,
     PostgresQueue,
+    PostgresRegistry,
     PostgresResults,
+    PostgresShadows,
     PostgresUpkeep,
     PostgresWorkers,
     migrate,
@@ -35,17 +36,20 @@ from framegate.adapters.postgres import (
 from framegate.gate.policy import document_from_manifest
 from framegate.kernel.errors import ConfigurationError, ModelRefused
 from framegate.kernel.ids import DEFAULT_FACILITY
-from framegate.kernel.manifest import ModelManifest
+from framegate.kernel.inspection import ImageFacts
+from framegate.kernel.manifest import ModelInput, ModelManifest
 from framegate.kernel.states import Lane, Stage
 from framegate.observability.catalogue import ACCEPT_SECONDS, BUILD_INFO, IMAGES_ACCEPTED, IMAGES_REFUSED
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.ports.blobs import Blobs
 from framegate.ports.engine import Engine
+from framegate.ports.registry import unknown
 from framegate.settings import Settings
 from framegate.starter import starter_dir
 from framegate.worker.handler import Handler, WorkerOptions
 from framegate.worker.loop import Worker
+from framegate.worker.models import ModelFiles, Rollouts, register, serve_now
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -76,7 +80,8 @@ class Stores:
     results: PostgresResults
     cameras: PostgresCameras
     policies: PostgresPolicies
-    models: PostgresModels
+    registry: PostgresRegistry
+    shadows: PostgresShadows
     workers: PostgresWorkers
     upkeep: PostgresUpkeep
     keys: PostgresKeys
@@ -100,7 +105,8 @@ def open_stores(url: str) -> Stores:
         PostgresResults(database),
         PostgresCameras(database),
         PostgresPolicies(database),
-        PostgresModels(database),
+        PostgresRegistry(database),
+        PostgresShadows(database),
         PostgresWorkers(database),
         PostgresUpkeep(database),
         PostgresKeys(database),
@@ -112,16 +118,32 @@ def open_blobs(settings: Settings) -> Blobs:
     return LocalBlobs(settings.data / "blobs")
 
 
-def load_manifest(settings: Settings) -> ModelManifest:
-    """The model that is to serve; raises `ModelRefused`."""
-    if settings.model == "starter":
+def load_manifest(ref: str) -> ModelManifest:
+    """`starter`, or the path of a model.toml or of its directory; raises `ModelRefused`."""
+    if ref == "starter":
         return ModelManifest.load(starter_dir())
-    path = Path(settings.model).expanduser()
+    path = Path(ref).expanduser()
     if not path.exists():
         raise ModelRefused(
-            f"there is no model at {path}: give the path of a model.toml, of its directory, or 'starter'"
+            f"there is no model at {path}: give the path of a model.toml, of its directory, 'starter', or NAME@VERSION "
+            "of a registered model"
         )
     return ModelManifest.load(path)
+
+
+def model_files(settings: Settings, stores: Stores, blobs: Blobs) -> ModelFiles:
+    """Registered models as files of this host."""
+    return ModelFiles(stores.registry, blobs, settings.model_cache or settings.data / "cache" / "models")
+
+
+def resolve_model(settings: Settings, stores: Stores, blobs: Blobs, ref: str) -> ModelManifest:
+    """Like `load_manifest`, and `name@version` of a registered model."""
+    if "@" in ref and not Path(ref).expanduser().exists():
+        model = stores.registry.model(ref)
+        if model is None:
+            raise unknown(ref)
+        return model_files(settings, stores, blobs).manifest(model.key)
+    return load_manifest(ref)
 
 
 def make_engine(settings: Settings, manifest: ModelManifest) -> Engine:
@@ -145,9 +167,20 @@ def make_engine(settings: Settings, manifest: ModelManifest) -> Engine:
     return OnnxRuntimeEngine(manifest, options.max_batch, options.threads)
 
 
-def adopt_model(stores: Stores, manifest: ModelManifest, actor: str) -> None:
-    """Records what serves; a policy that only came from another model's manifest follows the new one."""
-    stores.models.set_serving(manifest.ref, manifest.sha256, "", actor)
+def adopt_model(settings: Settings, stores: Stores, actor: str) -> None:
+    """Registers and deploys the model that the settings name; without one, what serves stays, at first the starter."""
+    if settings.model is None and stores.registry.active() is not None:
+        return
+    blobs, ref = open_blobs(settings), settings.model or "starter"
+    model = stores.registry.model(ref) if "@" in ref else None
+    if model is None:
+        model = register(stores.registry, blobs, resolve_model(settings, stores, blobs, ref), actor)
+    serve_now(stores.registry, model, actor)
+    follow_model(stores, model_files(settings, stores, blobs).manifest(model.key))
+
+
+def follow_model(stores: Stores, manifest: ModelManifest) -> None:
+    """A policy that only came from another model's manifest follows the new one; what people wrote stays."""
     current = stores.policies.current_policy(DEFAULT_FACILITY)
     if current is None or current.created_by == "framegate":
         stores.policies.add_policy(DEFAULT_FACILITY, document_from_manifest(manifest), "framegate")
@@ -161,8 +194,10 @@ def worker_name(settings: Settings, stages: Sequence[Stage]) -> str:
     return settings.worker_name or f"{socket.gethostname()}/{'+'.join(stages)}/{os.getpid()}"
 
 
-def make_service(stage: Stage, settings: Settings, stores: Stores, metrics: Metrics, closing: ExitStack) -> Service:
-    """One stage, ready to run: children started, model loaded and warm."""
+def make_service(
+    stage: Stage, settings: Settings, stores: Stores, metrics: Metrics, closing: ExitStack, process: str
+) -> Service:
+    """One stage of the process that reports itself as `process`, ready to run: children started, models loaded and warm."""
     clock, blobs = SystemClock(), open_blobs(settings)
     owner = f"{worker_name(settings, [stage])}#{stage}"
     queue = stores.queue(owner)
@@ -192,46 +227,69 @@ def make_service(stage: Stage, settings: Settings, stores: Stores, metrics: Metr
             clock,
             metrics,
         )
-    handler, options = _handler(stage, settings, stores, blobs, metrics, options)
+    if stores.registry.active() is None:
+        adopt_model(settings, stores, "operator")
+    handler, options = _handler(stage, settings, stores, blobs, metrics, options, closing, process)
     return Worker(handler, queue, stores.progress, options, clock, metrics)
 
 
 def _handler(
-    stage: Stage, settings: Settings, stores: Stores, blobs: Blobs, metrics: Metrics, options: WorkerOptions
+    stage: Stage,
+    settings: Settings,
+    stores: Stores,
+    blobs: Blobs,
+    metrics: Metrics,
+    options: WorkerOptions,
+    closing: ExitStack,
+    process: str,
 ) -> tuple[Handler[Any], WorkerOptions]:
-    manifest = load_manifest(settings)
+    files, rollouts = model_files(settings, stores, blobs), Rollouts(stores.registry, SystemClock())
     match stage:
         case Stage.PREPROCESS:
             from framegate.preprocess.decoder_pool import DecoderChild
             from framegate.preprocess.stage import PreprocessHandler
 
             command = (sys.executable, "-P", "-m", settings.preprocess.child)
-            preprocess = PreprocessHandler(
-                blobs, manifest, settings.preprocess.codec, lambda: DecoderChild(manifest.input, command)
-            )
+
+            def input_for(image: ImageFacts) -> ModelInput:
+                return files.manifest(rollouts.current().model_for(image.facility, image.camera)).input
+
+            preprocess = PreprocessHandler(blobs, input_for, settings.preprocess.codec, lambda: DecoderChild(command))
             preprocess.warm(settings.preprocess.children)
             lanes, prefetch = settings.preprocess.children, settings.preprocess.prefetch
             return preprocess, replace(options, lanes=lanes, max_batch=1, prefetch=prefetch, isolates=True)
         case Stage.INFERENCE:
+            from framegate.inference.deployments import DeploymentWatch
+            from framegate.inference.fleet import Fleet, warm_models
+            from framegate.inference.shadow import ShadowRunner
             from framegate.inference.stage import InferenceHandler
 
-            engine = make_engine(settings, manifest)
-            clock = SystemClock()
-            inference = InferenceHandler(engine, manifest, blobs, clock)
+            clock, log = SystemClock(), get_log(worker=process)
+            fleet = Fleet(warm_models(files.manifest, lambda m: make_engine(settings, m), clock), clock)
+            watch = DeploymentWatch(stores.registry, fleet, process, clock, metrics, log)
             started = clock.monotonic()
-            batch = inference.warm()
-            seconds = clock.monotonic() - started
-            metrics.set(BUILD_INFO, 1, version=__version__, model=manifest.ref, engine=engine.description)
-            get_log().info(
-                "engine ready", action="engine_ready", engine=engine.description, batch=batch, warm_s=round(seconds, 3)
+            watch.start()
+            shadow = closing.enter_context(ShadowRunner(fleet, stores.shadows, metrics, log))
+            closing.enter_context(watch)
+            model, engine = fleet.incumbent.key.ref, fleet.incumbent.engine.description
+            metrics.set(BUILD_INFO, 1, version=__version__, model=model, engine=engine)
+            seconds, batch = round(clock.monotonic() - started, 3), fleet.incumbent.batch
+            log.info("engine ready", action="engine_ready", model=model, engine=engine, batch=batch, warm_s=seconds)
+            handler = InferenceHandler(fleet, blobs, shadow.offer)
+            inference = settings.inference
+            wait = timedelta(milliseconds=inference.max_wait_ms)
+            return handler, replace(
+                options,
+                max_batch=inference.max_batch,
+                batch=handler.batch,
+                max_wait=wait,
+                prefetch=inference.prefetch,
             )
-            wait = timedelta(milliseconds=settings.inference.max_wait_ms)
-            prefetch = settings.inference.prefetch
-            return inference, replace(options, max_batch=batch, max_wait=wait, prefetch=prefetch)
         case Stage.GATE:
             from framegate.gate.stage import GateHandler
 
-            gate = GateHandler(stores.policies, document_from_manifest(manifest), SystemClock())
+            first_policy = document_from_manifest(files.manifest(rollouts.current().incumbent))
+            gate = GateHandler(stores.policies, first_policy, SystemClock())
             batch = settings.gate.max_batch
             return gate, replace(options, max_batch=batch, prefetch=batch)
         case _:

@@ -87,7 +87,13 @@ class Settings(BaseSettings):
     data: Path = Field(Path(".framegate"), description="directory of the embedded box: images, database, keys")
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     database_url_file: Path | None = Field(None, validation_alias="DATABASE_URL_FILE")
-    model: str = Field("starter", description="starter, or the path of a model.toml or its directory")
+    model: str | None = Field(
+        None,
+        description="starter, the path of a model.toml, or NAME@VERSION; default: what serves, at first the starter",
+    )
+    model_cache: Path | None = Field(
+        None, description="directory for weights; default: cache/models in the data directory"
+    )
     engine: EngineName = "auto"
     pepper: SecretStr | None = Field(
         None, description="mixed into stored key hashes; default: a file in the data directory"

@@ -13,8 +13,10 @@ from framegate.kernel.geometry import Letterbox
 from framegate.kernel.ids import CameraId, FacilityId, new_image_id
 from framegate.kernel.inspection import Alert, Inspected, Outcome, Prepared, Quality
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message
+from framegate.kernel.rollout import ModelKey, ModelState, Rollout
 from framegate.kernel.states import ImageState, Lane, Stage, Verdict
 from framegate.ports.progress import Claim, Completion, Denied, Progress, Result
+from framegate.ports.registry import NewModel, Registry
 from framegate.ports.store import ApiKey, Intake, NewImage
 
 FACILITY, OTHER_FACILITY = FacilityId("hall-1"), FacilityId("hall-2")
@@ -42,6 +44,25 @@ def api_key(key_id: str, *facilities: FacilityId, **changes: Any) -> ApiKey:
         "revoked_at": None,
     }
     return ApiKey(**(values | changes))
+
+
+def new_model(key: ModelKey) -> NewModel:
+    """Weights and manifest are not looked at by the registry."""
+    name, _, version = key.ref.partition("@")
+    return NewModel(name, version, key.sha256, 1000, f"models/{key.sha256}.onnx", "schema = 1")
+
+
+def approved(registry: Registry, key: ModelKey) -> ModelKey:
+    """A model that may be deployed."""
+    registry.register(new_model(key), "test")
+    for state in (ModelState.VALIDATED, ModelState.APPROVED):
+        registry.advance(key.ref, state, "test", {})
+    return key
+
+
+def serve(registry: Registry, ref: str = MODEL, sha256: str = MODEL_SHA) -> None:
+    """Lets a model decide from now on."""
+    registry.order(Rollout(approved(registry, ModelKey(ref, sha256))), "test")
 
 
 def new_image(data: bytes | None = None, **changes: Any) -> NewImage:

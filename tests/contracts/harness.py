@@ -9,12 +9,12 @@ from framegate.kernel.messages import Message, decode
 from framegate.pipeline import ALL_QUEUES
 from framegate.ports.progress import Progress
 from framegate.ports.queue import DeadLetters, Queue
+from framegate.ports.registry import Registry, Shadows
 from framegate.ports.store import (
     Cameras,
     ImageRecord,
     Intake,
     Keys,
-    Models,
     NewImage,
     Policies,
     Results,
@@ -72,7 +72,10 @@ class Harness(Protocol):
     def policies(self) -> Policies: ...
 
     @property
-    def models(self) -> Models: ...
+    def registry(self) -> Registry: ...
+
+    @property
+    def shadows(self) -> Shadows: ...
 
     @property
     def workers(self) -> Workers: ...
@@ -121,7 +124,8 @@ class MemoryHarness:
         store = MemoryStore(self.clock, self._memory_queue)
         self._state = store.state
         self.progress, self.intake, self.results = store.progress, store.intake, store.results
-        self.cameras, self.policies, self.models = store.cameras, store.policies, store.models
+        self.cameras, self.policies, self.registry = store.cameras, store.policies, store.registry
+        self.shadows = store.shadows
         self.workers, self.upkeep, self.keys = store.workers, store.upkeep, store.keys
 
     def queue_of(self, owner: str) -> LettersQueue:

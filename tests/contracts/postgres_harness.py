@@ -10,11 +10,12 @@ from framegate.adapters.postgres import (
     PostgresCameras,
     PostgresIntake,
     PostgresKeys,
-    PostgresModels,
     PostgresPolicies,
     PostgresProgress,
     PostgresQueue,
+    PostgresRegistry,
     PostgresResults,
+    PostgresShadows,
     PostgresUpkeep,
     PostgresWorkers,
 )
@@ -42,7 +43,8 @@ class PostgresHarness:
         self.queue: LettersQueue = self.queue_of("first")
         self.progress, self.intake = PostgresProgress(database), PostgresIntake(database)
         self.results, self.cameras = PostgresResults(database), PostgresCameras(database)
-        self.policies, self.models = PostgresPolicies(database), PostgresModels(database)
+        self.policies, self.registry = PostgresPolicies(database), PostgresRegistry(database)
+        self.shadows = PostgresShadows(database)
         self.workers, self.upkeep = PostgresWorkers(database), PostgresUpkeep(database)
         self.keys = PostgresKeys(database)
 

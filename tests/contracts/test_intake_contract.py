@@ -12,7 +12,7 @@ from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
 from framegate.pipeline import ALL_QUEUES
 from framegate.ports.store import Accepted, ImageRecord, NewImage
 
-from .examples import FACILITY, MODEL, MODEL_SHA, OTHER_FACILITY, accept, api_key, decide, new_image, outcome
+from .examples import FACILITY, OTHER_FACILITY, accept, api_key, decide, new_image, outcome, serve
 from .harness import Harness, seconds
 
 WHEN = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
@@ -225,7 +225,7 @@ def test_bytes_known_in_another_facility_are_not_told(harness: Harness) -> None:
 
 def decided_once(harness: Harness, **changes: Any) -> NewImage:
     """One decided image of b"same", under the model that serves and the policy that holds."""
-    harness.models.set_serving(MODEL, MODEL_SHA, "schema = 1", "test")
+    serve(harness.registry)
     version = harness.policies.add_policy(FACILITY, {"rules": []}, "test").version
     image = accept(harness.intake, data=b"same", **changes)
     decide(harness.progress, image, outcome(Verdict.REVIEW, version), ("box",))
@@ -250,7 +250,7 @@ def test_a_decided_duplicate_is_decided_at_once_and_sends_no_message(harness: Ha
 
 
 def test_an_undecided_duplicate_is_inspected(harness: Harness) -> None:
-    harness.models.set_serving(MODEL, MODEL_SHA, "schema = 1", "test")
+    serve(harness.registry)
     harness.policies.add_policy(FACILITY, {"rules": []}, "test")
     accept(harness.intake, data=b"same")
     queued(harness)
@@ -267,7 +267,7 @@ def test_another_camera_has_its_own_inspection(harness: Harness) -> None:
 
 def test_another_model_looks_again(harness: Harness) -> None:
     source = decided_once(harness)
-    harness.models.set_serving("starter@2", "cd" * 32, "schema = 1", "test")
+    serve(harness.registry, "starter@2", "cd" * 32)
     answer = accept_one(harness, new_image(b"same"))
     assert (answer.state, answer.duplicate_of) == (ImageState.RECEIVED, source.image_id)
     assert len(queued(harness)) == 1
@@ -289,7 +289,7 @@ def test_nothing_is_reused_while_no_model_is_known_to_serve(harness: Harness) ->
 
 
 def test_a_rejected_image_is_inspected_again(harness: Harness) -> None:
-    harness.models.set_serving(MODEL, MODEL_SHA, "schema = 1", "test")
+    serve(harness.registry)
     version = harness.policies.add_policy(FACILITY, {"rules": []}, "test").version
     decide(harness.progress, accept(harness.intake, data=b"same"), outcome(None, version))
     assert accept_one(harness, new_image(b"same")).state is ImageState.RECEIVED

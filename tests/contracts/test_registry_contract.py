@@ -91,16 +91,6 @@ def test_a_new_policy_is_audited(harness: Harness) -> None:
     assert [(e.facility, e.actor) for e in harness.audit()[before:]] == [(FACILITY, "lead")]
 
 
-# --- models --------------------------------------------------------------------------------------------------------
-
-
-def test_a_model_that_serves_is_audited_once_for_each_change(harness: Harness) -> None:
-    before = len(harness.audit())
-    for model, sha in (("a@1", "aa"), ("a@1", "aa"), ("b@1", "bb"), ("a@1", "aa")):
-        harness.models.set_serving(model, sha * 32, "schema = 1", "framegate")
-    assert len(harness.audit()) - before == 3
-
-
 # --- workers -------------------------------------------------------------------------------------------------------
 
 

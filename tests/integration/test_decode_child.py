@@ -36,9 +36,14 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memfd, prctl an
 
 
 def job(
-    data: bytes, width: int = 200, height: int = 120, orientation: int = 1, media_type: str = "image/jpeg"
+    data: bytes,
+    width: int = 200,
+    height: int = 120,
+    orientation: int = 1,
+    media_type: str = "image/jpeg",
+    model: ModelInput = MODEL,
 ) -> DecodeJob:
-    return DecodeJob(data, media_type, width, height, orientation)
+    return DecodeJob(data, media_type, width, height, orientation, model)
 
 
 def evil(deed: str) -> DecodeJob:
@@ -70,7 +75,7 @@ def pid(child: DecoderChild) -> int:
 
 @pytest.fixture(scope="module")
 def child() -> Iterator[DecoderChild]:
-    one = DecoderChild(MODEL)
+    one = DecoderChild()
     yield one
     one.close()
 
@@ -80,7 +85,7 @@ def make_evil() -> Iterator[Callable[..., DecoderChild]]:
     made: list[DecoderChild] = []
 
     def make(command: tuple[str, ...] = EVIL, deadline_s: float = 30.0) -> DecoderChild:
-        made.append(DecoderChild(MODEL, command, deadline_s))
+        made.append(DecoderChild(command, deadline_s))
         return made[-1]
 
     yield make
@@ -101,6 +106,12 @@ def check_still_works(one: DecoderChild) -> None:
 
 
 class TestDecoding:
+    def test_one_child_prepares_for_one_model_after_the_other(self, child: DecoderChild) -> None:
+        for side in (64, 4096, 320):
+            model = ModelInput(side, side, True, False)
+            frame = child.prepare(job(GOOD, model=model))
+            assert (frame.content == prepare(decode(GOOD, "image/jpeg", 1), model)[0]).all()
+
     @pytest.mark.parametrize("orientation", [1, 3, 6])
     @pytest.mark.parametrize("model", [MODEL, SCALED], ids=["full", "scaled"])
     def test_a_frame_is_the_one_that_is_made_in_process(self, model: ModelInput, orientation: int) -> None:
@@ -110,9 +121,9 @@ class TestDecoding:
         expected, letterbox = prepare(
             decode(data, "image/jpeg", orientation, target if model.scaled_decoding else None), model, size
         )
-        one = DecoderChild(model)
+        one = DecoderChild()
         try:
-            frame = one.prepare(job(data, 1600, 900, orientation))
+            frame = one.prepare(job(data, 1600, 900, orientation, model=model))
             assert (frame.content == expected).all()
             assert frame.letterbox == letterbox
             assert (frame.letterbox.width, frame.letterbox.height) == size
@@ -344,13 +355,13 @@ class TestLife:
     def test_a_child_that_cannot_start_is_nobodys_fault(self) -> None:
         for command in ((sys.executable, "-c", "raise SystemExit('no decoder here')"), ("/nonexistent",)):
             with pytest.raises(DependencyUnavailable, match="start"):
-                DecoderChild(MODEL, command).prepare(job(GOOD))
+                DecoderChild(command).prepare(job(GOOD))
 
     def test_closing_leaves_no_process_and_no_descriptor_behind(self) -> None:
         me = psutil.Process()
         before, children = me.num_fds(), len(me.children())
         for _ in range(3):
-            one = DecoderChild(MODEL)
+            one = DecoderChild()
             one.start()
             assert len(me.children()) == children + 1
             one.close()
@@ -362,7 +373,7 @@ class TestLife:
         script = (
             "import sys, threading\n"
             "from tests.integration.test_decode_child import *\n"
-            "one = DecoderChild(MODEL, EVIL)\n"
+            "one = DecoderChild(EVIL)\n"
             "one.start()\n"
             "threading.Thread(target=one.prepare, args=[evil('spin')], daemon=True).start()\n"
             "print(pid(one), flush=True)\n"
@@ -388,7 +399,7 @@ class TestLife:
         wrong: list[int] = []
 
         def run(number: int) -> None:
-            one = DecoderChild(MODEL)
+            one = DecoderChild()
             right = [(one.prepare(job(frames[number], 100, 100)).content == 40 * number).all() for _ in range(10)]
             wrong.extend([number] * right.count(False))
             one.close()

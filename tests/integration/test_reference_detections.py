@@ -20,7 +20,7 @@ from framegate.kernel.manifest import ModelManifest
 from framegate.ports.engine import Engine
 from framegate.preprocess.decode import decode
 from framegate.preprocess.letterbox import prepare
-from tests.support.inference import claim
+from tests.support.inference import claim, fleet_of
 from tests.support.models import COCO, REAL, confidence_tolerance, write_manifest
 from tests.support.pictures import shared_data
 from tests.support.values import quality
@@ -78,7 +78,7 @@ def disagreements(found: Detections, expected: list[dict[str, Any]]) -> tuple[in
 def agreement(tmp_path: Path, model: str, runtime: str) -> tuple[int, list[str]]:
     manifest = ModelManifest.load(write_manifest(tmp_path, shared_data("weights", f"{model}.onnx")))
     blobs = MemoryBlobs(FakeClock())
-    handler = InferenceHandler(RUNTIMES[runtime](manifest), manifest, blobs, FakeClock())
+    handler = InferenceHandler(fleet_of(RUNTIMES[runtime](manifest), manifest), blobs)
     clear, apart = 0, []
     for photo, reference in references(model).items():
         here, differing = disagreements(inspect(handler, blobs, manifest, shared_data(photo)), reference["detections"])

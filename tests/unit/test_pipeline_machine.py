@@ -17,7 +17,7 @@ from framegate.kernel.states import TERMINAL, ImageState, Lane, Stage, Verdict
 from framegate.pipeline import ALL_QUEUES, NEXT_MESSAGE, queues_of
 from framegate.ports.progress import Claim, Completion, Denied, Ending, PrepareAgain, Result
 from framegate.ports.queue import Delivery
-from tests.contracts.examples import FACILITY, MODEL, MODEL_SHA, inspected, new_image, outcome, prepared
+from tests.contracts.examples import FACILITY, inspected, new_image, outcome, prepared, serve
 
 LEASE = timedelta(seconds=60)
 ORDER = [ImageState.RECEIVED, ImageState.PREPARED, ImageState.INSPECTED]
@@ -47,7 +47,7 @@ class Pipeline(RuleBasedStateMachine):
         self.queue = MemoryQueue(self.clock, "worker", max_receives=20)
         self.store = MemoryStore(self.clock, self.queue)
         self.store.policies.add_policy(FACILITY, {}, "test")
-        self.store.models.set_serving(MODEL, MODEL_SHA, "", "test")
+        serve(self.store.registry)
         self.accepted: list[ImageId] = []
         self.working: list[Work] = []
         self.ghosts: list[Work] = []

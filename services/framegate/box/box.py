@@ -41,7 +41,8 @@ def free_port() -> int:
 
 def child_specs(settings: Settings, data: Path, url: str) -> list[ChildSpec]:
     """One API, one preprocess, one pinned inference process for each core, and one for gate and sweep."""
-    environment = child_environment(DATABASE_URL=url, FRAMEGATE_DATA=str(data), FRAMEGATE_MODEL=settings.model)
+    environment = child_environment(DATABASE_URL=url, FRAMEGATE_DATA=str(data))
+    environment.pop("FRAMEGATE_MODEL", None)  # the children serve what is deployed
     environment |= {"FRAMEGATE_API__PORT": str(settings.api.port), "FRAMEGATE_API__HOST": settings.api.host}
     environment["FRAMEGATE_API__MIN_FREE_MB"] = str(settings.api.min_free_mb)
     # One process per core does the arithmetic; a second layer of threads in each would only get in the way.
@@ -91,7 +92,8 @@ class Box:
 def open_box(settings: Settings, output: IO[bytes] | None) -> Iterator[Box]:
     """Starts Postgres and prepares everything that the children need; the caller runs `box.supervisor`."""
     data = prepare_data_dir(settings.data)
-    load_manifest(settings)  # a wrong model must fail here and now, not in a restarting child
+    if settings.model and "@" not in settings.model:
+        load_manifest(settings.model)  # a wrong model must fail here and now, before anything is started
     check_port(settings.api.host, settings.api.port)
     postgres = EmbeddedPostgres(data)
     with postgres.owned() as url:
@@ -99,7 +101,7 @@ def open_box(settings: Settings, output: IO[bytes] | None) -> Iterator[Box]:
         stores = open_stores(url)
         try:
             stores.workers.forget()
-            adopt_model(stores, load_manifest(settings), "operator")
+            adopt_model(settings.model_copy(update={"data": data}), stores, "operator")
         finally:
             stores.close()
         yield Box(settings, data, url, Supervisor(child_specs(settings, data, url), output, postgres.ensure_running))

@@ -75,7 +75,7 @@ def run_stages(stages: Sequence[Stage], settings: Settings, database_url: str) -
         reporter = _Reporter(stores, worker_name(settings, stages), stages, reasons, health.port)
         closing.enter_context(reporter)
         for stage in stages:
-            services[stage] = make_service(stage, settings, stores, metrics, closing)
+            services[stage] = make_service(stage, settings, stores, metrics, closing, worker_name(settings, stages))
             starting[str(stage)] = ""
         log.info("ready", action="ready", stages=[str(s) for s in stages], port=health.port)
         failed = _run_all(services, stop)

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", metavar="REF", help="'starter', or the path of a model.toml or of its directory"),
+    typer.Option(
+        "--model",
+        metavar="REF",
+        help="NAME@VERSION of a registered model, the path of a model.toml or of its directory, or 'starter'. "
+        "Default: what serves already",
+    ),
 ]
 PortOption = Annotated[int | None, typer.Option("--port", metavar="N", help="Port of the API. Default: 8080")]
 HostOption = Annotated[

@@ -1,27 +1,22 @@
 """The inference stage: prepared frames in, detections in pixels of the original out."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framegate.inference.heads import Rows, decode_head
+from framegate.inference.fleet import Fleet, LoadedModel
+from framegate.inference.heads import Rows
 from framegate.kernel.detections import Detections
 from framegate.kernel.errors import BlobMissing, EngineFault, FramegateError
-from framegate.kernel.frames import decode_frame, pad
+from framegate.kernel.frames import decode_frame
 from framegate.kernel.geometry import Letterbox
 from framegate.kernel.inspection import Failed, Inspected, Prepared
-from framegate.kernel.manifest import ModelManifest
 from framegate.kernel.states import Stage
 from framegate.ports.blobs import Blobs
-from framegate.ports.clock import Clock
-from framegate.ports.engine import Engine
-from framegate.ports.progress import Claim, Result
-
-_GREY = 114
-_WORTH_WAITING = 0.95
-_MEASURE_S = 0.4
+from framegate.ports.progress import Claim, PrepareAgain, Result
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,56 +29,25 @@ class Job:
 
 
 class InferenceHandler:
-    """The engine belongs to the one thread that calls `warm`, `handle` and `close`; `load` and `settled` may run beside."""
+    """The engines belong to the one thread that calls `handle` and `close`; `load` and `settled` may run beside."""
 
     stage = Stage.INFERENCE
 
-    def __init__(self, engine: Engine, manifest: ModelManifest, blobs: Blobs, clock: Clock) -> None:
-        self._engine, self._manifest, self._blobs, self._clock = engine, manifest, blobs, clock
-        self._frames = np.full((engine.max_batch, manifest.input.height, manifest.input.width, 3), _GREY, np.uint8)
+    def __init__(self, fleet: Fleet, blobs: Blobs, looked_at: Callable[[Sequence[Job]], None] = lambda _: None) -> None:
+        """`looked_at` is told of jobs whose results are durable, before their frames are deleted."""
+        self._fleet, self._blobs, self._looked_at = fleet, blobs, looked_at
 
-    def warm(self) -> int:
-        """Infers grey frames until the first image will be as fast as any; returns the batch that is worth using: the
-        largest where that is faster for each frame than one at a time, else 1.
-
-        With AMX or on a GPU batches win; on other processors they only push each other out of the cache, and sizes that
-        will not be used need no warmth. Raises `EngineFault` when the output is not what the manifest says.
-        """
-        largest = self._engine.max_batch
-        for n in {1, largest}:
-            self._try(n)
-        if self._seconds_per_frame(largest) >= _WORTH_WAITING * self._seconds_per_frame(1):
-            return 1
-        for n in range(2, largest):
-            self._try(n)
-        return largest
-
-    def _try(self, n: int) -> None:
-        for rows in decode_head(self._infer(n), self._manifest):
-            if isinstance(rows, EngineFault):
-                raise rows
-
-    def _seconds_per_frame(self, n: int) -> float:
-        """The fastest of up to three runs; slow ones are not repeated much, they delay readiness."""
-        fastest, ends = float("inf"), self._clock.monotonic() + _MEASURE_S
-        for _ in range(3):
-            started = self._clock.monotonic()
-            self._infer(n)
-            ended = self._clock.monotonic()
-            fastest = min(fastest, ended - started)
-            if ended >= ends:
-                break
-        return fastest / n
+    def batch(self) -> int:
+        """How many frames are worth inferring together at the moment."""
+        return self._fleet.incumbent.batch
 
     def load(self, claim: Claim) -> Job:
         """Raises `BlobMissing` also for a prepared frame that cannot be used: both are cured by preparing it again."""
         prepared = claim.prepared
         if prepared is None:
             raise FramegateError(f"image {claim.image.image_id} came to inference without a prepared frame")
-        box = prepared.letterbox
-        if (box.input_width, box.input_height) != (self._manifest.input.width, self._manifest.input.height):
-            raise BlobMissing(f"{prepared.blob_key} was prepared for another model's input")
         data = self._blobs.get(prepared.blob_key)
+        box = prepared.letterbox
         try:
             content = decode_frame(data, prepared.codec, box.content_height, box.content_width)
         except ValueError as error:
@@ -91,37 +55,48 @@ class InferenceHandler:
         return Job(claim, prepared, content)
 
     def handle(self, jobs: Sequence[Job]) -> list[Result]:
-        """Raises `EngineFault` when the engine refuses the batch or its output has the wrong shape."""
-        for job, frame in zip(jobs, self._frames[: len(jobs)], strict=True):
-            pad(job.content, job.prepared.letterbox, self._manifest.input.pad_value, out=frame)
-        decoded = decode_head(self._infer(len(jobs)), self._manifest)
-        return [self._result(rows, job.prepared.letterbox) for rows, job in zip(decoded, jobs, strict=True)]
+        """Raises `EngineFault` when an engine refuses a batch or its output has the wrong shape."""
+        self._fleet.tidy()
+        results: dict[int, Result] = {}
+        groups: defaultdict[LoadedModel, list[int]] = defaultdict(list)
+        for i, job in enumerate(jobs):
+            image = job.claim.image
+            model = self._fleet.model_for(image.facility, image.camera, job.prepared.letterbox)
+            if model is None:
+                results[i] = PrepareAgain("prepared for the input of a model that does not serve any more")
+            else:
+                groups[model].append(i)
+        for model, members in groups.items():
+            decoded = model.infer([(jobs[i].content, jobs[i].prepared.letterbox) for i in members])
+            for i, rows in zip(members, decoded, strict=True):
+                results[i] = _result(model, rows, jobs[i].prepared.letterbox)
+        return [results[i] for i in range(len(jobs))]
 
     def settled(self, jobs: Sequence[Job]) -> None:
         """Their prepared frames are not needed any more."""
+        self._looked_at(jobs)
         for job in jobs:
             self._blobs.delete(job.prepared.blob_key)
 
     def close(self) -> None:
         """Frees the device."""
-        self._engine.close()
-
-    def _infer(self, n: int) -> NDArray[np.float32]:
-        raw = self._engine.infer(self._frames[:n])
-        if len(raw) != n:
-            raise EngineFault(f"{n} frames were answered with an output of shape {raw.shape}")
-        return raw
-
-    def _result(self, rows: Rows | EngineFault, letterbox: Letterbox) -> Inspected | Failed:
-        if isinstance(rows, EngineFault):
-            return Failed("engine-output", f"{self._engine.description}: {rows}")
-        detections = _in_original(rows, letterbox)
-        manifest = self._manifest
-        names = tuple(manifest.classes[class_id] for class_id in detections.class_id)
-        return Inspected(detections, names, manifest.ref, manifest.sha256, self._engine.description)
+        self._fleet.close()
 
 
-def _in_original(rows: Rows, letterbox: Letterbox) -> Detections:
+def _result(model: LoadedModel, rows: Rows | EngineFault, letterbox: Letterbox) -> Inspected | Failed:
+    if isinstance(rows, EngineFault):
+        return Failed("engine-output", f"{model.engine.description}: {rows}")
+    return inspected(model, rows, letterbox)
+
+
+def inspected(model: LoadedModel, rows: Rows, letterbox: Letterbox) -> Inspected:
+    """What `model` found, in pixels of the original."""
+    detections = in_original(rows, letterbox)
+    names = tuple(model.manifest.classes[class_id] for class_id in detections.class_id)
+    return Inspected(detections, names, model.key.ref, model.key.sha256, model.engine.description)
+
+
+def in_original(rows: Rows, letterbox: Letterbox) -> Detections:
     """Boxes without area, such as those wholly inside the padding, are dropped."""
     boxes = letterbox.to_original(rows[:, :4])
     solid = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])

@@ -11,6 +11,9 @@ from framegate.kernel.errors import ModelRefused
 from framegate.kernel.geometry import Placement
 from framegate.kernel.ids import is_name
 
+#: Pixels; the shortest and the longest side of a model's input.
+MIN_SIDE, MAX_SIDE = 32, 4096
+
 
 class Head(StrEnum):
     """How the raw output is laid out. It says the task, too: all but `classify` find boxes."""
@@ -131,8 +134,8 @@ class ModelManifest:
         unknown = ({*self.thresholds} | {*self.require}) - {*self.classes}
         if unknown:
             raise ModelRefused(f"{where}: [thresholds] names classes that the model does not have: {sorted(unknown)}")
-        if min(self.input.width, self.input.height) < 32 or max(self.input.width, self.input.height) > 4096:
-            raise ModelRefused(f"{where}: [input] width and height must be 32..4096")
+        if min(self.input.width, self.input.height) < MIN_SIDE or max(self.input.width, self.input.height) > MAX_SIDE:
+            raise ModelRefused(f"{where}: [input] width and height must be {MIN_SIDE}..{MAX_SIDE}")
 
 
 def _head(text: Any) -> Head:

@@ -100,6 +100,18 @@ IMAGES_BY_END: Final = Metric(
 BLOBS_SWEPT: Final = Metric(
     "framegate_blobs_swept_total", "counter", ("prefix",), "left-over files that were deleted", "nothing to do",
 )  # fmt: skip
+MODEL_LOAD_FAILURES: Final = Metric(
+    "framegate_model_load_failures_total", "counter", (), "models of a deployment that this worker could not load",
+    "the old model serves on; framegate models show REF says what is wrong",
+)  # fmt: skip
+SHADOW_IMAGES: Final = Metric(
+    "framegate_shadow_images_total", "counter", ("result",), "images of the shadow model: recorded, skipped or failed",
+    "skipped: there is no time left for a shadow, or its input differs; failed: see the log",
+)  # fmt: skip
+CANARY_ROLLBACKS: Final = Metric(
+    "framegate_canary_rollbacks_total", "counter", (), "canaries that were taken back because they left their bounds",
+    "framegate models show REF says which bound; the incumbent decides everything again",
+)  # fmt: skip
 BUILD_INFO: Final = Metric(
     "framegate_build_info", "gauge", ("version", "model", "engine"), "1; what runs here", "nothing to do",
 )  # fmt: skip

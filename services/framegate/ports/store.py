@@ -172,14 +172,6 @@ class Policies(Protocol):
         ...
 
 
-class Models(Protocol):
-    """Which model serves."""
-
-    def set_serving(self, model: str, sha256: str, manifest: str, actor: str) -> None:
-        """Recorded once for each change; audited. What `Intake.accept` compares with before it reuses a result."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
     """A worker's own word about itself."""

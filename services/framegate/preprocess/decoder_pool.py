@@ -24,25 +24,28 @@ from numpy.typing import NDArray
 from framegate.kernel.errors import DecoderCrashed, DependencyUnavailable, InvalidFrame
 from framegate.kernel.geometry import Letterbox
 from framegate.kernel.inspection import Quality
-from framegate.kernel.manifest import ModelInput
+from framegate.kernel.manifest import MAX_SIDE, ModelInput
 from framegate.preprocess.sizes import fit, upright_size
 from framegate.preprocess.wire import Answer, Closed, Request, receive, send
 
 COMMAND: Final = (sys.executable, "-P", "-m", "framegate.preprocess.child")
 _START_S = 60.0
 _GRANULE = 1 << 20
+#: For the content of any model's input. Only what is written to takes memory.
+_OUTPUT_BYTES = MAX_SIDE * MAX_SIDE * 3
 _LAST_WORDS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """One original, and what was recorded about it when it was accepted."""
+    """One original, what was recorded about it when it was accepted, and the input it is prepared for."""
 
     data: bytes
     media_type: str
     width: int  #: as stored
     height: int
     orientation: int
+    model: ModelInput
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +62,8 @@ class DecodedFrame:
 class DecoderChild:
     """One child process at a time, used by one thread at a time; a dead one is replaced when the next image comes."""
 
-    def __init__(self, model: ModelInput, command: Sequence[str] = COMMAND, deadline_s: float = 30.0) -> None:
-        self._model, self._command, self._deadline_s = model, command, deadline_s
+    def __init__(self, command: Sequence[str] = COMMAND, deadline_s: float = 30.0) -> None:
+        self._command, self._deadline_s = command, deadline_s
         self._process: _Process | None = None
 
     @property
@@ -75,7 +78,7 @@ class DecoderChild:
         """
         if not self.alive:
             self.close()
-            self._process = _Process(self._command, self._model.width * self._model.height * 3)
+            self._process = _Process(self._command)
 
     def prepare(self, job: DecodeJob) -> DecodedFrame:
         """Blocks for at most the deadline, or the start of a child more.
@@ -83,7 +86,7 @@ class DecoderChild:
         Raises `InvalidFrame`, `DecoderCrashed` (this image alone was in the child) or `DependencyUnavailable`.
         """
         width, height = upright_size(job.width, job.height, job.orientation)
-        letterbox = fit(width, height, self._model)
+        letterbox = fit(width, height, job.model)
         process = self._handed_over(job, letterbox)
         try:
             answer = self._answer(process)
@@ -106,7 +109,7 @@ class DecoderChild:
         for _ in range(2):
             self.start()
             process = self._process
-            if process is not None and process.hand_over(job, letterbox, self._model.scaled_decoding):
+            if process is not None and process.hand_over(job, letterbox):
                 return process
             self.close()
         raise DependencyUnavailable("decoder processes end before they get to work: look for what kills them")
@@ -128,7 +131,7 @@ class DecoderChild:
 class _Process:
     """A child that runs, its socket and its two areas; all of them end together."""
 
-    def __init__(self, command: Sequence[str], output_size: int) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
         self._input_fd = os.memfd_create("framegate-input", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         self._capacity = _GRANULE
         os.ftruncate(self._input_fd, self._capacity)
@@ -136,9 +139,9 @@ class _Process:
         fcntl.fcntl(self._input_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
         self._input = mmap.mmap(self._input_fd, self._capacity)
         output_fd = os.memfd_create("framegate-output", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(output_fd, output_size)
+        os.ftruncate(output_fd, _OUTPUT_BYTES)
         fcntl.fcntl(output_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
-        self._output = np.frombuffer(mmap.mmap(output_fd, output_size, prot=mmap.PROT_READ), np.uint8)
+        self._output = np.frombuffer(mmap.mmap(output_fd, _OUTPUT_BYTES, prot=mmap.PROT_READ), np.uint8)
         self.channel, theirs = socket.socketpair()
         # Not blocking on either end: a child that complains a lot loses its words, not its time.
         self._stderr, stderr = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -157,7 +160,7 @@ class _Process:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def hand_over(self, job: DecodeJob, letterbox: Letterbox, scaled_decoding: bool) -> bool:
+    def hand_over(self, job: DecodeJob, letterbox: Letterbox) -> bool:
         """False when the child is gone."""
         self._words()
         self._fit(len(job.data))
@@ -171,7 +174,7 @@ class _Process:
             orientation=job.orientation,
             content_width=letterbox.content_width,
             content_height=letterbox.content_height,
-            scaled_decoding=scaled_decoding,
+            scaled_decoding=job.model.scaled_decoding,
         )
         try:
             self.channel.settimeout(_START_S)

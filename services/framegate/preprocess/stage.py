@@ -9,8 +9,8 @@ from typing import Final, Literal, Protocol
 
 from framegate.kernel.errors import FramegateError, InvalidFrame
 from framegate.kernel.frames import encode_frame
-from framegate.kernel.inspection import Failed, Prepared, Refused
-from framegate.kernel.manifest import ModelManifest
+from framegate.kernel.inspection import Failed, ImageFacts, Prepared, Refused
+from framegate.kernel.manifest import ModelInput
 from framegate.kernel.states import Stage
 from framegate.ports.blobs import Blobs
 from framegate.ports.progress import Claim, Result
@@ -32,6 +32,7 @@ _TINY: Final = b"".join(
         b"\xff\xd9",
     ]
 )
+_TINY_INPUT: Final = ModelInput(32, 32, dynamic_batch=True, dynamic_size=False)
 
 
 class Decoder(Protocol):
@@ -70,10 +71,15 @@ class PreprocessHandler:
     stage = Stage.PREPROCESS
 
     def __init__(
-        self, blobs: Blobs, manifest: ModelManifest, codec: Codec, new_child: Callable[[], Decoder] | None = None
+        self,
+        blobs: Blobs,
+        input_for: Callable[[ImageFacts], ModelInput],
+        codec: Codec,
+        new_child: Callable[[], Decoder] = DecoderChild,
     ) -> None:
-        self._blobs, self._codec = blobs, codec
-        self._new_child = new_child or (lambda: DecoderChild(manifest.input))
+        """`input_for` says for which model's input an image is prepared; it may change from image to image."""
+        self._blobs, self._input_for, self._codec = blobs, input_for, codec
+        self._new_child = new_child
         self._idle: deque[Decoder] = deque()
         self._warm = False
 
@@ -85,7 +91,7 @@ class PreprocessHandler:
         fresh = [self._new_child() for _ in range(children)]
         try:
             for child in fresh:
-                child.prepare(DecodeJob(_TINY, "image/jpeg", 32, 32, 1))
+                child.prepare(DecodeJob(_TINY, "image/jpeg", 32, 32, 1, _TINY_INPUT))
         except FramegateError:
             for child in fresh:
                 child.close()
@@ -119,7 +125,9 @@ class PreprocessHandler:
         image = job.claim.image
         if not job.intact:
             return Failed("integrity", f"The stored original {image.blob_key} is not the file that was accepted.")
-        decode_job = DecodeJob(job.data, image.media_type, image.width, image.height, image.orientation)
+        decode_job = DecodeJob(
+            job.data, image.media_type, image.width, image.height, image.orientation, self._input_for(image)
+        )
         with self._child() as child:
             try:
                 frame = child.prepare(decode_job)

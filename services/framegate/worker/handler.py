@@ -1,6 +1,6 @@
 """What a stage is to the worker that runs it, and how the worker is set up."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
@@ -51,6 +51,7 @@ class WorkerOptions:
     owner: str  #: the worker's name; the same name after a restart, so that it frees what it held
     lanes: int = 1  #: threads that call `handle`
     max_batch: int = 1
+    batch: Callable[[], int] | None = None  #: how many are worth handling together now, at most `max_batch`
     max_wait: timedelta = timedelta()  #: how long a first job may wait for others; 0: take what is ready
     prefetch: int = 4  #: messages held beyond those being handled
     isolates: bool = False  #: the stage runs each job in a process of its own: crashes elsewhere say nothing about it

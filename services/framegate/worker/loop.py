@@ -148,9 +148,13 @@ class Worker(Generic[J]):
                 return
 
     def _work(self, stop: threading.Event) -> None:
-        while batch := self._ready.take(self._options.max_batch, self._options.max_wait):
+        while batch := self._ready.take(self._batch(), self._options.max_wait):
             for done in self._handle(batch, stop):
                 self._done.put(done)
+
+    def _batch(self) -> int:
+        options = self._options
+        return options.max_batch if options.batch is None else min(options.max_batch, options.batch())
 
     def _settle(self, settler: Settler[J]) -> None:
         while finished := self._done.take(_SETTLE_TOGETHER, self._gather()):
@@ -161,7 +165,7 @@ class Worker(Generic[J]):
 
     def _gather(self) -> timedelta:
         """While a further batch is ready nobody waits for one result: several then share a transaction."""
-        return _GATHER if len(self._ready) >= self._options.max_batch else timedelta()
+        return _GATHER if len(self._ready) >= self._batch() else timedelta()
 
     def _handle(self, batch: Sequence[Held[J]], stop: threading.Event) -> list[Done[J]]:
         while True:

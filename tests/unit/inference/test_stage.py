@@ -13,8 +13,8 @@ from framegate.kernel.errors import BlobMissing, EngineFault
 from framegate.kernel.geometry import Letterbox
 from framegate.kernel.inspection import Failed, Inspected, Prepared
 from framegate.kernel.manifest import Head, ModelInput, ModelManifest
-from framegate.ports.progress import Claim
-from tests.support.inference import claim
+from framegate.ports.progress import Claim, PrepareAgain
+from tests.support.inference import claim, fleet_of
 from tests.support.values import quality
 
 CLASSES = ("hole", "tear", "dent")
@@ -66,7 +66,7 @@ def inspected(result: object) -> Inspected:
 @pytest.mark.parametrize("codec", ["raw", "zstd"])
 def test_the_engine_sees_the_frame_centred_in_its_padding(codec: str) -> None:
     blobs, engine = MemoryBlobs(FakeClock()), ScriptedEngine(boxes([[0, 0, 0, 0, 0, 0]]))
-    handler = InferenceHandler(engine, MANIFEST, blobs, FakeClock())
+    handler = InferenceHandler(fleet_of(engine, MANIFEST), blobs)
     handler.handle([handler.load(submitted(blobs, "a", codec=codec))])
     [frame] = engine.seen[0]
     assert (frame[16:48] == 7).all()
@@ -77,7 +77,7 @@ def test_the_engine_sees_the_frame_centred_in_its_padding(codec: str) -> None:
 def test_a_frame_leaves_nothing_behind_for_the_next_one_in_its_place() -> None:
     blobs, nothing = MemoryBlobs(FakeClock()), boxes([[0, 0, 0, 0, 0, 0]])
     engine = ScriptedEngine(nothing, nothing)
-    handler = InferenceHandler(engine, MANIFEST, blobs, FakeClock())
+    handler = InferenceHandler(fleet_of(engine, MANIFEST), blobs)
     handler.handle([handler.load(submitted(blobs, "a", 64, 64))])
     handler.handle([handler.load(submitted(blobs, "b", 64, 128, value=9))])
     [frame] = engine.seen[1]
@@ -87,7 +87,7 @@ def test_a_frame_leaves_nothing_behind_for_the_next_one_in_its_place() -> None:
 def test_boxes_come_back_in_pixels_of_the_original_with_the_names_of_their_classes() -> None:
     blobs = MemoryBlobs(FakeClock())
     engine = ScriptedEngine(boxes([[8, 16, 32, 40, 0.5, 1], [0, 20, 10, 30, 0.9, 2]]))
-    handler = InferenceHandler(engine, MANIFEST, blobs, FakeClock())
+    handler = InferenceHandler(fleet_of(engine, MANIFEST), blobs)
     [result] = handler.handle([handler.load(submitted(blobs, "a"))])
     found = inspected(result)
     assert found.classes == ("dent", "tear")
@@ -98,14 +98,14 @@ def test_boxes_come_back_in_pixels_of_the_original_with_the_names_of_their_class
 def test_boxes_wholly_in_the_padding_or_turned_inside_out_are_dropped() -> None:
     blobs = MemoryBlobs(FakeClock())
     engine = ScriptedEngine(boxes([[8, 2, 32, 12, 0.9, 1], [30, 20, 10, 30, 0.9, 2], [0, 20, 10, 30, 0.9, 0]]))
-    handler = InferenceHandler(engine, MANIFEST, blobs, FakeClock())
+    handler = InferenceHandler(fleet_of(engine, MANIFEST), blobs)
     [result] = handler.handle([handler.load(submitted(blobs, "a"))])
     assert inspected(result).classes == ("hole",)
 
 
 def test_results_are_in_the_order_of_the_jobs_whatever_the_batch() -> None:
     blobs = MemoryBlobs(FakeClock())
-    handler = InferenceHandler(MemoryEngine(MANIFEST, 4), MANIFEST, blobs, FakeClock())
+    handler = InferenceHandler(fleet_of(MemoryEngine(MANIFEST, 4), MANIFEST), blobs)
     jobs = [handler.load(submitted(blobs, f"k{i}", value=i)) for i in range(4)]
     alone = [inspected(handler.handle([job])[0]).detections.to_bytes() for job in jobs]
     together = [inspected(result).detections.to_bytes() for result in handler.handle(jobs)]
@@ -117,7 +117,7 @@ def test_only_the_image_whose_output_is_nan_fails() -> None:
     blobs = MemoryBlobs(FakeClock())
     raw = np.zeros((3, 1, 6), np.float32)
     raw[1] = np.nan
-    handler = InferenceHandler(ScriptedEngine(raw), MANIFEST, blobs, FakeClock())
+    handler = InferenceHandler(fleet_of(ScriptedEngine(raw), MANIFEST), blobs)
     first, second, third = handler.handle([handler.load(submitted(blobs, f"k{i}")) for i in range(3)])
     assert inspected(first).classes == inspected(third).classes == ()
     assert isinstance(second, Failed)
@@ -128,14 +128,14 @@ def test_only_the_image_whose_output_is_nan_fails() -> None:
 @pytest.mark.parametrize("shape", [(1, 6), (2, 4, 5), (1, 1, 6), (3, 1, 6)])
 def test_an_output_of_the_wrong_shape_gives_no_results_at_all(shape: tuple[int, ...]) -> None:
     blobs = MemoryBlobs(FakeClock())
-    handler = InferenceHandler(ScriptedEngine(np.zeros(shape, np.float32)), MANIFEST, blobs, FakeClock())
+    handler = InferenceHandler(fleet_of(ScriptedEngine(np.zeros(shape, np.float32)), MANIFEST), blobs)
     with pytest.raises(EngineFault):
         handler.handle([handler.load(submitted(blobs, f"k{i}")) for i in range(2)])
 
 
 def test_a_prepared_frame_that_is_gone_damaged_or_of_another_size_counts_as_missing() -> None:
     blobs = MemoryBlobs(FakeClock())
-    handler = InferenceHandler(ScriptedEngine(), MANIFEST, blobs, FakeClock())
+    handler = InferenceHandler(fleet_of(ScriptedEngine(), MANIFEST), blobs)
     gone, short, packed = (
         submitted(blobs, key, codec=codec) for key, codec in [("a", "raw"), ("b", "raw"), ("c", "zstd")]
     )
@@ -147,68 +147,23 @@ def test_a_prepared_frame_that_is_gone_damaged_or_of_another_size_counts_as_miss
             handler.load(broken)
 
 
-def test_a_frame_prepared_for_another_input_size_is_prepared_again() -> None:
+def test_a_frame_that_fits_no_model_is_prepared_again() -> None:
     blobs = MemoryBlobs(FakeClock())
-    old = submitted(blobs, "a")
     wider = replace(MANIFEST, input=replace(MANIFEST.input, width=SIZE * 2))
-    with pytest.raises(BlobMissing, match="another model's input"):
-        InferenceHandler(ScriptedEngine(), wider, blobs, FakeClock()).load(old)
+    handler = InferenceHandler(fleet_of(MemoryEngine(wider, 2), wider), blobs)
+    (result,) = handler.handle([handler.load(submitted(blobs, "a"))])
+    assert isinstance(result, PrepareAgain)
 
 
 def test_a_settled_job_takes_its_prepared_frame_with_it() -> None:
     blobs = MemoryBlobs(FakeClock())
-    handler = InferenceHandler(MemoryEngine(MANIFEST, 2), MANIFEST, blobs, FakeClock())
+    handler = InferenceHandler(fleet_of(MemoryEngine(MANIFEST, 2), MANIFEST), blobs)
     jobs = [handler.load(submitted(blobs, key)) for key in ("a", "b")]
     handler.settled(jobs[:1])
     assert [blobs.exists(key) for key in ("a", "b")] == [False, True]
 
 
-@pytest.mark.parametrize("answer", [np.full((1, 1, 6), np.nan), np.zeros((1, 8, 84))])
-def test_a_model_that_does_not_fit_its_manifest_never_becomes_warm(answer: NDArray[np.float32]) -> None:
-    with pytest.raises(EngineFault):
-        InferenceHandler(
-            ScriptedEngine(answer.astype(np.float32)), MANIFEST, MemoryBlobs(FakeClock()), FakeClock()
-        ).warm()
-
-
 def test_closing_the_handler_closes_the_engine() -> None:
     engine = ScriptedEngine()
-    InferenceHandler(engine, MANIFEST, MemoryBlobs(FakeClock()), FakeClock()).close()
+    InferenceHandler(fleet_of(engine, MANIFEST), MemoryBlobs(FakeClock())).close()
     assert engine.closed
-
-
-class Timed(MemoryEngine):
-    """Takes `alone` seconds for one frame and `together` for each frame of a batch."""
-
-    def __init__(self, alone: float, together: float) -> None:
-        super().__init__(MANIFEST, 4)
-        self.alone, self.together = alone, together
-        self.clock = FakeClock()
-        self.sizes: list[int] = []
-
-    def infer(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self.sizes.append(len(frames))
-        self.clock.advance(self.alone if len(frames) == 1 else self.together * len(frames))
-        return super().infer(frames)
-
-
-@pytest.mark.parametrize(("alone", "together", "best"), [(0.004, 0.001, 4), (0.001, 0.004, 1), (0.001, 0.001, 1)])
-def test_batches_are_preferred_only_where_they_are_faster_for_each_frame(
-    alone: float, together: float, best: int
-) -> None:
-    engine = Timed(alone, together)
-    assert InferenceHandler(engine, MANIFEST, MemoryBlobs(engine.clock), engine.clock).warm() == best
-
-
-def test_every_batch_size_that_will_be_used_is_warm() -> None:
-    batching, single = Timed(0.004, 0.001), Timed(0.001, 0.004)
-    for engine in (batching, single):
-        InferenceHandler(engine, MANIFEST, MemoryBlobs(engine.clock), engine.clock).warm()
-    assert set(batching.sizes) == {1, 2, 3, 4}
-    assert set(single.sizes) == {1, 4}
-
-
-def test_slow_batches_are_not_measured_again_and_again() -> None:
-    engine = Timed(0.25, 0.25)
-    InferenceHandler(engine, MANIFEST, MemoryBlobs(engine.clock), engine.clock).warm()
-    assert engine.sizes.count(4) == 2, "one run to warm it and one to measure it"

@@ -4,7 +4,6 @@ import hashlib
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
@@ -15,7 +14,7 @@ from framegate.kernel.errors import BlobMissing, DecoderCrashed, DependencyUnava
 from framegate.kernel.frames import decode_frame
 from framegate.kernel.ids import CameraId, FacilityId, new_image_id
 from framegate.kernel.inspection import Failed, ImageFacts, Prepared, Refused
-from framegate.kernel.manifest import Head, ModelInput, ModelManifest
+from framegate.kernel.manifest import ModelInput
 from framegate.kernel.messages import FrameSubmitted
 from framegate.kernel.states import CameraStatus, Lane, Stage
 from framegate.ports.progress import Claim
@@ -28,7 +27,6 @@ from framegate.preprocess.stage import Codec, PreprocessHandler
 from .files import jpeg, scene
 
 MODEL = ModelInput(64, 64, True, False)
-MANIFEST = ModelManifest("m", "1", "test", Path("m.onnx"), "0" * 64, Head.END2END, ("a",), MODEL, 0.05, {}, (), {})
 ORIGINAL = jpeg(scene(96, 64))
 RECEIVED = datetime(2026, 3, 9, 23, 59, tzinfo=UTC)
 
@@ -86,7 +84,7 @@ def nursery() -> Nursery:
 
 
 def handler(blobs: MemoryBlobs, nursery: Nursery, codec: Codec = "raw") -> PreprocessHandler:
-    return PreprocessHandler(blobs, MANIFEST, codec, nursery)
+    return PreprocessHandler(blobs, lambda _: MODEL, codec, nursery)
 
 
 def claim(sha256: str = hashlib.sha256(ORIGINAL).hexdigest(), look: int = 1, orientation: int = 1) -> Claim:
@@ -128,7 +126,7 @@ def test_a_frame_already_stored_is_not_changed_by_the_next_image(blobs: MemoryBl
 def test_what_was_recorded_at_the_door_reaches_the_decoder(blobs: MemoryBlobs, nursery: Nursery) -> None:
     stage = handler(blobs, nursery)
     stage.handle([stage.load(claim(orientation=8))])
-    assert nursery.children[0].jobs == [DecodeJob(ORIGINAL, "image/jpeg", 96, 64, 8)]
+    assert nursery.children[0].jobs == [DecodeJob(ORIGINAL, "image/jpeg", 96, 64, 8, MODEL)]
 
 
 def test_an_original_that_changed_fails_and_is_never_decoded(blobs: MemoryBlobs, nursery: Nursery) -> None:

@@ -3,9 +3,10 @@
 from framegate.adapters.memory.blobs import MemoryBlobs
 from framegate.adapters.memory.clock import FakeClock
 from framegate.adapters.memory.intake import MemoryIntake
+from framegate.adapters.memory.models import MemoryRegistry, MemoryShadows
 from framegate.adapters.memory.progress import MemoryProgress
 from framegate.adapters.memory.queue import MemoryQueue
-from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, MemoryModels, MemoryPolicies, MemoryWorkers
+from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, MemoryPolicies, MemoryWorkers
 from framegate.adapters.memory.results import MemoryResults
 from framegate.adapters.memory.state import MemoryState
 from framegate.adapters.memory.store import MemoryStore
@@ -17,11 +18,12 @@ __all__ = [
     "MemoryCameras",
     "MemoryIntake",
     "MemoryKeys",
-    "MemoryModels",
     "MemoryPolicies",
     "MemoryProgress",
     "MemoryQueue",
+    "MemoryRegistry",
     "MemoryResults",
+    "MemoryShadows",
     "MemoryState",
     "MemoryStore",
     "MemoryUpkeep",

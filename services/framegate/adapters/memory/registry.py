@@ -1,4 +1,4 @@
-"""Cameras, policies, models, workers and keys in memory."""
+"""Cameras, policies, workers and keys in memory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -59,21 +59,6 @@ class MemoryPolicies:
             versions.append(version)
             self._state.record(facility, actor, "policy.added", str(version.version), document)
             return version
-
-
-class MemoryModels:
-    """`Models`."""
-
-    def __init__(self, state: MemoryState) -> None:
-        self._state = state
-
-    def set_serving(self, model: str, sha256: str, manifest: str, actor: str) -> None:
-        """See the port."""
-        with self._state.lock:
-            if self._state.serving != (model, sha256):
-                self._state.serving = (model, sha256)
-                body = {"sha256": sha256, "manifest": manifest}
-                self._state.record(DEFAULT_FACILITY, actor, "model.serving", model, body)
 
 
 class MemoryWorkers:

@@ -1,9 +1,10 @@
 """Everything in memory at once."""
 
 from framegate.adapters.memory.intake import MemoryIntake
+from framegate.adapters.memory.models import MemoryRegistry, MemoryShadows
 from framegate.adapters.memory.progress import MemoryProgress
 from framegate.adapters.memory.queue import MemoryQueue
-from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, MemoryModels, MemoryPolicies, MemoryWorkers
+from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, MemoryPolicies, MemoryWorkers
 from framegate.adapters.memory.results import MemoryResults
 from framegate.adapters.memory.state import MemoryState
 from framegate.adapters.memory.upkeep import MemoryUpkeep
@@ -22,7 +23,8 @@ class MemoryStore:
         self.results = MemoryResults(self.state)
         self.cameras = MemoryCameras(self.state)
         self.policies = MemoryPolicies(self.state)
-        self.models = MemoryModels(self.state)
         self.workers = MemoryWorkers(clock)
+        self.registry = MemoryRegistry(self.state, self.workers)
+        self.shadows = MemoryShadows(self.state)
         self.upkeep = MemoryUpkeep(self.state)
         self.keys = MemoryKeys(self.state)

@@ -5,11 +5,12 @@ from framegate.adapters.postgres.database import Database
 from framegate.adapters.postgres.intake import PostgresIntake
 from framegate.adapters.postgres.keys import PostgresKeys
 from framegate.adapters.postgres.migrate import migrate
-from framegate.adapters.postgres.models import PostgresModels
 from framegate.adapters.postgres.policies import PostgresPolicies
 from framegate.adapters.postgres.progress import PostgresProgress
 from framegate.adapters.postgres.queue import PostgresQueue
+from framegate.adapters.postgres.registry import PostgresRegistry
 from framegate.adapters.postgres.results import PostgresResults
+from framegate.adapters.postgres.shadows import PostgresShadows
 from framegate.adapters.postgres.upkeep import PostgresUpkeep
 from framegate.adapters.postgres.workers import PostgresWorkers
 
@@ -18,11 +19,12 @@ __all__ = [
     "PostgresCameras",
     "PostgresIntake",
     "PostgresKeys",
-    "PostgresModels",
     "PostgresPolicies",
     "PostgresProgress",
     "PostgresQueue",
+    "PostgresRegistry",
     "PostgresResults",
+    "PostgresShadows",
     "PostgresUpkeep",
     "PostgresWorkers",
     "migrate",

@@ -126,6 +126,12 @@ class Database:
         return fairy
 
 
+def be_analytic(connection: sqlalchemy.Connection) -> None:
+    """`ANALYTIC` for a transaction of SQLAlchemy's."""
+    for setting in ANALYTIC.split(";"):
+        connection.exec_driver_sql(setting)
+
+
 def make_engine(url: str, application_name: str, **options: Any) -> sqlalchemy.Engine:
     """A lazy engine over psycopg 3, in autocommit mode."""
     parsed = sqlalchemy.make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres:") else url)

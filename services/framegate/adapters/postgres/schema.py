@@ -3,10 +3,12 @@
 from typing import Any
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Boolean,
     Column,
     DateTime,
+    Double,
     Integer,
     LargeBinary,
     MetaData,
@@ -39,8 +41,36 @@ api_keys = _table(
     revoked_at=_MOMENT,
 )
 policies = _table("policies", facility_id=Text, version=Integer, document=JSONB, created_at=_MOMENT, created_by=Text)
-serving_models = _table(
-    "serving_models", id=BigInteger, model=Text, sha256=Text, manifest=Text, since=_MOMENT, actor=Text
+models = _table(
+    "models",
+    ref=Text,
+    name=Text,
+    version=Text,
+    sha256=Text,
+    size_bytes=BigInteger,
+    blob_key=Text,
+    manifest=Text,
+    registered_as=Text,
+    state=Text,
+    registered_at=_MOMENT,
+    registered_by=Text,
+)
+deployments = _table(
+    "deployments",
+    number=BigInteger,
+    incumbent=Text,
+    canary=Text,
+    canary_share=Double,
+    shadow=Text,
+    state=Text,
+    detail=Text,
+    actor=Text,
+    since=_MOMENT,
+    activated_at=_MOMENT,
+)
+deployment_loads = _table("deployment_loads", number=BigInteger, worker=Text, problem=Text, at=_MOMENT)
+shadow_results = _table(
+    "shadow_results", **_ID, model=Text, model_sha256=Text, engine=Text, classes=ARRAY(Text), detections=LargeBinary
 )
 workers = _table(
     "workers", name=Text, stages=ARRAY(Text), ready=Boolean, reason=Text, metrics_port=Integer, seen_at=_MOMENT
@@ -55,6 +85,8 @@ images = _table(
     received_at=_MOMENT,
 )
 progress = _table("progress", **_ID, state=Text)
-outcomes = _table("outcomes", **_ID, state=Text, verdict=Text)
-detections = _table("detections", **_ID, **{"class": Text, "leads": Boolean})
-audit = _table("audit", facility_id=Text, actor=Text, action=Text, object=Text, body=JSONB)
+outcomes = _table("outcomes", **_ID, state=Text, verdict=Text, model_sha256=Text, decided_at=_MOMENT, inference_ms=REAL)
+detections = _table("detections", **_ID, **{"class": Text, "confidence": REAL, "leads": Boolean})
+audit = _table(
+    "audit", sequence=BigInteger, facility_id=Text, actor=Text, action=Text, object=Text, body=JSONB, at=_MOMENT
+)

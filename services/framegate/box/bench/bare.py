@@ -55,7 +55,7 @@ def main() -> None:
     settings = settings.model_copy(
         update={"inference": settings.inference.model_copy(update={"max_batch": batch, "threads": 1})}
     )
-    manifest = load_manifest(settings)
+    manifest = load_manifest(settings.model or "starter")
     engine = make_engine(settings, manifest)
     files = [Path(line) for line in listing.read_text("utf-8").splitlines()]
     run_files(files[: _WARM * batch], batch, engine, manifest)

@@ -211,7 +211,7 @@ def cold_start(settings: Settings, frame: Path, data: Path) -> float:
                 "--port",
                 str(port),
                 "--model",
-                settings.model,
+                settings.model or "starter",
             ],
             stdout=log,
             stderr=log,
@@ -262,9 +262,9 @@ def run_bench(settings: Settings, scratch: Path, images: int, repeats: int, say:
     say("cold start")
     cold = [cold_start(settings, files[i], scratch / f"cold-{i}") for i in range(3)]
     cpus = len(os.sched_getaffinity(0))
-    layouts = {}
+    layouts, model = {}, settings.model or "starter"
     for batch in _BATCHES:
-        layouts[batch], _ = bare.measure(files[: images // 2], batch, cpus, scratch, settings.model)
+        layouts[batch], _ = bare.measure(files[: images // 2], batch, cpus, scratch, model)
         say(f"bare limit, one process per core, batch {batch}: {layouts[batch]:.1f} images/s")
     best = max(layouts, key=lambda batch: layouts[batch])
     api = settings.api.model_copy(update={"port": free_port(), "min_free_mb": 64})
@@ -280,7 +280,9 @@ def run_bench(settings: Settings, scratch: Path, images: int, repeats: int, say:
 
 
 def _round(bench: Bench, batch: int, number: int, say: Say) -> Round:
-    limit, bare_cpu_ms = bare.measure(bench.files, batch, bench.cpus, bench.scratch, bench.box.settings.model)
+    limit, bare_cpu_ms = bare.measure(
+        bench.files, batch, bench.cpus, bench.scratch, bench.box.settings.model or "starter"
+    )
     drain, drain_cpu = bench.drain()
     upload, adjusted, upload_cpu, _ = bench.upload()
     say(

@@ -41,7 +41,9 @@ fresh as materialized (
 reusable as materialized (
   select f.n, f.facility, f.image, source.*
   from fresh f
-  cross join lateral (select sha256 from serving_models order by id desc limit 1) serving
+  cross join lateral (
+    select sha256 from models join deployments on incumbent = ref where deployments.state = 'active'
+  ) serving
   cross join lateral (
     select version from policies where facility_id = f.facility order by version desc limit 1
   ) policy

@@ -1,0 +1,101 @@
+"""Follows the deployments: loads what is new beside what serves, says so, and swaps when everybody is ready."""
+
+import os
+import threading
+from types import TracebackType
+from typing import Final, Self
+
+from framegate.inference.fleet import Fleet
+from framegate.kernel.errors import FramegateError, Transient
+from framegate.kernel.rollout import Rollout
+from framegate.observability.catalogue import MODEL_LOAD_FAILURES
+from framegate.observability.logs import Log
+from framegate.observability.metrics import Metrics
+from framegate.ports.clock import Clock
+from framegate.ports.registry import Deployment, DeploymentState, Registry
+from framegate.worker.models import FRESH_S
+
+#: Nice value of the thread that loads: the images of now come before the model of tomorrow.
+_NICE: Final = 10
+_TRY_AGAIN_S: Final = 30.0
+
+
+class DeploymentWatch:
+    """A thread of its own, while it is open. `worker` is the name that this process reports itself under."""
+
+    def __init__(self, registry: Registry, fleet: Fleet, worker: str, clock: Clock, metrics: Metrics, log: Log) -> None:
+        self._registry, self._fleet, self._worker = registry, fleet, worker
+        self._clock, self._metrics, self._log = clock, metrics, log
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="deployments", daemon=True)
+        self._serving = 0
+        self._reported = 0
+        self._not_before = float("-inf")
+
+    def start(self) -> None:
+        """Loads what serves now, in the calling thread; raises what is wrong with it."""
+        active = self._registry.active()
+        if active is None:
+            raise FramegateError("no model is deployed: framegate models deploy NAME@VERSION")
+        self._fleet.load(active.rollout)
+        self._fleet.serve(active.rollout)
+        self._serving = active.number
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join(timeout=2)  # a load cannot be interrupted, and nobody waits for it any more
+
+    def _run(self) -> None:
+        if hasattr(os, "setpriority"):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        while not self._clock.wait(self._stop, FRESH_S):
+            try:
+                self.look()
+            except Transient as error:
+                self._log.debug("cannot see deployments", action="deployments_failed", error=str(error))
+            except Exception:
+                self._log.exception("cannot follow deployments", action="deployments_failed")
+
+    def look(self) -> None:
+        """Once."""
+        newest = self._registry.deployment()
+        if newest is not None and newest.state is DeploymentState.PENDING:
+            if self._reported != newest.number:
+                self._registry.report_load(newest.number, self._worker, self._problem(newest.rollout))
+                self._reported = newest.number
+            newest = self._registry.settle(newest.number)
+        active = newest if newest and newest.state is DeploymentState.ACTIVE else self._registry.active()
+        if active is not None and active.number != self._serving:
+            self._swap(active)
+
+    def _swap(self, active: Deployment) -> None:
+        # Usually all of it is loaded already; not when it became active without this worker being counted in.
+        if self._clock.monotonic() < self._not_before:
+            return
+        if self._problem(active.rollout):
+            self._not_before = self._clock.monotonic() + _TRY_AGAIN_S
+            return
+        self._fleet.serve(active.rollout)
+        self._serving = active.number
+        self._log.info(
+            "models swapped",
+            action="models_swapped",
+            deployment=active.number,
+            models={role: key.ref for role, key in active.rollout.roles.items()},
+        )
+
+    def _problem(self, rollout: Rollout) -> str:
+        try:
+            self._fleet.load(rollout)
+        except Transient:
+            raise
+        except Exception as error:
+            # What serves goes on: it was not touched.
+            self._metrics.count(MODEL_LOAD_FAILURES)
+            self._log.exception("cannot load", action="model_load_failed", models=[k.ref for k in rollout.models])
+            return str(error) or type(error).__name__
+        return ""
