@@ -211,13 +211,15 @@ def make_service(
         last_attempt=settings.worker.last_attempt,
     )
     if stage is Stage.SWEEP:
+        from framegate.sweep.canary import CanaryBounds, CanaryGuard
         from framegate.sweep.sweeper import Sweeper, SweepOptions
 
-        sweep = settings.sweep
+        sweep, bounds = settings.sweep, CanaryBounds(**settings.canary.model_dump())
         return Sweeper(
             stores.upkeep,
             queue,
             blobs,
+            CanaryGuard(stores.registry, bounds, metrics, get_log(stage="sweep")),
             SweepOptions(
                 every=timedelta(seconds=sweep.every_s),
                 overdue=timedelta(seconds=sweep.overdue_s),

@@ -77,6 +77,17 @@ class SweepSettings(_Group):
     leftovers_after_h: float = Field(24, gt=0)
 
 
+class CanarySettings(_Group):
+    """When a canary is taken back."""
+
+    min_images: int = Field(100, ge=1, description="images of either model before a canary is judged")
+    failed: float = Field(
+        0.02, ge=0, le=1, description="share of failed images above the incumbent's that ends a canary"
+    )
+    latency: float = Field(1.5, ge=1, description="times the incumbent's inference time that ends a canary")
+    verdicts: float = Field(0.15, ge=0, le=1, description="difference in the share of a verdict that ends a canary")
+
+
 class Settings(BaseSettings):
     """Immutable once read."""
 
@@ -112,6 +123,7 @@ class Settings(BaseSettings):
     inference: InferenceSettings = InferenceSettings()
     gate: GateSettings = GateSettings()
     sweep: SweepSettings = SweepSettings()
+    canary: CanarySettings = CanarySettings()
 
     @classmethod
     def read(cls, **overrides: object) -> Self:

@@ -15,6 +15,7 @@ from .examples import (
     FACILITY,
     LEASE,
     MODEL,
+    MODEL_SHA,
     accept,
     advance_to,
     claim,
@@ -76,9 +77,13 @@ def test_a_refusal_in_preprocess_goes_straight_to_the_gate(harness: Harness, fin
 def test_a_failure_in_inference_goes_to_the_gate(harness: Harness) -> None:
     image = accept(harness.intake)
     advance_to(harness.progress, image, Stage.INFERENCE)
-    finding = Failed("engine-output", "Not a number.")
+    finding = Failed("engine-output", "Not a number.", MODEL, MODEL_SHA, "an engine")
     assert complete(harness.progress, must_claim(harness.progress, Stage.INFERENCE, image), finding)
-    assert must_claim(harness.progress, Stage.GATE, image).finding == finding
+    held = must_claim(harness.progress, Stage.GATE, image)
+    assert held.finding == finding
+    assert complete(harness.progress, held, Outcome(ImageState.FAILED, None, finding.reason, finding.detail, 1))
+    ended = record(harness, image)
+    assert (ended.model, ended.model_sha256, ended.engine) == (MODEL, MODEL_SHA, "an engine")
 
 
 def test_a_worker_that_lost_its_claim_changes_nothing(harness: Harness) -> None:

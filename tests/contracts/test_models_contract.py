@@ -210,11 +210,11 @@ def test_what_each_model_did_is_counted_since_the_deployment_began(harness: Harn
         assert complete(harness.progress, must_claim(harness.progress, Stage.INFERENCE, image), found, work_ms=80.0)
         assert complete(harness.progress, must_claim(harness.progress, Stage.GATE, image), outcome(verdict))
     tallies = harness.registry.tally(second.number)
-    assert tallies.keys() == {OTHER.sha256}
-    assert dict(tallies[OTHER.sha256].ends) == {"pass": 1, "fail": 1}
-    assert tallies[OTHER.sha256].images == 2
-    assert tallies[OTHER.sha256].inference_ms == pytest.approx(80.0)
-    assert harness.registry.tally(first.number)[FIRST.sha256].share("pass") == 1.0
+    assert tallies.keys() == {OTHER.ref}
+    assert dict(tallies[OTHER.ref].ends) == {"pass": 1, "fail": 1}
+    assert tallies[OTHER.ref].images == 2
+    assert tallies[OTHER.ref].inference_ms == pytest.approx(80.0)
+    assert harness.registry.tally(first.number)[FIRST.ref].share("pass") == 1.0
 
 
 def test_a_shadow_is_compared_with_what_decided_the_same_images(harness: Harness) -> None:

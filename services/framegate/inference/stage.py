@@ -85,7 +85,8 @@ class InferenceHandler:
 
 def _result(model: LoadedModel, rows: Rows | EngineFault, letterbox: Letterbox) -> Inspected | Failed:
     if isinstance(rows, EngineFault):
-        return Failed("engine-output", f"{model.engine.description}: {rows}")
+        engine = model.engine.description
+        return Failed("engine-output", f"{engine}: {rows}", model.key.ref, model.key.sha256, engine)
     return inspected(model, rows, letterbox)
 
 

@@ -103,6 +103,9 @@ class Failed:
 
     reason: str  #: poison, exhausted, input-missing, integrity, engine-output
     detail: str
+    model: str | None = None  #: name@version, where it is the model's fault; as are the next two
+    model_sha256: str | None = None
+    engine: str | None = None
 
 
 Finding = Inspected | Refused | Failed

@@ -209,7 +209,7 @@ class Registry(Protocol):
         ...
 
     def tally(self, number: int) -> dict[str, Tally]:
-        """By sha256 of the model: what was decided since that deployment became active."""
+        """By `name@version`: what was decided since that deployment became active."""
         ...
 
 

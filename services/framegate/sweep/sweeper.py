@@ -19,6 +19,7 @@ from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
 from framegate.ports.queue import Queue
 from framegate.ports.store import Upkeep
+from framegate.sweep.canary import CanaryGuard
 
 _AT_ONCE = 500
 
@@ -32,15 +33,23 @@ class SweepOptions:
     conservation_every: timedelta = timedelta(seconds=30)
     blobs_every: timedelta = timedelta(minutes=10)
     leftovers_after: timedelta = timedelta(hours=24)
+    canary_every: timedelta = timedelta(seconds=15)
 
 
 class Sweeper:
     """One per deployment is enough; several do no harm."""
 
     def __init__(
-        self, upkeep: Upkeep, queue: Queue, blobs: Blobs, options: SweepOptions, clock: Clock, metrics: Metrics
+        self,
+        upkeep: Upkeep,
+        queue: Queue,
+        blobs: Blobs,
+        guard: CanaryGuard,
+        options: SweepOptions,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
-        self._upkeep, self._queue, self._blobs = upkeep, queue, blobs
+        self._upkeep, self._queue, self._blobs, self._guard = upkeep, queue, blobs, guard
         self._options, self._clock, self._metrics = options, clock, metrics
         self._log = get_log(stage="sweep")
         self._due: dict[str, float] = {}
@@ -66,6 +75,8 @@ class Sweeper:
             self._metrics.set(QUEUE_OLDEST_SECONDS, depth.oldest_age_s or 0.0, queue=queue)
         if self._is_due("conservation", self._options.conservation_every):
             self._conserve()
+        if self._is_due("canary", self._options.canary_every):
+            self._guard.look()
         if self._is_due("blobs", self._options.blobs_every):
             self._sweep_blobs()
 

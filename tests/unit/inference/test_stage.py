@@ -121,7 +121,7 @@ def test_only_the_image_whose_output_is_nan_fails() -> None:
     first, second, third = handler.handle([handler.load(submitted(blobs, f"k{i}")) for i in range(3)])
     assert inspected(first).classes == inspected(third).classes == ()
     assert isinstance(second, Failed)
-    assert second.reason == "engine-output"
+    assert (second.reason, second.model) == ("engine-output", MANIFEST.ref)
     assert "scripted 1 cpu f32" in second.detail
 
 

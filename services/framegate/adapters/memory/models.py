@@ -10,7 +10,7 @@ from framegate.adapters.memory.state import MemoryState
 from framegate.kernel.detections import Detections
 from framegate.kernel.errors import ModelRefused
 from framegate.kernel.ids import DEFAULT_FACILITY, ImageId
-from framegate.kernel.inspection import Inspected
+from framegate.kernel.inspection import Failed, Inspected
 from framegate.kernel.rollout import ModelKey, ModelState, Rollout, check_step
 from framegate.kernel.states import ImageState, Stage
 from framegate.ports.registry import (
@@ -158,10 +158,16 @@ class MemoryRegistry:
             spent: Counter[str] = Counter()
             for row in self._state.images.values():
                 finding = row.finding
-                if began and row.end and row.end.at >= began and isinstance(finding, Inspected):
-                    ends[finding.model_sha256][row.end.outcome.verdict or row.end.outcome.state] += 1
-                    spent[finding.model_sha256] += row.work_ms.get("inference", 0.0)  # type: ignore[assignment]
-            return {sha: Tally.of(counts, spent[sha]) for sha, counts in ends.items()}
+                if (
+                    began
+                    and row.end
+                    and row.end.at >= began
+                    and isinstance(finding, Inspected | Failed)
+                    and finding.model
+                ):
+                    ends[finding.model][row.end.outcome.verdict or row.end.outcome.state] += 1
+                    spent[finding.model] += row.work_ms.get("inference", 0.0)  # type: ignore[assignment]
+            return {ref: Tally.of(counts, spent[ref]) for ref, counts in ends.items()}
 
     def _activate(self, entry: _Loads) -> None:
         self._end(DeploymentState.ACTIVE)

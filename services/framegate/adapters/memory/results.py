@@ -5,7 +5,7 @@ from typing import Any
 
 from framegate.adapters.memory.state import ImageRow, MemoryState
 from framegate.kernel.ids import FacilityId, ImageId
-from framegate.kernel.inspection import Inspected
+from framegate.kernel.inspection import Failed, Inspected
 from framegate.ports.store import ImageFilter, ImageRecord
 
 
@@ -69,7 +69,7 @@ def _detections(row: ImageRow) -> tuple[tuple[str, float, tuple[float, float, fl
 
 def _record(row: ImageRow) -> ImageRecord:
     outcome = row.end.outcome if row.end else None
-    seen = row.finding if isinstance(row.finding, Inspected) else None
+    seen = row.finding if isinstance(row.finding, Inspected | Failed) else None
     return ImageRecord(
         facts=row.facts,
         captured_at=row.new.captured_at,

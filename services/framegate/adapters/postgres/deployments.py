@@ -121,27 +121,27 @@ def activate(connection: Connection, number: int, rollout: Rollout, actor: str) 
 
 
 def tally(connection: Connection, number: int) -> dict[str, Tally]:
-    """By sha256 of the model."""
+    """By `name@version`."""
     began = must(connection, number).activated_at
     if began is None:
         return {}
     be_analytic(connection)
     query = (
         select(
-            _OUTCOMES.c.model_sha256,
+            _OUTCOMES.c.model,
             func.coalesce(_OUTCOMES.c.verdict, _OUTCOMES.c.state).label("end"),
             func.count().label("images"),
             func.coalesce(func.sum(_OUTCOMES.c.inference_ms), 0.0).label("inference_ms"),
         )
-        .where(_OUTCOMES.c.decided_at >= began, _OUTCOMES.c.model_sha256.is_not(None))
-        .group_by(_OUTCOMES.c.model_sha256, text('"end"'))
+        .where(_OUTCOMES.c.decided_at >= began, _OUTCOMES.c.model.is_not(None))
+        .group_by(_OUTCOMES.c.model, text('"end"'))
     )
     ends: dict[str, dict[str, int]] = defaultdict(dict)
     spent: dict[str, float] = defaultdict(float)
     for row in connection.execute(query):
-        ends[row.model_sha256][row.end] = row.images
-        spent[row.model_sha256] += row.inference_ms
-    return {sha: Tally.of(counts, spent[sha]) for sha, counts in ends.items()}
+        ends[row.model][row.end] = row.images
+        spent[row.model] += row.inference_ms
+    return {ref: Tally.of(counts, spent[ref]) for ref, counts in ends.items()}
 
 
 def _end(connection: Connection, state: DeploymentState) -> None:

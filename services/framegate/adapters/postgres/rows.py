@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 from typing import Any, Final
 
 from framegate.kernel.detections import Detections
@@ -71,11 +72,8 @@ def finding_to_row(finding: Finding) -> dict[str, Any]:
             return {"finding": raw, "detections": finding.detections.to_bytes().hex()}
         case Refused(reason, detail):
             return {"finding": {"kind": "refused", "reason": reason, "detail": detail}}
-        case Failed(reason, detail):
-            return {
-                "finding": {"kind": "failed", "reason": reason, "detail": detail},
-                "convicts": reason == "poison",
-            }
+        case Failed(reason):
+            return {"finding": {"kind": "failed", **asdict(finding)}, "convicts": reason == "poison"}
 
 
 def finding_from_row(raw: dict[str, Any] | None, detections: bytes | None) -> Finding | None:
@@ -85,7 +83,9 @@ def finding_from_row(raw: dict[str, Any] | None, detections: bytes | None) -> Fi
     if raw["kind"] == "inspected":
         found = Detections.from_bytes(detections or b"")
         return Inspected(found, tuple(raw["classes"]), raw["model"], raw["model_sha256"], raw["engine"])
-    return (Refused if raw["kind"] == "refused" else Failed)(raw["reason"], raw["detail"])
+    if raw["kind"] == "refused":
+        return Refused(raw["reason"], raw["detail"])
+    return Failed(**{name: value for name, value in raw.items() if name != "kind"})
 
 
 def detections_to_row(finding: Finding | None) -> dict[str, Any]:

@@ -85,7 +85,7 @@ images = _table(
     received_at=_MOMENT,
 )
 progress = _table("progress", **_ID, state=Text)
-outcomes = _table("outcomes", **_ID, state=Text, verdict=Text, model_sha256=Text, decided_at=_MOMENT, inference_ms=REAL)
+outcomes = _table("outcomes", **_ID, state=Text, verdict=Text, model=Text, decided_at=_MOMENT, inference_ms=REAL)
 detections = _table("detections", **_ID, **{"class": Text, "confidence": REAL, "leads": Boolean})
 audit = _table(
     "audit", sequence=BigInteger, facility_id=Text, actor=Text, action=Text, object=Text, body=JSONB, at=_MOMENT

@@ -97,7 +97,7 @@ class Bench:
         cpu = cpu_seconds(self.roots())
         for i in range(0, len(new), 64):
             self.stores.intake.accept(new[i : i + 64])
-        self._wait_until_idle()
+        self.wait_until_idle()
         used = self._per_image(cpu, len(new))
         return len(new) / self._seconds(len(new)), used
 
@@ -115,12 +115,13 @@ class Bench:
         files = self.salted()
         cpu = cpu_seconds(self.roots())
         load = generate(self.box.base_url, self.key, _CAMERA, files, _CONCURRENCY)
-        self._wait_until_idle()
+        self.wait_until_idle()
         used, elapsed = self._per_image(cpu, len(files)), self._seconds(len(files))
         adjusted = len(files) * self.cpus / (elapsed * self.cpus - load.cpu_s)
         return len(files) / elapsed, adjusted, used, load
 
-    def _newest(self, count: int) -> list[ImageRecord]:
+    def newest(self, count: int) -> list[ImageRecord]:
+        """The `count` images accepted last."""
         records: list[ImageRecord] = []
         last = None
         while len(records) < count:
@@ -132,7 +133,7 @@ class Bench:
 
     def _seconds(self, count: int) -> float:
         """From the first acceptance to the last outcome of the newest `count` images, by the database's clock."""
-        records = self._newest(count)
+        records = self.newest(count)
         ends = [record.decided_at for record in records if record.decided_at is not None]
         return (max(ends) - min(record.facts.received_at for record in records)).total_seconds()
 
@@ -140,8 +141,8 @@ class Bench:
         """Latency percentiles in milliseconds at `rate_per_s`."""
         files = self.salted()[: max(20, int(rate_per_s * _HALF_LOAD_S))]
         load = generate(self.box.base_url, self.key, _CAMERA, files, _CONCURRENCY, rate_per_s)
-        self._wait_until_idle()
-        timings = [record.timings for record in self._newest(len(files))]
+        self.wait_until_idle()
+        timings = [record.timings for record in self.newest(len(files))]
         waits = [t[name] for t in timings for name in t if name.endswith("wait_ms")]
         return {
             "rate_per_s": round(rate_per_s, 2),
@@ -151,7 +152,8 @@ class Bench:
             "verdict_ms": _percentiles([t["accept_to_verdict_ms"] for t in timings]),
         }
 
-    def _wait_until_idle(self) -> None:
+    def wait_until_idle(self) -> None:
+        """Until no image is in flight."""
         deadline = time.monotonic() + _TIMEOUT_S
         while self.stores.upkeep.in_flight():
             if time.monotonic() > deadline:
@@ -180,7 +182,8 @@ def _percentiles(values: Sequence[float]) -> dict[str, float]:
 
 
 @contextmanager
-def _running(settings: Settings) -> Iterator[Box]:
+def running(settings: Settings) -> Iterator[Box]:
+    """A box that is ready, its log in its data directory."""
     ending, ready = threading.Event(), threading.Event()
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (settings.data / "framegate.log").open("ab") as log, open_box(settings, log) as box:
@@ -269,7 +272,7 @@ def run_bench(settings: Settings, scratch: Path, images: int, repeats: int, say:
     best = max(layouts, key=lambda batch: layouts[batch])
     api = settings.api.model_copy(update={"port": free_port(), "min_free_mb": 64})
     settings = settings.model_copy(update={"data": scratch / "box", "api": api})
-    with _running(settings) as box:
+    with running(settings) as box:
         bench = Bench(box, files, scratch)
         bench.drain()  # warm
         rounds = [_round(bench, best, i, say) for i in range(repeats)]
