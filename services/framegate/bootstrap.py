@@ -39,7 +39,7 @@ from framegate.kernel.ids import DEFAULT_FACILITY
 from framegate.kernel.inspection import ImageFacts
 from framegate.kernel.manifest import ModelInput, ModelManifest
 from framegate.kernel.states import Lane, Stage
-from framegate.observability.catalogue import ACCEPT_SECONDS, BUILD_INFO, IMAGES_ACCEPTED, IMAGES_REFUSED
+from framegate.observability.catalogue import ACCEPT_SECONDS, IMAGES_ACCEPTED, IMAGES_REFUSED
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.ports.blobs import Blobs
@@ -142,7 +142,7 @@ def resolve_model(settings: Settings, stores: Stores, blobs: Blobs, ref: str) ->
         model = stores.registry.model(ref)
         if model is None:
             raise unknown(ref)
-        return model_files(settings, stores, blobs).manifest(model.key)
+        return model_files(settings, stores, blobs).with_weights(model.key)
     return load_manifest(ref)
 
 
@@ -267,16 +267,20 @@ def _handler(
             from framegate.inference.stage import InferenceHandler
 
             clock, log = SystemClock(), get_log(worker=process)
-            fleet = Fleet(warm_models(files.manifest, lambda m: make_engine(settings, m), clock), clock)
+            fleet = Fleet(warm_models(files.with_weights, lambda m: make_engine(settings, m), clock), clock)
             watch = DeploymentWatch(stores.registry, fleet, process, clock, metrics, log)
             started = clock.monotonic()
             watch.start()
             shadow = closing.enter_context(ShadowRunner(fleet, stores.shadows, metrics, log))
             closing.enter_context(watch)
-            model, engine = fleet.incumbent.key.ref, fleet.incumbent.engine.description
-            metrics.set(BUILD_INFO, 1, version=__version__, model=model, engine=engine)
-            seconds, batch = round(clock.monotonic() - started, 3), fleet.incumbent.batch
-            log.info("engine ready", action="engine_ready", model=model, engine=engine, batch=batch, warm_s=seconds)
+            log.info(
+                "engine ready",
+                action="engine_ready",
+                model=fleet.incumbent.key.ref,
+                engine=fleet.incumbent.engine.description,
+                batch=fleet.incumbent.batch,
+                warm_s=round(clock.monotonic() - started, 3),
+            )
             handler = InferenceHandler(fleet, blobs, shadow.offer)
             inference = settings.inference
             wait = timedelta(milliseconds=inference.max_wait_ms)

@@ -5,10 +5,11 @@ import threading
 from types import TracebackType
 from typing import Final, Self
 
+from framegate import __version__
 from framegate.inference.fleet import Fleet
 from framegate.kernel.errors import FramegateError, Transient
 from framegate.kernel.rollout import Rollout
-from framegate.observability.catalogue import MODEL_LOAD_FAILURES
+from framegate.observability.catalogue import BUILD_INFO, MODEL_LOAD_FAILURES
 from framegate.observability.logs import Log
 from framegate.observability.metrics import Metrics
 from framegate.ports.clock import Clock
@@ -38,8 +39,7 @@ class DeploymentWatch:
         if active is None:
             raise FramegateError("no model is deployed: framegate models deploy NAME@VERSION")
         self._fleet.load(active.rollout)
-        self._fleet.serve(active.rollout)
-        self._serving = active.number
+        self._serve(active)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -79,14 +79,24 @@ class DeploymentWatch:
         if self._problem(active.rollout):
             self._not_before = self._clock.monotonic() + _TRY_AGAIN_S
             return
-        self._fleet.serve(active.rollout)
-        self._serving = active.number
+        self._serve(active)
         self._log.info(
             "models swapped",
             action="models_swapped",
             deployment=active.number,
             models={role: key.ref for role, key in active.rollout.roles.items()},
         )
+
+    def _serve(self, active: Deployment) -> None:
+        if self._serving:
+            self._metrics.set(BUILD_INFO, 0, **self._running())
+        self._fleet.serve(active.rollout)
+        self._serving = active.number
+        self._metrics.set(BUILD_INFO, 1, **self._running())
+
+    def _running(self) -> dict[str, str]:
+        now = self._fleet.incumbent
+        return {"version": __version__, "model": now.key.ref, "engine": now.engine.description}
 
     def _problem(self, rollout: Rollout) -> str:
         try:

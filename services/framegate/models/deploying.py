@@ -75,7 +75,9 @@ def order(
 ) -> Deployment:
     """Orders it and waits until the workers have it. Raises `ModelRefused` when they cannot: the old model serves on."""
     files = model_files(settings, stores, open_blobs(settings))
-    manifests = {key: files.manifest(key) for key in rollout.models}  # what is damaged fails here and not in a worker
+    manifests = {
+        key: files.with_weights(key) for key in rollout.models
+    }  # what is damaged fails here and not in a worker
     if rollout.shadow is not None:
         _check_same_input(manifests[rollout.incumbent].input, manifests[rollout.shadow].input, rollout.shadow.ref)
     deployment = stores.registry.order(rollout, actor, detail)

@@ -28,26 +28,36 @@ class ModelFiles:
         self._lock = threading.Lock()
 
     def manifest(self, key: ModelKey) -> ModelManifest:
-        """With weights that have the right sha256. Raises `ModelRefused`, `BlobMissing` or `DependencyUnavailable`."""
+        """Its weights need not be on this host. Raises `ModelRefused` or `DependencyUnavailable`."""
         with self._lock:
             if key not in self._known:
-                self._known[key] = self._fetch(key)
+                model = self._registered(key)
+                weights = self._cache / Path(model.blob_key).name
+                self._known[key] = ModelManifest.parse(model.manifest, key.ref, weights=weights)
             return self._known[key]
 
-    def _fetch(self, key: ModelKey) -> ModelManifest:
+    def with_weights(self, key: ModelKey) -> ModelManifest:
+        """Brings the weights when they are not here or damaged. Raises what `manifest` does, and `BlobMissing`."""
+        manifest = self.manifest(key)
+        with self._lock:
+            if not _has_sha256(manifest.weights, key.sha256):
+                self._bring(self._registered(key), manifest.weights)
+            return manifest
+
+    def _registered(self, key: ModelKey) -> RegisteredModel:
         model = self._registry.model(key.ref)
         if model is None or model.sha256 != key.sha256:
             raise ModelRefused(f"{key.ref} with the weights {key.sha256[:12]} is not registered: deploy what is")
-        weights = self._cache / Path(model.blob_key).name
-        if not _has_sha256(weights, key.sha256):
-            self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft = weights.with_name(f"{weights.name}.{os.getpid()}")
-            draft.write_bytes(self._blobs.get(model.blob_key))
-            if not _has_sha256(draft, key.sha256):
-                draft.unlink()
-                raise ModelRefused(f"the stored weights of {key.ref} are damaged: import the model as a new version")
-            draft.replace(weights)
-        return ModelManifest.parse(model.manifest, key.ref, weights=weights)
+        return model
+
+    def _bring(self, model: RegisteredModel, weights: Path) -> None:
+        self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = weights.with_name(f"{weights.name}.{os.getpid()}")
+        draft.write_bytes(self._blobs.get(model.blob_key))
+        if not _has_sha256(draft, model.sha256):
+            draft.unlink()
+            raise ModelRefused(f"the stored weights of {model.ref} are damaged: import the model as a new version")
+        draft.replace(weights)
 
 
 class Rollouts:

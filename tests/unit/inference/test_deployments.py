@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from framegate import __version__
 from framegate.adapters.memory import FakeClock, MemoryStore
 from framegate.adapters.memory_engine import MemoryEngine
 from framegate.inference.deployments import DeploymentWatch
@@ -13,7 +14,7 @@ from framegate.kernel.errors import DependencyUnavailable, FramegateError, Model
 from framegate.kernel.manifest import Head, ModelInput, ModelManifest
 from framegate.kernel.rollout import ModelKey, Rollout
 from framegate.kernel.states import Stage
-from framegate.observability.catalogue import MODEL_LOAD_FAILURES
+from framegate.observability.catalogue import BUILD_INFO, MODEL_LOAD_FAILURES
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.ports.registry import DeploymentState
@@ -79,6 +80,9 @@ def test_all_workers_swap_only_when_the_last_one_is_ready(hall: Hall) -> None:
     two.look()
     one.look()
     assert (fleet_one.rollout, fleet_two.rollout) == (Rollout(NEW), Rollout(NEW))
+    running = {"version": __version__, "engine": "memory 1 cpu f32"}
+    assert hall.metrics.value(BUILD_INFO, {**running, "model": OLD.ref}) == 0
+    assert hall.metrics.value(BUILD_INFO, {**running, "model": NEW.ref}) == 1
 
 
 def test_a_failed_load_keeps_the_old_model_everywhere_and_says_why(hall: Hall) -> None:
