@@ -162,9 +162,24 @@ def make_engine(settings: Settings, manifest: ModelManifest) -> Engine:
         from framegate.adapters.engine_openvino import OpenVinoEngine
 
         return OpenVinoEngine(manifest, options.max_batch, options.threads, options.precision)
+    if name == "tensorrt":
+        return _tensorrt_engine(settings, manifest)
     from framegate.adapters.engine_onnxruntime import OnnxRuntimeEngine
 
     return OnnxRuntimeEngine(manifest, options.max_batch, options.threads)
+
+
+def _tensorrt_engine(settings: Settings, manifest: ModelManifest) -> Engine:
+    from framegate.adapters.engine_tensorrt import TensorRtEngine
+
+    try:
+        from framegate.adapters import onnx_graphs
+    except ImportError as error:
+        raise ConfigurationError(
+            f"TensorRT needs what is not installed ({error}): pip install 'framegate[gpu]'"
+        ) from error
+    options, cache = settings.inference, settings.data.expanduser() / "cache" / "engines"
+    return TensorRtEngine(manifest, options.max_batch, cache, onnx_graphs, options.precision)
 
 
 def adopt_model(settings: Settings, stores: Stores, actor: str) -> None:

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from framegate.kernel.errors import ConfigurationError
 
-EngineName = Literal["auto", "openvino", "onnxruntime"]
+EngineName = Literal["auto", "openvino", "onnxruntime", "tensorrt"]
 
 
 class _Group(BaseModel):

@@ -18,11 +18,14 @@ from framegate.kernel.manifest import ModelManifest
 from framegate.ports.engine import Engine
 from tests.support.models import TINY_CLASSES, Shape, tiny_manifest, tiny_onnx, write_manifest
 from tests.support.pictures import shared_data
+from tests.support.tensorrt import fake_engine
 
 Open = Callable[[ModelManifest, int], Engine]
 RUNTIMES: dict[str, Open] = {
     "openvino": lambda manifest, max_batch: OpenVinoEngine(manifest, max_batch, threads=1, precision="f32"),
     "onnxruntime": lambda manifest, max_batch: OnnxRuntimeEngine(manifest, max_batch, threads=1, device="cpu"),
+    # All of ours, on a device that is not there.
+    "tensorrt": fake_engine,
 }
 ENGINES: dict[str, Open] = {**RUNTIMES, "memory": MemoryEngine}
 FREE = Shape("end2end", 32, dynamic_batch=True)
@@ -139,7 +142,8 @@ def test_the_description_names_runtime_version_and_precision(tmp_path: Path, eng
     runtime, version, device, precision = engine.description.split()
     assert runtime in ENGINES
     assert version[0].isdigit()
-    assert (device, precision) == ("cpu", "f32")
+    assert device == ("cuda" if runtime == "tensorrt" else "cpu")
+    assert precision == "f32"
 
 
 def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path, runtime_of: Open) -> None:
