@@ -26,10 +26,10 @@ _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _DEEPEST = 64
 
 
-def read_weights(manifest: ModelManifest) -> bytes:
-    """The ONNX file's bytes, read once, so that what was checked is what is served. Raises `ModelRefused`.
+def read_checked(manifest: ModelManifest) -> bytes:
+    """The weights' bytes, read once, so that what was checked against the sha256 is what is served.
 
-    External data is refused here and not left to the runtimes: given bytes, they look for it in the working directory.
+    Raises `ModelRefused`.
     """
     try:
         data = manifest.weights.read_bytes()
@@ -37,6 +37,15 @@ def read_weights(manifest: ModelManifest) -> bytes:
         raise ModelRefused(f"cannot read the weights {manifest.weights}: {error.strerror or error}") from error
     if hashlib.sha256(data).hexdigest() != manifest.sha256:
         raise ModelRefused(f"{manifest.weights} changed while it was loaded: fetch it again or correct its manifest")
+    return data
+
+
+def read_weights(manifest: ModelManifest) -> bytes:
+    """`read_checked` for an ONNX file that holds all its tensors. Raises `ModelRefused`.
+
+    External data is refused here and not left to the runtimes: given bytes, they look for it in the working directory.
+    """
+    data = read_checked(manifest)
     try:
         external = _has_external_data(memoryview(data), "Model", 0)
     except (ValueError, IndexError) as error:
