@@ -45,7 +45,7 @@ from framegate.observability.metrics import Metrics
 from framegate.ports.blobs import Blobs
 from framegate.ports.engine import Engine
 from framegate.ports.registry import unknown
-from framegate.settings import Settings
+from framegate.settings import Settings, keep_ultralytics_offline
 from framegate.starter import starter_dir
 from framegate.worker.handler import Handler, WorkerOptions
 from framegate.worker.loop import Worker
@@ -164,6 +164,8 @@ def make_engine(settings: Settings, manifest: ModelManifest) -> Engine:
         return OpenVinoEngine(manifest, options.max_batch, options.threads, options.precision)
     if name == "tensorrt":
         return _tensorrt_engine(settings, manifest)
+    if name == "torch":
+        return _torch_engine(settings, manifest)
     from framegate.adapters.engine_onnxruntime import OnnxRuntimeEngine
 
     return OnnxRuntimeEngine(manifest, options.max_batch, options.threads)
@@ -180,6 +182,18 @@ def _tensorrt_engine(settings: Settings, manifest: ModelManifest) -> Engine:
         ) from error
     options, cache = settings.inference, settings.data.expanduser() / "cache" / "engines"
     return TensorRtEngine(manifest, options.max_batch, cache, onnx_graphs, options.precision)
+
+
+def _torch_engine(settings: Settings, manifest: ModelManifest) -> Engine:
+    keep_ultralytics_offline()
+    try:
+        from framegate.adapters.engine_torch import TorchEngine
+    except ImportError as error:
+        raise ConfigurationError(
+            f"the engine torch needs what is not installed ({error}): pip install 'framegate[torch]'"
+        ) from error
+    options = settings.inference
+    return TorchEngine(manifest, options.max_batch, options.threads, precision=options.precision)
 
 
 def adopt_model(settings: Settings, stores: Stores, actor: str) -> None:

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from framegate.kernel.errors import ConfigurationError
 
-EngineName = Literal["auto", "openvino", "onnxruntime", "tensorrt"]
+EngineName = Literal["auto", "openvino", "onnxruntime", "tensorrt", "torch"]
 
 
 class _Group(BaseModel):
@@ -164,6 +164,11 @@ class Settings(BaseSettings):
 def child_environment(**changes: str) -> dict[str, str]:
     """This process's environment with `changes`, for a child process."""
     return {**os.environ, **changes}
+
+
+def keep_ultralytics_offline() -> None:
+    """Call it before ultralytics is imported, which reads these then: no network, no telemetry, no installing, no chatter."""
+    os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false")
 
 
 def default_spool() -> Path:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,6 +20,7 @@ from framegate.ports.engine import Engine
 from tests.support.models import TINY_CLASSES, Shape, tiny_manifest, tiny_onnx, write_manifest
 from tests.support.pictures import shared_data
 from tests.support.tensorrt import fake_engine
+from tests.support.torch_models import telling_engine
 
 Open = Callable[[ModelManifest, int], Engine]
 RUNTIMES: dict[str, Open] = {
@@ -27,13 +29,24 @@ RUNTIMES: dict[str, Open] = {
     # All of ours, on a device that is not there.
     "tensorrt": fake_engine,
 }
-ENGINES: dict[str, Open] = {**RUNTIMES, "memory": MemoryEngine}
+#: Those that compute what they are fed; torch takes a checkpoint that does what the tiny ONNX file does.
+COMPUTING: dict[str, Open] = {**RUNTIMES, "torch": telling_engine}
+ENGINES: dict[str, Open] = {**COMPUTING, "memory": MemoryEngine}
 FREE = Shape("end2end", 32, dynamic_batch=True)
 
 
-@pytest.fixture(params=ENGINES)
+def names(engines: dict[str, Open]) -> list[Any]:
+    return [pytest.param(name, marks=pytest.mark.torch) if name == "torch" else name for name in engines]
+
+
+@pytest.fixture(params=names(ENGINES))
 def engine_of(request: pytest.FixtureRequest) -> Open:
     return ENGINES[request.param]
+
+
+@pytest.fixture(params=names(COMPUTING))
+def computing_of(request: pytest.FixtureRequest) -> Open:
+    return COMPUTING[request.param]
 
 
 @pytest.fixture(params=RUNTIMES)
@@ -117,9 +130,9 @@ def test_frames_that_are_not_contiguous_are_read_right(tmp_path: Path, engine_of
 
 @pytest.mark.parametrize(("color", "order"), [("rgb", [0, 1, 2]), ("bgr", [2, 1, 0])])
 def test_the_graph_gets_the_colours_and_the_scale_of_the_manifest(
-    tmp_path: Path, runtime_of: Open, color: str, order: list[int]
+    tmp_path: Path, computing_of: Open, color: str, order: list[int]
 ) -> None:
-    engine = runtime_of(tiny_manifest(tmp_path, color=color, scale=0.5), 1)
+    engine = computing_of(tiny_manifest(tmp_path, color=color, scale=0.5), 1)
     frame = np.zeros((1, 32, 32, 3), np.uint8)
     frame[..., 0], frame[..., 1], frame[..., 2] = 40, 80, 160
     frame[0, 0] += 10

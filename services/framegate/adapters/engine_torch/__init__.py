@@ -1,0 +1,9 @@
+"""PyTorch: checkpoints of ultralytics as they are, on a CPU and on NVIDIA GPUs.
+
+The CUDA half (f16, graphs, compilation) is written and type-checked, but has never run on a GPU.
+"""
+
+from framegate.adapters.engine_torch.checkpoint import load_network
+from framegate.adapters.engine_torch.engine import TorchEngine
+
+__all__ = ["TorchEngine", "load_network"]
