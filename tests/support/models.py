@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,3 +136,29 @@ def tiny_manifest(directory: Path, batch: int | str = "batch", color: str = "rgb
     weights = tiny_onnx(directory / "tiny.onnx", batch)
     shape = Shape("end2end", 32, color, scale, dynamic_batch=isinstance(batch, str))
     return ModelManifest.load(write_manifest(directory, weights, shape, TINY_CLASSES))
+
+
+def constant_onnx(
+    path: Path,
+    output: NDArray[np.float32],
+    takes: Sequence[int | str] = (1, 3, 64, 64),
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
+    """A model that answers `output` whatever it is shown."""
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["answer", "nothing"], ["output0"]),
+    ]
+    constants = {"zero": np.float32(0), "answer": output}
+    graph = helper.make_graph(
+        nodes,
+        "constant",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, list(takes))],
+        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, list(output.shape))],
+        [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    helper.set_model_props(model, dict(metadata or {}))
+    onnx.save(model, path)
+    return path

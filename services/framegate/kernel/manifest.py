@@ -2,7 +2,7 @@
 
 import hashlib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -65,6 +65,9 @@ class ModelManifest:
     require: tuple[str, ...]  #: a pass needs one of these classes in the frame; empty: no such rule
     metrics: dict[str, Any]
     text: str = ""  #: the TOML it was read from
+    check: dict[str, Any] = field(
+        default_factory=dict
+    )  #: what the last parity check found, see `framegate.models.parity`
 
     @property
     def task(self) -> Literal["detect", "classify"]:
@@ -117,6 +120,7 @@ class ModelManifest:
                 require=tuple(thresholds.get("require", ())),
                 metrics=dict(raw.get("metrics", {})),
                 text=text,
+                check=dict(raw.get("check", {})),
             )
         except KeyError as error:
             raise ModelRefused(f"{where}: the entry {error} is missing") from error

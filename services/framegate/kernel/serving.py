@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -46,13 +47,18 @@ def read_weights(manifest: ModelManifest) -> bytes:
     External data is refused here and not left to the runtimes: given bytes, they look for it in the working directory.
     """
     data = read_checked(manifest)
+    check_onnx(data, manifest.weights)
+    return data
+
+
+def check_onnx(data: bytes, where: Path) -> None:
+    """Refuses what is no ONNX file by its structure, and tensors in other files; raises `ModelRefused`."""
     try:
         external = _has_external_data(memoryview(data), "Model", 0)
     except (ValueError, IndexError) as error:
-        raise ModelRefused(f"{manifest.weights} is not an ONNX file ({error}): export the model again") from error
+        raise ModelRefused(f"{where} is not an ONNX file ({error}): export the model again") from error
     if external:
-        raise ModelRefused(f"{manifest.weights} keeps tensors in other files: export it with all weights in one file")
-    return data
+        raise ModelRefused(f"{where} keeps tensors in other files: export it with all weights in one file")
 
 
 def check_input(manifest: ModelManifest, inputs: Mapping[str, Sequence[int | None]]) -> int | None:

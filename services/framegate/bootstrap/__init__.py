@@ -33,6 +33,7 @@ from framegate.adapters.postgres import (
     PostgresWorkers,
     migrate,
 )
+from framegate.bootstrap.engines import make_engine
 from framegate.gate.policy import document_from_manifest
 from framegate.kernel.errors import ConfigurationError, ModelRefused
 from framegate.kernel.ids import DEFAULT_FACILITY
@@ -43,9 +44,8 @@ from framegate.observability.catalogue import ACCEPT_SECONDS, IMAGES_ACCEPTED, I
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.ports.blobs import Blobs
-from framegate.ports.engine import Engine
 from framegate.ports.registry import unknown
-from framegate.settings import Settings, keep_ultralytics_offline
+from framegate.settings import Settings
 from framegate.starter import starter_dir
 from framegate.worker.handler import Handler, WorkerOptions
 from framegate.worker.loop import Worker
@@ -54,7 +54,17 @@ from framegate.worker.models import ModelFiles, Rollouts, register, serve_now
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["EmbeddedPostgres", "Service", "Stores", "database_of", "make_api", "make_service", "migrate", "open_stores"]
+__all__ = [
+    "EmbeddedPostgres",
+    "Service",
+    "Stores",
+    "database_of",
+    "make_api",
+    "make_engine",
+    "make_service",
+    "migrate",
+    "open_stores",
+]
 
 
 class Service(Protocol):
@@ -144,56 +154,6 @@ def resolve_model(settings: Settings, stores: Stores, blobs: Blobs, ref: str) ->
             raise unknown(ref)
         return model_files(settings, stores, blobs).with_weights(model.key)
     return load_manifest(ref)
-
-
-def make_engine(settings: Settings, manifest: ModelManifest) -> Engine:
-    """The engine that was asked for; `auto` takes OpenVINO where it can be imported, else ONNX Runtime."""
-    options = settings.inference
-    name = settings.engine
-    if name == "auto":
-        try:
-            import openvino  # noqa: F401
-        except ImportError as error:
-            get_log().warning("engine: onnxruntime", action="engine_chosen", because=f"openvino: {error}")
-            name = "onnxruntime"
-        else:
-            name = "openvino"
-    if name == "openvino":
-        from framegate.adapters.engine_openvino import OpenVinoEngine
-
-        return OpenVinoEngine(manifest, options.max_batch, options.threads, options.precision)
-    if name == "tensorrt":
-        return _tensorrt_engine(settings, manifest)
-    if name == "torch":
-        return _torch_engine(settings, manifest)
-    from framegate.adapters.engine_onnxruntime import OnnxRuntimeEngine
-
-    return OnnxRuntimeEngine(manifest, options.max_batch, options.threads)
-
-
-def _tensorrt_engine(settings: Settings, manifest: ModelManifest) -> Engine:
-    from framegate.adapters.engine_tensorrt import TensorRtEngine
-
-    try:
-        from framegate.adapters import onnx_graphs
-    except ImportError as error:
-        raise ConfigurationError(
-            f"TensorRT needs what is not installed ({error}): pip install 'framegate[gpu]'"
-        ) from error
-    options, cache = settings.inference, settings.data.expanduser() / "cache" / "engines"
-    return TensorRtEngine(manifest, options.max_batch, cache, onnx_graphs, options.precision)
-
-
-def _torch_engine(settings: Settings, manifest: ModelManifest) -> Engine:
-    keep_ultralytics_offline()
-    try:
-        from framegate.adapters.engine_torch import TorchEngine
-    except ImportError as error:
-        raise ConfigurationError(
-            f"the engine torch needs what is not installed ({error}): pip install 'framegate[torch]'"
-        ) from error
-    options = settings.inference
-    return TorchEngine(manifest, options.max_batch, options.threads, precision=options.precision)
 
 
 def adopt_model(settings: Settings, stores: Stores, actor: str) -> None:
