@@ -9,7 +9,6 @@ nothing to compare it with.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -94,12 +93,12 @@ def describe_weights(data: bytes, where: Path) -> WeightsFacts:
         from framegate.adapters.onnx_file import describe_onnx
 
         return describe_onnx(data, where)
-    describe: Callable[[bytes, Path], WeightsFacts]
+    keep_ultralytics_offline()
     try:
-        describe = import_module("framegate.adapters.engine_torch").describe_checkpoint
+        from framegate.adapters.engine_torch import describe_checkpoint
     except ImportError as error:
         raise ConfigurationError(f"{where} is a PyTorch file ({error}): {_remedy('torch')}") from error
-    return describe(data, where)
+    return describe_checkpoint(data, where)
 
 
 class _Golden:

@@ -1,5 +1,6 @@
 """What the commands share: options with their help, and the way to the database of a box."""
 
+import getpass
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,14 @@ DataOption = Annotated[
     typer.Option("--data", metavar="DIR", help="Directory of the box. Default: $FRAMEGATE_DATA, else .framegate"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people")]
+
+
+def login() -> str:
+    """Who sits here, for the audit; raises `ConfigurationError`."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise ConfigurationError("your login has no name here: say who it is with --by NAME") from None
 
 
 @contextmanager

@@ -1,22 +1,24 @@
 """`models`: what there is, who vouches for it, and what serves."""
 
 import difflib
-import getpass
 import json as jsonlib
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from framegate.bootstrap import Stores
-from framegate.cli.common import DataOption, JsonOption, console, out, stores_of
+from framegate.bootstrap import Stores, open_blobs
+from framegate.cli import models_check
+from framegate.cli.common import DataOption, JsonOption, console, login, out, stores_of
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.manifest import ModelManifest
 from framegate.kernel.rollout import ModelState, Rollout
-from framegate.models import deploying
+from framegate.models import deploying, importing
 from framegate.ports.registry import Deployment, RegisteredModel, unknown
 from framegate.settings import Settings
+from framegate.worker.models import register as register_model
 
 models = typer.Typer(
     no_args_is_help=True,
@@ -32,7 +34,46 @@ _CLEAR = 0.3
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
+    models_check.register(models)
     app.add_typer(models, name="models")
+
+
+@models.command("import")
+def import_command(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="Weights (.onnx, .pt), or a model.toml or its directory")
+    ],
+    name: Annotated[str | None, typer.Option("--name", help="What it is called")] = None,
+    version: Annotated[str | None, typer.Option("--version", help="Which one of that name")] = None,
+    licence: Annotated[
+        str | None, typer.Option("--licence", help="Such as AGPL-3.0; default: what the file says")
+    ] = None,
+    manifest: Annotated[Path | None, typer.Option("--manifest", metavar="TOML", help="Describes the weights")] = None,
+    head: Annotated[
+        str | None, typer.Option("--head", help="end2end, anchors, yolox or classify, if the file is silent")
+    ] = None,
+    classes: Annotated[Path | None, typer.Option("--classes", metavar="FILE", help="Class names, one a line")] = None,
+    size: Annotated[str | None, typer.Option("--size", metavar="S", help="Input in pixels: 640 or 640x384")] = None,
+    by: ByOption = None,
+    data: DataOption = None,
+) -> None:
+    """Registers a model and prints its reference, alone, on standard output.
+
+    Names, size and head are read from the file's own metadata where it has them; what is missing is asked for. The model is
+    run once before anything is stored. A .pt file is code: import only your own.
+    """
+    if path.is_dir() or path.suffix == ".toml":
+        file = path / "model.toml" if path.is_dir() else path
+        described = importing.draft(ModelManifest.load(path).weights, manifest=file)
+    else:
+        described = importing.draft(
+            path, name, version, licence, manifest=manifest, head=head, classes=classes, size=_size(size)
+        )
+    settings = Settings.read(data=data)
+    with stores_of(settings) as stores:
+        model = register_model(stores.registry, open_blobs(settings), described.manifest, by or login())
+    console.print(f"Next: framegate models check {model.ref}", soft_wrap=True)
+    print(model.ref)
 
 
 @models.command("list")
@@ -144,19 +185,21 @@ def rollback_command(by: ByOption = None, wait: WaitOption = 120, data: DataOpti
 
 
 def _order(settings: Settings, stores: Stores, rollout: Rollout, by: str | None, detail: str, wait_s: float) -> None:
-    done = deploying.order(settings, stores, rollout, by or _login(), detail, wait_s, console.print)
+    done = deploying.order(settings, stores, rollout, by or login(), detail, wait_s, console.print)
     console.print(f"Deployment {done.number} is active: {_names(done)}.")
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise ConfigurationError(f"--size is 640 or 640x384 (width x height), not {text!r}")
+    return int(sides[0]), int(sides[-1])
 
 
 def _names(deployment: Deployment) -> str:
     return ", ".join(f"{role} {key.ref}" for role, key in deployment.rollout.roles.items())
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        raise ConfigurationError("your login has no name here: say who answers for it with --by NAME") from None
 
 
 def _model(stores: Stores, ref: str) -> RegisteredModel:

@@ -4,18 +4,19 @@ import json as jsonlib
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.table import Table
 
-from framegate.bootstrap import load_manifest
+from framegate.bootstrap import load_manifest, open_blobs, resolve_model
 from framegate.bootstrap.engines import fastest_engine, open_engine, reference_engine
-from framegate.cli.common import JsonOption, console, out
+from framegate.cli.common import DataOption, JsonOption, console, login, out, stores_of
 from framegate.inference.choice import is_exact
 from framegate.kernel.agreement import USUAL, Agreement, Tolerances
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.manifest import ModelManifest
+from framegate.kernel.rollout import ModelState
 from framegate.models.manifest_text import amended
 from framegate.models.parity import ParityReport, check, golden_images, machine_name
 from framegate.settings import Settings
@@ -27,7 +28,12 @@ def register(models: typer.Typer) -> None:
 
 
 def check_command(
-    path: Annotated[str, typer.Argument(metavar="PATH", help="A model.toml, its directory, or 'starter'")],
+    ref: Annotated[
+        str,
+        typer.Argument(
+            metavar="REF", help="NAME@VERSION of a registered model, a model.toml, its directory, or 'starter'"
+        ),
+    ],
     engine: Annotated[
         str | None,
         typer.Option("--engine", metavar="E", help="auto, openvino, onnxruntime, ... Default: the fastest that loads"),
@@ -45,28 +51,45 @@ def check_command(
     confidence: Annotated[
         float, typer.Option("--confidence", min=0, max=1, help="The largest difference of two confidences")
     ] = USUAL.confidence,
-    write: Annotated[bool, typer.Option("--write", help="Write the answers into the model.toml")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write the answers into the model.toml at a path")] = False,
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who checks. Default: your login")] = None,
+    data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """Compares an engine with the reference, ONNX Runtime in f32 on the CPU, box by box; exits 1 when they disagree.
 
     Three answers come out: whether the engine may serve the model, whether it may compute in reduced precision (bf16, f16),
-    and whether large JPEG files may be decoded at reduced scale. With --write they stand in [check] and [input] of the
-    model.toml: the workers obey them, and start without a comparison of their own where the check vouches for their engine.
+    and whether large JPEG files may be decoded at reduced scale. They are written into [check] and [input] of a registered
+    model's manifest, which makes it validated when the engine agrees, and with --write into a model.toml at a path: the workers
+    obey them, and start without a comparison of their own where the check vouches for their engine.
 
     Use pictures of your own docks, in which the model finds something: a picture without boxes proves nothing.
     """
-    manifest = load_manifest(path)
-    file = _writable(path) if write else None
-    settings, tolerances = Settings.read(engine=engine), Tolerances(clear, iou, confidence)
+    settings, tolerances = Settings.read(engine=engine, data=data), Tolerances(clear, iou, confidence)
+    if "@" in ref and not Path(ref).expanduser().exists():
+        with stores_of(settings) as stores:
+            manifest = resolve_model(settings, stores, open_blobs(settings), ref)
+            report = _compared(settings, manifest, images, tolerances)
+            if report.agrees:
+                found = report.for_manifest() | {"scaled_decoding": report.scaled_decoding}
+                body = {name: found[name] for name in ("engine", "precision", "machine", "images", "scaled_decoding")}
+                stores.registry.advance(ref, ModelState.VALIDATED, by or login(), body, amended(manifest, report))
+                console.print(f"{ref} is validated. Next: framegate models approve {ref} --by NAME", soft_wrap=True)
+        _tell(report, json)
+    manifest = load_manifest(ref)
+    file = _writable(ref) if write else None
     report = _compared(settings, manifest, images, tolerances)
     if file is not None:
         draft = file.with_name(f".{file.name}.{os.getpid()}")
         draft.write_text(amended(manifest, report), "utf-8")
         draft.replace(file)
         console.print(f"Wrote [input] scaled_decoding and [check] of {file}.", markup=False, soft_wrap=True)
+    _tell(report, json)
+
+
+def _tell(report: ParityReport, json: bool) -> NoReturn:
     if json:
-        print(jsonlib.dumps(report.to_json()))
+        print(jsonlib.dumps(report.to_json(), default=str))
     else:
         out.print(_table(report))
         out.print(_verdict(report))

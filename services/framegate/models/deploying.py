@@ -103,9 +103,13 @@ def order(
 
 def _check_same_input(served: ModelInput, shadow: ModelInput, ref: str) -> None:
     """A shadow sees the frames that were prepared for the others."""
-    for name in ("width", "height", "letterbox", "scaled_decoding"):
+    for name in ("width", "height", "letterbox"):
         if getattr(served, name) != getattr(shadow, name):
             raise ModelRefused(
                 f"{ref} cannot be a shadow: its input's {name} is {getattr(shadow, name)}, the incumbent's is "
                 f"{getattr(served, name)}; deploy it as a canary instead"
             )
+    if served.scaled_decoding and not shadow.scaled_decoding:
+        raise ModelRefused(
+            f"{ref} cannot be a shadow: its frames would be decoded at reduced scale, which it must not have"
+        )

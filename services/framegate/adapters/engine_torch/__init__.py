@@ -3,7 +3,7 @@
 The CUDA half (f16, graphs, compilation) is written and type-checked, but has never run on a GPU.
 """
 
-from framegate.adapters.engine_torch.checkpoint import load_network
+from framegate.adapters.engine_torch.checkpoint import describe_checkpoint, load_network
 from framegate.adapters.engine_torch.engine import TorchEngine
 
-__all__ = ["TorchEngine", "load_network"]
+__all__ = ["TorchEngine", "describe_checkpoint", "load_network"]
