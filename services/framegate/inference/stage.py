@@ -95,7 +95,11 @@ class InferenceHandler:
         for job, frame in zip(jobs, self._frames[: len(jobs)], strict=True):
             pad(job.content, job.prepared.letterbox, self._manifest.input.pad_value, out=frame)
         decoded = decode_head(self._infer(len(jobs)), self._manifest)
-        return [self._result(rows, job.prepared.letterbox) for rows, job in zip(decoded, jobs, strict=True)]
+        engine = self._engine.description
+        return [
+            finding(rows, job.prepared.letterbox, self._manifest, engine)
+            for rows, job in zip(decoded, jobs, strict=True)
+        ]
 
     def settled(self, jobs: Sequence[Job]) -> None:
         """Their prepared frames are not needed any more."""
@@ -112,13 +116,14 @@ class InferenceHandler:
             raise EngineFault(f"{n} frames were answered with an output of shape {raw.shape}")
         return raw
 
-    def _result(self, rows: Rows | EngineFault, letterbox: Letterbox) -> Inspected | Failed:
-        if isinstance(rows, EngineFault):
-            return Failed("engine-output", f"{self._engine.description}: {rows}")
-        detections = _in_original(rows, letterbox)
-        manifest = self._manifest
-        names = tuple(manifest.classes[class_id] for class_id in detections.class_id)
-        return Inspected(detections, names, manifest.ref, manifest.sha256, self._engine.description)
+
+def finding(rows: Rows | EngineFault, letterbox: Letterbox, manifest: ModelManifest, engine: str) -> Inspected | Failed:
+    """What `decode_head` said of one frame, in pixels of its original; `engine` is the engine's description."""
+    if isinstance(rows, EngineFault):
+        return Failed("engine-output", f"{engine}: {rows}")
+    detections = _in_original(rows, letterbox)
+    names = tuple(manifest.classes[class_id] for class_id in detections.class_id)
+    return Inspected(detections, names, manifest.ref, manifest.sha256, engine)
 
 
 def _in_original(rows: Rows, letterbox: Letterbox) -> Detections:

@@ -1,0 +1,1 @@
+"""Models: how they come in, are checked, measured and calibrated."""
