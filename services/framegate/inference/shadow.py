@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from framegate.inference.fleet import Fleet, LoadedModel
-from framegate.inference.stage import Job, inspected
-from framegate.kernel.errors import EngineFault
+from framegate.inference.stage import Job, finding
+from framegate.kernel.inspection import Failed
 from framegate.observability.catalogue import SHADOW_IMAGES
 from framegate.observability.logs import Log
 from framegate.observability.metrics import Metrics
@@ -65,10 +65,11 @@ class ShadowRunner:
         decoded = shadow.infer([(job.content, job.prepared.letterbox) for job in jobs])
         results = []
         for job, rows in zip(jobs, decoded, strict=True):
-            if isinstance(rows, EngineFault):
+            found = finding(rows, job.prepared.letterbox, shadow.manifest, shadow.engine.description)
+            if isinstance(found, Failed):
                 self._metrics.count(SHADOW_IMAGES, result="failed")
                 continue
-            found, image = inspected(shadow, rows, job.prepared.letterbox), job.claim.image
+            image = job.claim.image
             results.append(
                 ShadowResult(image.facility, image.image_id, shadow.key, found.engine, found.detections, found.classes)
             )

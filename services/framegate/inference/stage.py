@@ -14,6 +14,7 @@ from framegate.kernel.errors import BlobMissing, EngineFault, FramegateError
 from framegate.kernel.frames import decode_frame
 from framegate.kernel.geometry import Letterbox
 from framegate.kernel.inspection import Failed, Inspected, Prepared
+from framegate.kernel.manifest import ModelManifest
 from framegate.kernel.states import Stage
 from framegate.ports.blobs import Blobs
 from framegate.ports.progress import Claim, PrepareAgain, Result
@@ -69,7 +70,8 @@ class InferenceHandler:
         for model, members in groups.items():
             decoded = model.infer([(jobs[i].content, jobs[i].prepared.letterbox) for i in members])
             for i, rows in zip(members, decoded, strict=True):
-                results[i] = _result(model, rows, jobs[i].prepared.letterbox)
+                box = jobs[i].prepared.letterbox
+                results[i] = finding(rows, box, model.manifest, model.engine.description)
         return [results[i] for i in range(len(jobs))]
 
     def settled(self, jobs: Sequence[Job]) -> None:
@@ -83,18 +85,13 @@ class InferenceHandler:
         self._fleet.close()
 
 
-def _result(model: LoadedModel, rows: Rows | EngineFault, letterbox: Letterbox) -> Inspected | Failed:
+def finding(rows: Rows | EngineFault, letterbox: Letterbox, manifest: ModelManifest, engine: str) -> Inspected | Failed:
+    """What `decode_head` said of one frame, in pixels of its original; `engine` is the engine's description."""
     if isinstance(rows, EngineFault):
-        engine = model.engine.description
-        return Failed("engine-output", f"{engine}: {rows}", model.key.ref, model.key.sha256, engine)
-    return inspected(model, rows, letterbox)
-
-
-def inspected(model: LoadedModel, rows: Rows, letterbox: Letterbox) -> Inspected:
-    """What `model` found, in pixels of the original."""
+        return Failed("engine-output", f"{engine}: {rows}", manifest.ref, manifest.sha256, engine)
     detections = in_original(rows, letterbox)
-    names = tuple(model.manifest.classes[class_id] for class_id in detections.class_id)
-    return Inspected(detections, names, model.key.ref, model.key.sha256, model.engine.description)
+    names = tuple(manifest.classes[class_id] for class_id in detections.class_id)
+    return Inspected(detections, names, manifest.ref, manifest.sha256, engine)
 
 
 def in_original(rows: Rows, letterbox: Letterbox) -> Detections:

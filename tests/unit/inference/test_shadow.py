@@ -25,9 +25,12 @@ from tests.support.values import quality
 DECIDER, SHADOW = ModelKey("carton@1", "11" * 32), ModelKey("carton@2", "22" * 32)
 
 
-def manifest(size: int = 64) -> ModelManifest:
+def manifest(key: ModelKey, size: int) -> ModelManifest:
     box = ModelInput(size, size, True, False)
-    return ModelManifest("m", "1", "test", Path("m.onnx"), "", Head.END2END, ("a", "b"), box, 0.1, {}, (), {})
+    name, _, version = key.ref.partition("@")
+    return ModelManifest(
+        name, version, "test", Path("m.onnx"), key.sha256, Head.END2END, ("a", "b"), box, 0.1, {}, (), {}
+    )
 
 
 class Desk:
@@ -44,7 +47,7 @@ class Desk:
         self.handler = InferenceHandler(self.fleet, self.blobs, self.runner.offer)
 
     def _load(self, key: ModelKey, size: int) -> LoadedModel:
-        return LoadedModel(key, manifest(size), MemoryEngine(manifest(size), 4))
+        return LoadedModel(key, manifest(key, size), MemoryEngine(manifest(key, size), 4))
 
     def record_shadow(self, results: list[ShadowResult]) -> None:
         self.results += results

@@ -27,7 +27,7 @@ def test_a_share_is_a_percentage_or_a_fraction(text: str, share: float) -> None:
 
 @pytest.mark.parametrize("text", ["0", "0%", "5", "101%", "-5%", "five", "", "%", "nan"])
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="5% or 0.05"):
+    with pytest.raises(ConfigurationError, match=r"5% or 0\.05"):
         parse_share(text)
 
 
