@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from framegate.bootstrap import Stores, database_of, migrate, open_stores
+from framegate.bootstrap import Stores, database_of, load_manifest, migrate, open_blobs, open_stores, resolve_model
 from framegate.box.directory import prepare_data_dir
 from framegate.kernel.errors import ConfigurationError
+from framegate.kernel.manifest import ModelManifest
 from framegate.settings import Settings
 
 #: For people; results that programs read go to standard output.
@@ -50,6 +51,19 @@ def stores_of(settings: Settings) -> Iterator[Stores]:
         migrate(url)
         with _opened(url) as stores:
             yield stores
+
+
+def is_registered(ref: str) -> bool:
+    """Whether `ref` is written as `name@version` and is no path."""
+    return "@" in ref and not Path(ref).expanduser().exists()
+
+
+def manifest_of(settings: Settings, ref: str) -> ModelManifest:
+    """The model that `ref` means: registered in the box, at a path, or the starter. Raises `ModelRefused`."""
+    if not is_registered(ref):
+        return load_manifest(ref)
+    with stores_of(settings) as stores:
+        return resolve_model(settings, stores, open_blobs(settings), ref)
 
 
 @contextmanager

@@ -9,9 +9,8 @@ from typing import Annotated, NoReturn
 import typer
 from rich.table import Table
 
-from framegate.bootstrap import load_manifest, open_blobs, resolve_model
 from framegate.bootstrap.engines import fastest_engine, open_engine, reference_engine
-from framegate.cli.common import DataOption, JsonOption, console, login, out, stores_of
+from framegate.cli.common import DataOption, JsonOption, console, is_registered, login, manifest_of, out, stores_of
 from framegate.inference.choice import is_exact
 from framegate.kernel.agreement import USUAL, Agreement, Tolerances
 from framegate.kernel.errors import ConfigurationError
@@ -66,9 +65,9 @@ def check_command(
     Use pictures of your own docks, in which the model finds something: a picture without boxes proves nothing.
     """
     settings, tolerances = Settings.read(engine=engine, data=data), Tolerances(clear, iou, confidence)
-    if "@" in ref and not Path(ref).expanduser().exists():
+    manifest = manifest_of(settings, ref)
+    if is_registered(ref):
         with stores_of(settings) as stores:
-            manifest = resolve_model(settings, stores, open_blobs(settings), ref)
             report = _compared(settings, manifest, images, tolerances)
             if report.agrees:
                 found = report.for_manifest() | {"scaled_decoding": report.scaled_decoding}
@@ -76,7 +75,6 @@ def check_command(
                 stores.registry.advance(ref, ModelState.VALIDATED, by or login(), body, amended(manifest, report))
                 console.print(f"{ref} is validated. Next: framegate models approve {ref} --by NAME", soft_wrap=True)
         _tell(report, json)
-    manifest = load_manifest(ref)
     file = _writable(ref) if write else None
     report = _compared(settings, manifest, images, tolerances)
     if file is not None:
