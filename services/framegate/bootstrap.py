@@ -45,6 +45,7 @@ from framegate.observability.metrics import Metrics
 from framegate.ports.blobs import Blobs
 from framegate.ports.engine import Engine
 from framegate.ports.registry import unknown
+from framegate.ports.training import Trainer
 from framegate.settings import Settings, keep_ultralytics_offline
 from framegate.starter import starter_dir
 from framegate.worker.handler import Handler, WorkerOptions
@@ -169,6 +170,18 @@ def make_engine(settings: Settings, manifest: ModelManifest) -> Engine:
     from framegate.adapters.engine_onnxruntime import OnnxRuntimeEngine
 
     return OnnxRuntimeEngine(manifest, options.max_batch, options.threads)
+
+
+def make_trainer() -> Trainer:
+    """What trains; raises `ConfigurationError` where it is not installed."""
+    keep_ultralytics_offline()
+    try:
+        from framegate.adapters.training_ultralytics import UltralyticsTrainer
+    except ImportError as error:
+        raise ConfigurationError(
+            f"training needs what is not installed ({error}): pip install 'framegate[train]'"
+        ) from error
+    return UltralyticsTrainer()
 
 
 def _torch_engine(settings: Settings, manifest: ModelManifest) -> Engine:
