@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from framegate.bootstrap import make_engine
+from framegate.bootstrap import make_engine, make_trainer
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.manifest import ModelManifest
 from framegate.settings import Settings
@@ -17,3 +17,10 @@ def test_the_engine_torch_without_its_extra_names_the_extra(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'framegate\[torch\]'"):
         make_engine(Settings.read(engine="torch"), ModelManifest.load(starter_dir()))
+
+
+def test_training_without_its_extra_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "framegate.adapters.training_ultralytics", raising=False)
+    monkeypatch.setitem(sys.modules, "ultralytics", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'framegate\[train\]'"):
+        make_trainer()

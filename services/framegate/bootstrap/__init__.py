@@ -45,7 +45,8 @@ from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.ports.blobs import Blobs
 from framegate.ports.registry import unknown
-from framegate.settings import Settings
+from framegate.ports.training import Trainer
+from framegate.settings import Settings, keep_ultralytics_offline
 from framegate.starter import starter_dir
 from framegate.worker.handler import Handler, WorkerOptions
 from framegate.worker.loop import Worker
@@ -154,6 +155,18 @@ def resolve_model(settings: Settings, stores: Stores, blobs: Blobs, ref: str) ->
             raise unknown(ref)
         return model_files(settings, stores, blobs).with_weights(model.key)
     return load_manifest(ref)
+
+
+def make_trainer() -> Trainer:
+    """What trains; raises `ConfigurationError` where it is not installed."""
+    keep_ultralytics_offline()
+    try:
+        from framegate.adapters.training_ultralytics import UltralyticsTrainer
+    except ImportError as error:
+        raise ConfigurationError(
+            f"training needs what is not installed ({error}): pip install 'framegate[train]'"
+        ) from error
+    return UltralyticsTrainer()
 
 
 def adopt_model(settings: Settings, stores: Stores, actor: str) -> None:

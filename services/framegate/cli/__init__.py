@@ -5,7 +5,7 @@ import sys
 import typer
 
 from framegate import __version__
-from framegate.cli import bench, box, evaluate, feed, models, operate, run
+from framegate.cli import bench, box, evaluate, feed, models, operate, run, train
 from framegate.cli.common import console
 from framegate.kernel.errors import FramegateError
 
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (box, feed, operate, models, evaluate, run, bench):
+for module in (box, feed, operate, models, train, evaluate, run, bench):
     module.register(app)
 
 
