@@ -1,10 +1,11 @@
 """What an engine says about prepared frames, outside the pipeline: to prove a model, and to compare two engines."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from framegate.inference.classes import decode_classes
 from framegate.inference.fleet import Frame
 from framegate.inference.heads import Rows, decode_head
 from framegate.inference.stage import in_original
@@ -14,9 +15,6 @@ from framegate.kernel.frames import pad
 from framegate.kernel.geometry import Letterbox
 from framegate.kernel.manifest import ModelManifest
 from framegate.ports.engine import Engine
-
-#: Probabilities in low precision need not sum to one exactly.
-_SUM_SLACK = 0.02
 
 
 def answers(engine: Engine, manifest: ModelManifest, frames: Sequence[Frame]) -> list[Detections]:
@@ -44,17 +42,12 @@ def prove(engine: Engine, manifest: ModelManifest) -> None:
     answers(engine, manifest, [(np.full_like(noise, manifest.input.pad_value), box), (noise, box)])
 
 
-def _probabilities(raw: NDArray[np.float32], manifest: ModelManifest, size: tuple[int, int]) -> list[Rows]:
-    classes = len(manifest.classes)
-    if raw.ndim != 2 or raw.shape[1] != classes:
-        raise EngineFault(
-            f"the output has the shape {raw.shape}, a head classify with {classes} classes (n, {classes}): "
-            f"correct [model] in the manifest of {manifest.ref}"
-        )
-    if not (np.isfinite(raw).all() and (raw >= 0).all() and (np.abs(raw.sum(axis=1) - 1) <= _SUM_SLACK).all()):
-        raise EngineFault(
-            f"the output of {manifest.ref} is not probabilities that sum to one: export it with a softmax at its end"
-        )
+def _probabilities(
+    raw: NDArray[np.float32], manifest: ModelManifest, size: tuple[int, int]
+) -> Iterator[Rows | EngineFault]:
     whole = np.array([0, 0, size[1], size[0]], np.float32)
-    ids = np.arange(classes, dtype=np.float32)
-    return [np.column_stack([np.tile(whole, (classes, 1)), row, ids]).astype(np.float32) for row in raw]
+    for row in decode_classes(raw, manifest):
+        if isinstance(row, EngineFault):
+            yield row
+        else:
+            yield np.column_stack([np.tile(whole, (len(row), 1)), row, np.arange(len(row))]).astype(np.float32)
