@@ -1,6 +1,7 @@
 """Small, valid values to feed the ports with, and the way of one image through the stages."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import count
@@ -11,7 +12,7 @@ import numpy as np
 from framegate.kernel.detections import Detections
 from framegate.kernel.geometry import Letterbox
 from framegate.kernel.ids import CameraId, FacilityId, new_image_id
-from framegate.kernel.inspection import Alert, Inspected, Outcome, Prepared, Quality
+from framegate.kernel.inspection import Alert, Inspected, Label, Outcome, Prepared, Quality
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message
 from framegate.kernel.rollout import ModelKey, ModelState, Rollout
 from framegate.kernel.states import ImageState, Lane, Stage, Verdict
@@ -106,6 +107,12 @@ def inspected(*classes: str, model: str = MODEL, model_sha256: str = MODEL_SHA) 
     confidence = np.array([0.75 - i / 8 for i in range(n)], np.float32)
     detections = Detections(xyxy, confidence, np.arange(n, dtype=np.int32))
     return Inspected(detections, classes, model, model_sha256, "openvino 2025 int8")
+
+
+def labelled(found: Inspected) -> Inspected:
+    """The same with a label of the whole frame, and one of the first detection."""
+    labels = Label(None, "scene@1", "dock", 0.5), Label(0, "wear@1", "crushed", 0.8125)
+    return replace(found, labels=labels, chained=("scene@1", "wear@1"))
 
 
 def outcome(verdict: Verdict | None = Verdict.PASS, policy_version: int = 1, *alerts: Alert) -> Outcome:

@@ -1,6 +1,7 @@
 """What is accepted is recorded once, with everything that belongs to it."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,11 +9,25 @@ import pytest
 
 from framegate.kernel.ids import CameraId
 from framegate.kernel.messages import FrameSubmitted, decode
-from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
+from framegate.kernel.states import CameraStatus, ImageState, Lane, Stage, Verdict
 from framegate.pipeline import ALL_QUEUES
 from framegate.ports.store import Accepted, ImageRecord, NewImage
 
-from .examples import FACILITY, OTHER_FACILITY, accept, api_key, decide, new_image, outcome, serve
+from .examples import (
+    FACILITY,
+    OTHER_FACILITY,
+    accept,
+    advance_to,
+    api_key,
+    complete,
+    decide,
+    inspected,
+    labelled,
+    must_claim,
+    new_image,
+    outcome,
+    serve,
+)
 from .harness import Harness, seconds
 
 WHEN = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
@@ -247,6 +262,29 @@ def test_a_decided_duplicate_is_decided_at_once_and_sends_no_message(harness: Ha
         source.image_id,
         image.image_id,
     ]
+
+
+def test_a_reused_outcome_brings_its_labels(harness: Harness) -> None:
+    serve(harness.registry)
+    version = harness.policies.add_policy(FACILITY, {"rules": []}, "test").version
+    source = accept(harness.intake, data=b"same")
+    advance_to(harness.progress, source, Stage.INFERENCE)
+    seen = labelled(inspected("box"))
+    assert complete(harness.progress, must_claim(harness.progress, Stage.INFERENCE, source), seen)
+    assert complete(
+        harness.progress, must_claim(harness.progress, Stage.GATE, source), outcome(Verdict.REVIEW, version)
+    )
+    image = new_image(b"same")
+    assert accept_one(harness, image).state is ImageState.DECIDED
+    assert record(harness, image).labels == seen.labels
+
+
+def test_an_image_whose_chain_was_unavailable_is_looked_at_again(harness: Harness) -> None:
+    serve(harness.registry)
+    version = harness.policies.add_policy(FACILITY, {"rules": []}, "test").version
+    end = replace(outcome(Verdict.REVIEW, version), reason="chain-unavailable")
+    decide(harness.progress, accept(harness.intake, data=b"same"), end)
+    assert accept_one(harness, new_image(b"same")).state is ImageState.RECEIVED
 
 
 def test_an_undecided_duplicate_is_inspected(harness: Harness) -> None:

@@ -85,6 +85,19 @@ def test_facilities_have_policies_of_their_own(harness: Harness) -> None:
     assert harness.policies.add_policy(OTHER_FACILITY, {"a": 2}, "lead").version == 1
 
 
+def test_the_policies_that_hold_are_the_newest_of_each_facility(harness: Harness) -> None:
+    assert harness.policies.current_policies() == []
+    harness.policies.add_policy(OTHER_FACILITY, {"a": 1}, "lead")
+    harness.policies.add_policy(FACILITY, {"a": 2}, "lead")
+    newest = harness.policies.add_policy(FACILITY, {"a": 3}, "lead")
+    found = harness.policies.current_policies()
+    assert [(policy.facility, policy.version, policy.document) for policy in found] == [
+        (FACILITY, 2, {"a": 3}),
+        (OTHER_FACILITY, 1, {"a": 1}),
+    ]
+    assert found[0] == newest
+
+
 def test_a_new_policy_is_audited(harness: Harness) -> None:
     before = len(harness.audit())
     harness.policies.add_policy(FACILITY, {"a": 1}, "lead")

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from framegate.kernel.ids import CameraId, FacilityId
-from framegate.kernel.inspection import ImageFacts
+from framegate.kernel.inspection import ImageFacts, Inspected
 from framegate.kernel.states import ImageState, Lane, Stage, Verdict
-from framegate.ports.progress import Ending
+from framegate.ports.progress import Ending, PrepareAgain
 from framegate.ports.store import ImageFilter, ImageRecord, NewImage
 
 from .examples import (
@@ -19,6 +19,7 @@ from .examples import (
     complete,
     decide,
     inspected,
+    labelled,
     must_claim,
     new_image,
     outcome,
@@ -244,3 +245,42 @@ def test_the_history_tells_every_failed_attempt_in_order(harness: Harness) -> No
     assert record is not None
     assert [(e["worker"], e["cause"]) for e in record.history] == [(f"worker-{n}", f"cause {n}") for n in range(3)]
     assert record.attempts >= 1
+
+
+def test_labels_of_the_chain_are_at_hand_at_the_gate_and_told_once_the_image_ended(harness: Harness) -> None:
+    image, seen = accept(harness.intake), labelled(inspected("box", "damage"))
+    advance_to(harness.progress, image, Stage.INFERENCE)
+    assert complete(harness.progress, must_claim(harness.progress, Stage.INFERENCE, image), seen)
+    held = must_claim(harness.progress, Stage.GATE, image)
+    assert isinstance(held.finding, Inspected)
+    assert (held.finding.labels, held.finding.chained) == (seen.labels, seen.chained)
+    undecided = harness.results.image(MINE, image.image_id)
+    assert undecided is not None
+    assert undecided.labels == ()
+    assert complete(harness.progress, held, outcome())
+    record = harness.results.image(MINE, image.image_id)
+    assert record is not None
+    assert record.labels == seen.labels
+    assert record.labels[1].detection == 0
+
+
+def test_an_image_without_labels_tells_of_none(harness: Harness) -> None:
+    image = accept(harness.intake)
+    decide(harness.progress, image)
+    record = harness.results.image(MINE, image.image_id)
+    assert record is not None
+    assert record.labels == ()
+
+
+def test_the_labels_of_an_image_that_is_prepared_again_are_forgotten(harness: Harness) -> None:
+    image = accept(harness.intake)
+    advance_to(harness.progress, image, Stage.INFERENCE)
+    assert complete(harness.progress, must_claim(harness.progress, Stage.INFERENCE, image), labelled(inspected("box")))
+    assert complete(harness.progress, must_claim(harness.progress, Stage.GATE, image), PrepareAgain("gone"))
+    again = must_claim(harness.progress, Stage.PREPROCESS, image, look=2)
+    assert complete(harness.progress, again, prepared())
+    again = must_claim(harness.progress, Stage.INFERENCE, image, look=2)
+    assert complete(harness.progress, again, inspected("box"))
+    found = must_claim(harness.progress, Stage.GATE, image, look=2).finding
+    assert isinstance(found, Inspected)
+    assert (found.labels, found.chained) == ((), ())

@@ -14,6 +14,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
 from framegate.ingest import content, health, images, reading
+from framegate.kernel.inspection import Label
 from framegate.kernel.states import Scope
 from framegate.web.openapi import build_openapi
 from framegate.web.permissions import permission_of
@@ -33,8 +34,9 @@ async def _stays_open(_: object) -> AsyncIterator[None]:
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiBox]:
     made = ApiBox(tmp_path_factory.mktemp("spool"))
     made.app.router.lifespan_context = _stays_open  # schemathesis starts and ends the application for every call
+    labels = Label(0, "wear@1", "crushed", 0.93), Label(None, "scene@2", "dock", 0.5)
     for _ in range(3):
-        decide(made, add(made, metadata={"dock": "D1"}), dent=0.9)
+        decide(made, add(made, metadata={"dock": "D1"}), labels=labels, dent=0.9)
     made.store.workers.report("w", list(made.deps.required_stages), ready=True, reason="", metrics_port=None)
     yield made
     made.close()

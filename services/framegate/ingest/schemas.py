@@ -37,6 +37,17 @@ class DetectionView(View):
     )  # fmt: skip
 
 
+class LabelView(View):
+    """What a classifier of the policy's chain called a detection, or the whole picture."""
+
+    detection: int | None = Field(
+        ge=0, examples=[0], description="Its place in `detections`, from 0; null: the whole picture.",
+    )  # fmt: skip
+    model: str = Field(examples=["wear@1"], description="name@version of the classifier.")
+    class_: str = Field(alias="class", examples=["crushed-corner"])
+    confidence: float = Field(ge=0, le=1, examples=[0.93])
+
+
 class ImageView(View):
     """Everything about one image."""
 
@@ -50,6 +61,10 @@ class ImageView(View):
     reason: str | None = Field(description="A stable slug.")
     detail: str | None = Field(description="The reason in a sentence.")
     detections: list[DetectionView] = Field(description="The most confident first.")
+    labels: list[LabelView] = Field(
+        description="What the policy's chain called them.",
+        examples=[[{"detection": 0, "model": "wear@1", "class": "crushed-corner", "confidence": 0.93}]],
+    )
     model: str | None = Field(description="name@version of the model that looked.")
     model_sha256: str | None
     engine: str | None
@@ -161,6 +176,15 @@ def image_document(record: ImageRecord) -> dict[str, Any]:
         "detections": [
             {"class": name, "confidence": round(confidence, 4), "box": [round(edge, 1) for edge in box]}
             for name, confidence, box in record.detections
+        ],
+        "labels": [
+            {
+                "detection": label.detection,
+                "model": label.model,
+                "class": label.name,
+                "confidence": round(label.confidence, 4),
+            }
+            for label in record.labels
         ],
         "model": record.model,
         "model_sha256": record.model_sha256,

@@ -79,14 +79,26 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """A classifier's name for one detection, or for the whole frame."""
+
+    detection: int | None  #: its place among the image's detections, from 0; None: the whole frame
+    model: str  #: name@version of the classifier
+    name: str  #: the class
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Inspected:
-    """The engine looked at the frame."""
+    """The engine looked at the frame, and after it the chain of its camera."""
 
     detections: Detections
     classes: tuple[str, ...]  #: name of each detection's class, in the order of `detections`
     model: str  #: name@version
     model_sha256: str
     engine: str  #: runtime, version and precision
+    labels: tuple[Label, ...] = ()  #: model by model, each in the order of `detections`
+    chained: tuple[str, ...] = ()  #: models of the chain that named all they had to; the others could not
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,12 @@ def check_step(ref: str, state: ModelState, to: ModelState) -> None:
         raise ModelRefused(f"{ref} is {state} and cannot become {to}: {_REMEDY[state].format(ref=ref)}")
 
 
+def check_link(ref: str, state: ModelState) -> None:
+    """Raises `ModelRefused` with the remedy when a model in `state` may not be part of a policy's chain."""
+    if state not in _FROM[ModelState.DEPLOYED]:
+        raise ModelRefused(f"{ref} is {state} and cannot be in a chain: {_REMEDY[state].format(ref=ref)}")
+
+
 @dataclass(frozen=True, slots=True)
 class ModelKey:
     """A registered model: its `name@version`, and the sha256 of its weights that it is loaded by."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
-from framegate.kernel.inspection import ImageFacts
+from framegate.kernel.inspection import ImageFacts, Label
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Stage, Verdict
 
 
@@ -56,7 +56,8 @@ class Intake(Protocol):
         - no key, but `captured_at`, and (facility, camera, captured_at, sha256) known -> replayed.
         - the same bytes known in the facility -> `duplicate_of` is the first of them. If the same camera has a decided one
           under the model that serves now and the policy that holds now, the new image is decided at once with a copy of
-          its outcome that names it (`reused_from`), and no message is sent.
+          its outcome that names it (`reused_from`), and no message is sent. Not one whose chain was unavailable: what was
+          missing may be there now.
         """
         ...
 
@@ -75,6 +76,7 @@ class ImageRecord:
     detail: str | None
     #: (class, confidence, (x1, y1, x2, y2) in pixels of the upright original)
     detections: tuple[tuple[str, float, tuple[float, float, float, float]], ...]
+    labels: tuple[Label, ...]  #: what the chain called them
     model: str | None
     model_sha256: str | None
     engine: str | None
@@ -165,6 +167,10 @@ class Policies(Protocol):
 
     def current_policy(self, facility: FacilityId) -> PolicyVersion | None:
         """The newest version."""
+        ...
+
+    def current_policies(self) -> list[PolicyVersion]:
+        """The newest version of every facility that has one, ordered by facility."""
         ...
 
     def add_policy(self, facility: FacilityId, document: Mapping[str, Any], actor: str) -> PolicyVersion:

@@ -1,6 +1,7 @@
 """What the API tells about images."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -8,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from framegate.kernel.ids import CameraId, ImageId
-from framegate.kernel.inspection import Outcome
+from framegate.kernel.inspection import Label, Outcome
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted
 from framegate.kernel.states import ImageState, Stage, Verdict
 from framegate.ports.progress import Claim, Completion
@@ -26,10 +27,12 @@ def add(box: ApiBox, **changes: Any) -> ImageId:
     return accepted.image_id
 
 
-def decide(box: ApiBox, image_id: ImageId, facility: Any = HALL, **confidences: float) -> None:
+def decide(
+    box: ApiBox, image_id: ImageId, facility: Any = HALL, labels: tuple[Label, ...] = (), **confidences: float
+) -> None:
     steps: list[tuple[Stage, type[Any], Any]] = [
         (Stage.PREPROCESS, FrameSubmitted, prepared()),
-        (Stage.INFERENCE, FramePrepared, inspected(**confidences)),
+        (Stage.INFERENCE, FramePrepared, replace(inspected(**confidences), labels=labels)),
         (Stage.GATE, FrameInspected, Outcome(ImageState.DECIDED, Verdict.PASS, "clear", "nothing found", 1)),
     ]
     for stage, message, result in steps:
@@ -58,6 +61,16 @@ async def test_an_image_tells_everything_and_nothing_of_where_it_lies(box: ApiBo
     assert "blob_key" not in answer.text
     assert "prepared/" not in answer.text
     assert "originals/" not in answer.text
+
+
+async def test_the_labels_of_an_image_say_which_detection_they_name(box: ApiBox) -> None:
+    image_id = add(box)
+    labels = Label(0, "wear@1", "crushed", 0.93456), Label(None, "scene@2", "dock", 0.5)
+    decide(box, image_id, labels=labels, dent=0.9)
+    assert (await get(box, f"/v1/images/{image_id}")).json()["labels"] == [
+        {"detection": 0, "model": "wear@1", "class": "crushed", "confidence": 0.9346},
+        {"detection": None, "model": "scene@2", "class": "dock", "confidence": 0.5},
+    ]
 
 
 @pytest.mark.parametrize("image_id", ["1", "../../etc/passwd", "x" * 300, str(uuid4()), "%00", "null"])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from framegate.adapters.memory.state import ImageRow, MemoryState
+from framegate.kernel.chain import UNAVAILABLE
 from framegate.kernel.ids import ImageId
 from framegate.kernel.inspection import ImageFacts, Inspected
 from framegate.kernel.states import CameraStatus, ImageState
@@ -93,6 +94,7 @@ class MemoryIntake:
                 twin.facts.camera == row.facts.camera
                 and end is not None
                 and end.outcome.state is ImageState.DECIDED
+                and end.outcome.reason != UNAVAILABLE
                 and end.outcome.policy_version == policies[-1].version
                 and isinstance(finding, Inspected)
                 and (finding.model, finding.model_sha256) == self._state.serving

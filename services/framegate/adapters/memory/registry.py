@@ -49,6 +49,11 @@ class MemoryPolicies:
             versions = self._state.policies.get(facility)
             return versions[-1] if versions else None
 
+    def current_policies(self) -> list[PolicyVersion]:
+        """See the port."""
+        with self._state.lock:
+            return [versions[-1] for _, versions in sorted(self._state.policies.items()) if versions]
+
     def add_policy(self, facility: FacilityId, document: Mapping[str, Any], actor: str) -> PolicyVersion:
         """See the port."""
         with self._state.lock:

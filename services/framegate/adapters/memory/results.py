@@ -5,7 +5,7 @@ from typing import Any
 
 from framegate.adapters.memory.state import ImageRow, MemoryState
 from framegate.kernel.ids import FacilityId, ImageId
-from framegate.kernel.inspection import Failed, Inspected
+from framegate.kernel.inspection import Failed, Inspected, Label
 from framegate.ports.store import ImageFilter, ImageRecord
 
 
@@ -67,6 +67,10 @@ def _detections(row: ImageRow) -> tuple[tuple[str, float, tuple[float, float, fl
     return tuple((name, confidence, box) for name, (_, confidence, box) in pairs)
 
 
+def _labels(row: ImageRow) -> tuple[Label, ...]:
+    return row.finding.labels if isinstance(row.finding, Inspected) and row.end is not None else ()
+
+
 def _record(row: ImageRow) -> ImageRecord:
     outcome = row.end.outcome if row.end else None
     seen = row.finding if isinstance(row.finding, Inspected | Failed) else None
@@ -80,6 +84,7 @@ def _record(row: ImageRow) -> ImageRecord:
         reason=outcome.reason if outcome else None,
         detail=outcome.detail if outcome else None,
         detections=_detections(row),
+        labels=_labels(row),
         model=seen.model if seen else None,
         model_sha256=seen.model_sha256 if seen else None,
         engine=seen.engine if seen else None,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select, tuple_
 
 from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.audit import record
@@ -24,6 +24,13 @@ class PostgresPolicies:
     def current_policy(self, facility: FacilityId) -> PolicyVersion | None:
         """The newest version."""
         return self._database.core(lambda connection: _current(connection, facility))
+
+    def current_policies(self) -> list[PolicyVersion]:
+        """Found by the primary key."""
+        facility, version = _POLICIES.c.facility_id, _POLICIES.c.version
+        numbers = select(facility, func.max(version)).group_by(facility)
+        newest = select(_POLICIES).where(tuple_(facility, version).in_(numbers)).order_by(facility)
+        return self._database.core(lambda connection: [_version(row) for row in connection.execute(newest)])
 
     def add_policy(self, facility: FacilityId, document: Mapping[str, Any], actor: str) -> PolicyVersion:
         """Two who add at once get two versions, or one when they add the same."""
@@ -53,4 +60,9 @@ class PostgresPolicies:
 def _current(connection: Connection, facility: FacilityId) -> PolicyVersion | None:
     query = select(_POLICIES).where(_POLICIES.c.facility_id == facility).order_by(_POLICIES.c.version.desc()).limit(1)
     row = connection.execute(query).one_or_none()
-    return None if row is None else PolicyVersion(facility, row.version, row.document, row.created_at, row.created_by)
+    return None if row is None else _version(row)
+
+
+def _version(row: Row[Any]) -> PolicyVersion:
+    facility = FacilityId(row.facility_id)
+    return PolicyVersion(facility, row.version, row.document, row.created_at, row.created_by)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from framegate.adapters.postgres.rows import labels_from_row
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import ImageFacts
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
@@ -31,6 +32,7 @@ def record(row: Sequence[Any]) -> ImageRecord:
         reason=reason,
         detail=detail,
         detections=tuple((d[0], d[1], (d[2], d[3], d[4], d[5])) for d in detections or ()),
+        labels=labels_from_row(row[39]),
         model=model,
         model_sha256=model_sha256,
         engine=engine,

@@ -2,11 +2,11 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any, Final
 
 from framegate.kernel.detections import Detections
-from framegate.kernel.inspection import Failed, Finding, Inspected, Refused
+from framegate.kernel.inspection import Failed, Finding, Inspected, Label, Refused
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message, encode
 from framegate.kernel.states import ImageState, Lane, Stage
 
@@ -69,6 +69,10 @@ def finding_to_row(finding: Finding) -> dict[str, Any]:
                 "model_sha256": finding.model_sha256,
                 "engine": finding.engine,
             }
+            if finding.labels:
+                raw["labels"] = [astuple(label) for label in finding.labels]
+            if finding.chained:
+                raw["chained"] = finding.chained
             return {"finding": raw, "detections": finding.detections.to_bytes().hex()}
         case Refused(reason, detail):
             return {"finding": {"kind": "refused", "reason": reason, "detail": detail}}
@@ -82,10 +86,17 @@ def finding_from_row(raw: dict[str, Any] | None, detections: bytes | None) -> Fi
         return None
     if raw["kind"] == "inspected":
         found = Detections.from_bytes(detections or b"")
-        return Inspected(found, tuple(raw["classes"]), raw["model"], raw["model_sha256"], raw["engine"])
+        labels, chained = labels_from_row(raw.get("labels")), tuple(raw.get("chained", ()))
+        names = tuple(raw["classes"])
+        return Inspected(found, names, raw["model"], raw["model_sha256"], raw["engine"], labels, chained)
     if raw["kind"] == "refused":
         return Refused(raw["reason"], raw["detail"])
     return Failed(**{name: value for name, value in raw.items() if name != "kind"})
+
+
+def labels_from_row(raw: list[list[Any]] | None) -> tuple[Label, ...]:
+    """From the JSON in which findings and outcomes keep them; None: there are none."""
+    return tuple(Label(*values) for values in raw or ())
 
 
 def detections_to_row(finding: Finding | None) -> dict[str, Any]:

@@ -56,6 +56,7 @@ reusable as materialized (
     join outcomes o on o.facility_id = f.facility and o.image_id = twins.image_id
     where twins.camera_id = f.camera and twins.camera_status = f.seen_as
       and o.state = 'decided' and o.model_sha256 = serving.sha256 and o.policy_version = policy.version
+      and o.reason <> 'chain-unavailable' -- what was missing may be there now
     order by twins.image_id desc limit 1
   ) source
   where f.duplicate_of is not null
@@ -106,11 +107,11 @@ sent as (
 ended as (
   insert into outcomes (
     facility_id, image_id, state, verdict, reason, detail, policy_version, model, model_sha256, engine, prepared, look,
-    attempts, crashes, history, reused_from, completed_by, received_at, decided_at
+    attempts, crashes, history, reused_from, completed_by, received_at, decided_at, labels
   )
   select
     r.facility, r.image, r.state, r.verdict, r.reason, r.detail, r.policy_version, r.model, r.model_sha256, r.engine,
-    r.prepared, 1, 0, 0, '[]', r.image_id, '{}', now, now
+    r.prepared, 1, 0, 0, '[]', r.image_id, '{}', now, now, r.labels
   from moment, recorded
   join reusable r on r.facility = recorded.facility_id and r.image = recorded.image_id
 ),

@@ -30,13 +30,13 @@ written as (
   insert into outcomes (
     facility_id, image_id, state, verdict, reason, detail, policy_version, model, model_sha256, engine, prepared, look,
     attempts, crashes, history, completed_by, received_at, preprocess_claimed_at, prepared_at, inference_claimed_at,
-    inspected_at, gate_claimed_at, decided_at, preprocess_ms, inference_ms, gate_ms
+    inspected_at, gate_claimed_at, decided_at, preprocess_ms, inference_ms, gate_ms, labels
   )
   select
     facility, image, ends, verdict, reason, detail, policy_version, finding->>'model', finding->>'model_sha256',
     finding->>'engine', prepared::jsonb, look, attempts, finding_crashes, history, done_tokens || token, received_at,
     preprocess_claimed_at, prepared_at, inference_claimed_at, inspected_at, gate_claimed_at, now,
-    preprocess_ms, inference_ms, work_ms
+    preprocess_ms, inference_ms, work_ms, (finding->'labels')::jsonb
   from ended, moment
   order by n
   on conflict do nothing
