@@ -162,3 +162,31 @@ def constant_onnx(
     helper.set_model_props(model, dict(metadata or {}))
     onnx.save(model, path)
     return path
+
+
+def tiny_classifier(directory: Path, size: int = 32, *, shares: bool = True) -> ModelManifest:
+    """A classifier whose probabilities are the shares of red, green and blue in its input; without `shares` it answers
+    with the means themselves, as one without its softmax would.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    axes = {"image": np.array([2, 3], np.int64), "classes": np.array([1], np.int64)}
+    nodes = [
+        helper.make_node("ReduceMean", ["images", "image"], ["means"], keepdims=0),
+        helper.make_node("ReduceSum", ["means", "classes"], ["sum"], keepdims=1),
+        helper.make_node("Div", ["means", "sum"], ["output0"]),
+    ]
+    if not shares:
+        nodes[1:] = [helper.make_node("Identity", ["means"], ["output0"])]
+        del axes["classes"]
+    graph = helper.make_graph(
+        nodes,
+        "tiny-cls",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, size, size])],
+        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, ["batch", 3])],
+        [numpy_helper.from_array(value, name) for name, value in axes.items()],
+    )
+    weights = directory / "tiny-cls.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), weights)
+    return ModelManifest.load(
+        write_manifest(directory, weights, Shape("classify", size, dynamic_batch=True), TINY_CLASSES)
+    )

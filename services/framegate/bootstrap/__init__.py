@@ -263,14 +263,20 @@ def _handler(
             lanes, prefetch = settings.preprocess.children, settings.preprocess.prefetch
             return preprocess, replace(options, lanes=lanes, max_batch=1, prefetch=prefetch, isolates=True)
         case Stage.INFERENCE:
+            from framegate.inference.chains import ChainModels
+            from framegate.inference.classes import decode_classes
             from framegate.inference.deployments import DeploymentWatch
             from framegate.inference.fleet import Fleet, warm_models
+            from framegate.inference.naming import Naming
             from framegate.inference.shadow import ShadowRunner
             from framegate.inference.stage import InferenceHandler
 
             clock, log = SystemClock(), get_log(worker=process)
             fleet = Fleet(warm_models(files.with_weights, lambda m: make_engine(settings, m), clock), clock)
-            watch = DeploymentWatch(stores.registry, fleet, process, clock, metrics, log)
+            classifier = warm_models(files.with_weights, lambda m: make_engine(settings, m), clock, decode_classes)
+            chains = ChainModels(stores.policies, stores.registry, classifier, clock, metrics, log)
+            closing.callback(chains.close)
+            watch = DeploymentWatch(stores.registry, fleet, process, clock, metrics, log, chains.refresh)
             started = clock.monotonic()
             watch.start()
             shadow = closing.enter_context(ShadowRunner(fleet, stores.shadows, metrics, log))
@@ -283,7 +289,7 @@ def _handler(
                 batch=fleet.incumbent.batch,
                 warm_s=round(clock.monotonic() - started, 3),
             )
-            handler = InferenceHandler(fleet, blobs, shadow.offer)
+            handler = InferenceHandler(fleet, blobs, shadow.offer, Naming(chains, metrics, log).label)
             inference = settings.inference
             wait = timedelta(milliseconds=inference.max_wait_ms)
             return handler, replace(

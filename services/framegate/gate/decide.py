@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from framegate.gate.policy import Policy, Rules
+from framegate.kernel.chain import UNAVAILABLE
 from framegate.kernel.inspection import Alert, Failed, Finding, ImageFacts, Inspected, Outcome, Prepared, Refused
 from framegate.kernel.states import CameraStatus, ImageState, Verdict
 
@@ -65,4 +66,7 @@ def _reservations(
         reasons.append(("subject-missing", f"none of {', '.join(sorted(rules.require))} is in the picture"))
     if image.camera_status is not CameraStatus.CONFIRMED:
         reasons.append(("camera-unconfirmed", f"nobody has confirmed the camera {image.camera} yet"))
+    silent = [link.model for link in rules.chain if link.model not in found.chained]
+    if silent:
+        reasons.append((UNAVAILABLE, f"{', '.join(silent)} could not name what is in the picture"))
     return reasons

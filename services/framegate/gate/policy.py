@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from framegate.kernel.chain import Link, parse_chain
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.manifest import ModelManifest
 
@@ -33,6 +34,7 @@ class Rules:
     require: frozenset[str]
     require_confidence: float
     doubtful_quality: frozenset[str]
+    chain: tuple[Link, ...] = ()  #: what inference had to ask after the detector
 
     def thresholds(self, class_name: str) -> Thresholds:
         """Those of the class, or the ones for every other class."""
@@ -96,6 +98,7 @@ def _rules(document: Mapping[str, Any], where: str) -> Rules:
             require=frozenset(document.get("require", ())),
             require_confidence=float(document.get("require_confidence", _UNKNOWN_CLASS_REVIEW)),
             doubtful_quality=frozenset(document.get("doubtful_quality", _DOUBTFUL)),
+            chain=parse_chain(document.get("chain", ()), f"{where}.chain"),
         )
     except KeyError as error:
         raise ConfigurationError(f"{where}: the entry {error} is missing") from error

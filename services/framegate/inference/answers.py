@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from framegate.inference.classes import decode_classes
 from framegate.inference.fleet import Frame
 from framegate.inference.heads import Rows, decode_head
 from framegate.inference.stage import in_original
@@ -15,21 +16,19 @@ from framegate.kernel.geometry import Letterbox
 from framegate.kernel.manifest import ModelManifest
 from framegate.ports.engine import Engine
 
-#: Probabilities in low precision need not sum to one exactly.
-_SUM_SLACK = 0.02
-
 
 def answers(engine: Engine, manifest: ModelManifest, frames: Sequence[Frame]) -> list[Detections]:
     """Boxes in pixels of the originals; a classifier's probabilities are boxes of the whole frame, one for each class.
 
     Raises `EngineFault` when the output is not what the manifest says.
     """
-    size, found = (manifest.input.height, manifest.input.width), list[Detections]()
+    found: list[Detections] = []
     for start in range(0, len(frames), engine.max_batch):
         batch = frames[start : start + engine.max_batch]
         raw = engine.infer(np.stack([pad(content, box, manifest.input.pad_value) for content, box in batch]))
-        decoded = _probabilities(raw, manifest, size) if manifest.task == "classify" else decode_head(raw, manifest)
-        for rows, (_, box) in zip(decoded, batch, strict=True):
+        decode = decode_classes if manifest.task == "classify" else decode_head
+        for answer, (_, box) in zip(decode(raw, manifest), batch, strict=True):
+            rows = _boxes(answer, manifest)
             if isinstance(rows, EngineFault):
                 raise rows
             found.append(in_original(rows, box))
@@ -44,17 +43,9 @@ def prove(engine: Engine, manifest: ModelManifest) -> None:
     answers(engine, manifest, [(np.full_like(noise, manifest.input.pad_value), box), (noise, box)])
 
 
-def _probabilities(raw: NDArray[np.float32], manifest: ModelManifest, size: tuple[int, int]) -> list[Rows]:
-    classes = len(manifest.classes)
-    if raw.ndim != 2 or raw.shape[1] != classes:
-        raise EngineFault(
-            f"the output has the shape {raw.shape}, a head classify with {classes} classes (n, {classes}): "
-            f"correct [model] in the manifest of {manifest.ref}"
-        )
-    if not (np.isfinite(raw).all() and (raw >= 0).all() and (np.abs(raw.sum(axis=1) - 1) <= _SUM_SLACK).all()):
-        raise EngineFault(
-            f"the output of {manifest.ref} is not probabilities that sum to one: export it with a softmax at its end"
-        )
-    whole = np.array([0, 0, size[1], size[0]], np.float32)
+def _boxes(answer: NDArray[np.float32] | EngineFault, manifest: ModelManifest) -> Rows | EngineFault:
+    if manifest.task == "detect" or isinstance(answer, EngineFault):
+        return answer
+    classes, whole = len(answer), np.array([0, 0, manifest.input.width, manifest.input.height], np.float32)
     ids = np.arange(classes, dtype=np.float32)
-    return [np.column_stack([np.tile(whole, (classes, 1)), row, ids]).astype(np.float32) for row in raw]
+    return np.column_stack([np.tile(whole, (classes, 1)), answer, ids]).astype(np.float32)

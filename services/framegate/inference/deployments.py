@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -24,8 +25,18 @@ _TRY_AGAIN_S: Final = 30.0
 class DeploymentWatch:
     """A thread of its own, while it is open. `worker` is the name that this process reports itself under."""
 
-    def __init__(self, registry: Registry, fleet: Fleet, worker: str, clock: Clock, metrics: Metrics, log: Log) -> None:
-        self._registry, self._fleet, self._worker = registry, fleet, worker
+    def __init__(
+        self,
+        registry: Registry,
+        fleet: Fleet,
+        worker: str,
+        clock: Clock,
+        metrics: Metrics,
+        log: Log,
+        beside: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`beside` follows whatever else must be loaded, each time after the deployments."""
+        self._registry, self._fleet, self._worker, self._beside = registry, fleet, worker, beside
         self._clock, self._metrics, self._log = clock, metrics, log
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="deployments", daemon=True)
@@ -40,6 +51,7 @@ class DeploymentWatch:
             raise FramegateError("no model is deployed: framegate models deploy NAME@VERSION")
         self._fleet.load(active.rollout)
         self._serve(active)
+        self._beside()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -55,6 +67,7 @@ class DeploymentWatch:
         while not self._clock.wait(self._stop, FRESH_S):
             try:
                 self.look()
+                self._beside()
             except Transient as error:
                 self._log.debug("cannot see deployments", action="deployments_failed", error=str(error))
             except Exception:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from framegate.inference.classes import Probabilities, decode_classes, fill_input
 from framegate.inference.heads import Rows, decode_head
 from framegate.kernel.errors import EngineFault
 from framegate.kernel.frames import pad
@@ -24,6 +25,8 @@ _MEASURE_S = 0.4
 _GRACE_S: Final = 60.0
 
 Frame = tuple[NDArray[np.uint8], Letterbox]
+#: Raw output to an answer for each frame.
+Decode = Callable[[NDArray[np.float32], ModelManifest], list[NDArray[np.float32] | EngineFault]]
 
 
 class LoadedModel:
@@ -49,31 +52,38 @@ class LoadedModel:
             pad(content, box, self.manifest.input.pad_value, out=slot)
         return decode_head(self._raw(len(frames)), self.manifest)
 
+    def classify(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Probabilities | EngineFault]:
+        """(h, w, 3) RGB of any size each, at most the engine's `max_batch`. Raises `EngineFault` as `infer` does."""
+        for picture, slot in zip(pictures, self._frames[: len(pictures)], strict=True):
+            fill_input(picture, out=slot)
+        return decode_classes(self._raw(len(pictures)), self.manifest)
+
     def _raw(self, n: int) -> NDArray[np.float32]:
         raw = self.engine.infer(self._frames[:n])
         if len(raw) != n:
             raise EngineFault(f"{n} frames were answered with an output of shape {raw.shape}")
         return raw
 
-    def warm(self, clock: Clock) -> None:
+    def warm(self, clock: Clock, decode: Decode = decode_head) -> None:
         """Infers grey frames until the first image will be as fast as any, and sets `batch`: the largest where that is
         faster for each frame than one at a time, else 1.
 
         With AMX or on a GPU batches win; on other processors they only push each other out of the cache, and sizes that
-        will not be used need no warmth. Raises `EngineFault` when the output is not what the manifest says.
+        will not be used need no warmth. Raises `EngineFault` when the output is not what the manifest says or
+        nothing that `decode` reads.
         """
         largest = self.engine.max_batch
-        self._try({1, largest})
+        self._try({1, largest}, decode)
         if self._seconds_per_frame(largest, clock) < _WORTH_WAITING * self._seconds_per_frame(1, clock):
-            self._try(range(2, largest))
+            self._try(range(2, largest), decode)
         else:
             self.batch = 1
 
-    def _try(self, sizes: Iterable[int]) -> None:
+    def _try(self, sizes: Iterable[int], decode: Decode) -> None:
         for n in sizes:
-            for rows in decode_head(self._raw(n), self.manifest):
-                if isinstance(rows, EngineFault):
-                    raise rows
+            for answer in decode(self._raw(n), self.manifest):
+                if isinstance(answer, EngineFault):
+                    raise answer
 
     def _seconds_per_frame(self, n: int, clock: Clock) -> float:
         """The fastest of up to three runs; slow ones are not repeated much, they delay readiness."""
@@ -89,15 +99,18 @@ class LoadedModel:
 
 
 def warm_models(
-    open_model: Callable[[ModelKey], ModelManifest], new_engine: Callable[[ModelManifest], Engine], clock: Clock
+    open_model: Callable[[ModelKey], ModelManifest],
+    new_engine: Callable[[ModelManifest], Engine],
+    clock: Clock,
+    decode: Decode = decode_head,
 ) -> Callable[[ModelKey], LoadedModel]:
-    """The way a fleet loads a model: its files, an engine for them, and warmth."""
+    """The way to load a model whose output `decode` reads: its files, an engine for them, and warmth."""
 
     def load(key: ModelKey) -> LoadedModel:
         manifest = open_model(key)
         loaded = LoadedModel(key, manifest, new_engine(manifest))
         try:
-            loaded.warm(clock)
+            loaded.warm(clock, decode)
         except Exception:
             loaded.engine.close()
             raise

@@ -104,7 +104,7 @@ def _check_shape(raw: NDArray[np.float32], manifest: ModelManifest) -> None:
             size = manifest.input.width, manifest.input.height
             wanted = (sum((size[0] // s) * (size[1] // s) for s in _YOLOX_STRIDES), 5 + classes)
         case Head.CLASSIFY:
-            raise EngineFault(f"{manifest.ref} names whole frames and finds no boxes: it cannot be the detector")
+            raise EngineFault(f"{manifest.ref} names pictures and finds no boxes: it cannot be the detector")
         case _:
             assert_never(manifest.head)
     fits = raw.ndim == 3 and all(w in (d, "k", "anchors") for w, d in zip(wanted, raw.shape[1:], strict=True))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from framegate.inference.fleet import Fleet, LoadedModel
 from framegate.inference.heads import Rows
+from framegate.inference.naming import Seen
 from framegate.kernel.detections import Detections
 from framegate.kernel.errors import BlobMissing, EngineFault, FramegateError
 from framegate.kernel.frames import decode_frame
@@ -29,14 +30,27 @@ class Job:
     content: NDArray[np.uint8]
 
 
+def unlabelled(frames: Sequence[Seen]) -> list[Inspected]:
+    """Without any chain."""
+    return [frame.found for frame in frames]
+
+
 class InferenceHandler:
     """The engines belong to the one thread that calls `handle` and `close`; `load` and `settled` may run beside."""
 
     stage = Stage.INFERENCE
 
-    def __init__(self, fleet: Fleet, blobs: Blobs, looked_at: Callable[[Sequence[Job]], None] = lambda _: None) -> None:
-        """`looked_at` is told of jobs whose results are durable, before their frames are deleted."""
-        self._fleet, self._blobs, self._looked_at = fleet, blobs, looked_at
+    def __init__(
+        self,
+        fleet: Fleet,
+        blobs: Blobs,
+        looked_at: Callable[[Sequence[Job]], None] = lambda _: None,
+        label: Callable[[Sequence[Seen]], list[Inspected]] = unlabelled,
+    ) -> None:
+        """`looked_at` is told of jobs whose results are durable, before their frames are deleted; `label` adds what the
+        chain says.
+        """
+        self._fleet, self._blobs, self._looked_at, self._label = fleet, blobs, looked_at, label
 
     def batch(self) -> int:
         """How many frames are worth inferring together at the moment."""
@@ -72,7 +86,14 @@ class InferenceHandler:
             for i, rows in zip(members, decoded, strict=True):
                 box = jobs[i].prepared.letterbox
                 results[i] = finding(rows, box, model.manifest, model.engine.description)
-        return [results[i] for i in range(len(jobs))]
+        return self._labelled(jobs, [results[i] for i in range(len(jobs))])
+
+    def _labelled(self, jobs: Sequence[Job], results: list[Result]) -> list[Result]:
+        found = [(i, result) for i, result in enumerate(results) if isinstance(result, Inspected)]
+        seen = [Seen(jobs[i].claim.image, jobs[i].content, jobs[i].prepared.letterbox, result) for i, result in found]
+        for (i, _), labelled in zip(found, self._label(seen), strict=True):
+            results[i] = labelled
+        return results
 
     def settled(self, jobs: Sequence[Job]) -> None:
         """Their prepared frames are not needed any more."""

@@ -101,12 +101,16 @@ BLOBS_SWEPT: Final = Metric(
     "framegate_blobs_swept_total", "counter", ("prefix",), "left-over files that were deleted", "nothing to do",
 )  # fmt: skip
 MODEL_LOAD_FAILURES: Final = Metric(
-    "framegate_model_load_failures_total", "counter", (), "models of a deployment that this worker could not load",
-    "the old model serves on; framegate models show REF says what is wrong",
+    "framegate_model_load_failures_total", "counter", (), "models of a deployment or a chain that this worker could not load",
+    "the old model serves on, a chain's images go to review; framegate models show REF and the log say what is wrong",
 )  # fmt: skip
 SHADOW_IMAGES: Final = Metric(
     "framegate_shadow_images_total", "counter", ("result",), "images of the shadow model: recorded, skipped or failed",
     "skipped: there is no time left for a shadow, or its input differs; failed: see the log",
+)  # fmt: skip
+CHAIN_IMAGES: Final = Metric(
+    "framegate_chain_images_total", "counter", ("result",), "images and models of their chain: named or unavailable",
+    "unavailable: such images go to review; the log's action chain_load_failed or chain_unavailable says why",
 )  # fmt: skip
 CANARY_ROLLBACKS: Final = Metric(
     "framegate_canary_rollbacks_total", "counter", (), "canaries that were taken back because they left their bounds",

@@ -76,6 +76,45 @@ def test_an_unconfirmed_camera_never_passes() -> None:
     assert outcome(inspected(carton=0.9, hole=0.9), stranger).verdict is Verdict.FAIL
 
 
+CHAINED = {
+    "chain": [{"model": "wear@1", "of": ["carton"]}, {"model": "scene@1"}],
+    "cameras": {"plain": {"chain": []}, "strict": {"chain": [{"model": "pallet@1"}]}},
+}
+
+
+def chained(*models: str, camera: str = "dock-1", **confidences: float) -> Outcome:
+    """The outcome of a picture in which `models` named all they had to."""
+    policy = Policy.parse(7, {**DOCUMENT, **CHAINED})
+    found = replace(inspected(**(confidences or {"carton": 0.9})), chained=models)
+    return decide(policy, replace(IMAGE, camera=CameraId(camera)), prepared(), found)
+
+
+def test_a_picture_that_its_whole_chain_has_seen_passes() -> None:
+    assert chained("wear@1", "scene@1").verdict is Verdict.PASS
+
+
+def test_a_model_of_the_chain_that_was_not_there_sends_the_picture_to_people_instead_of_a_pass() -> None:
+    result = chained("scene@1")
+    assert (result.verdict, result.reason) == (Verdict.REVIEW, "chain-unavailable")
+    assert "wear@1" in result.detail
+    assert "scene@1" not in result.detail
+
+
+def test_a_defect_fails_the_picture_whatever_became_of_its_chain() -> None:
+    assert chained(carton=0.9, hole=0.9).verdict is Verdict.FAIL
+
+
+def test_the_reason_for_a_review_is_the_pictures_own_before_the_chains() -> None:
+    result = chained(hole=0.3)
+    assert (result.reason, "wear@1" in result.detail) == ("uncertain", True)
+
+
+def test_a_camera_may_have_its_own_chain_or_none() -> None:
+    assert chained(camera="plain").verdict is Verdict.PASS
+    assert chained("wear@1", "scene@1", camera="strict").reason == "chain-unavailable"
+    assert chained("pallet@1", camera="strict").verdict is Verdict.PASS
+
+
 def test_an_image_at_fault_is_rejected_without_a_verdict() -> None:
     result = outcome(Refused("truncated", "the scan ends early"))
     assert (result.state, result.verdict, result.reason) == (ImageState.REJECTED, None, "truncated")
@@ -96,6 +135,8 @@ def test_a_failure_of_ours_is_told_to_operations() -> None:
         ({"classes": {"hole": {"review": 1.5, "fail": None}}}, "between 0 and 1"),
         ({"otherwise": None}, "policy"),
         ({"cameras": {"dock-9": {"classes": {"hole": {"fail": -1}}}}}, "cameras.dock-9.classes.hole"),
+        ({"chain": [{"model": "wear"}]}, r"policy.chain\[0\].model"),
+        ({"cameras": {"dock-9": {"chain": [{"model": "wear@1", "of": 3}]}}}, r"cameras.dock-9.chain\[0\].of"),
     ],
 )
 def test_a_wrong_policy_is_refused_with_the_entry_named(change: dict[str, Any], message: str) -> None:

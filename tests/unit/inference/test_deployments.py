@@ -1,5 +1,6 @@
 """An inference worker follows what is deployed, without ever being without a model."""
 
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -63,6 +64,34 @@ def test_a_worker_starts_with_what_serves(hall: Hall) -> None:
     hall.registry.order(Rollout(OLD), "lead")
     _, fleet = hall.started("one")
     assert fleet.rollout == Rollout(OLD)
+
+
+def test_what_stands_beside_the_deployments_is_followed_before_the_first_image(hall: Hall) -> None:
+    hall.registry.order(Rollout(OLD), "lead")
+    fleet = Fleet(lambda key: LoadedModel(key, MANIFEST, MemoryEngine(MANIFEST, 1)), hall.clock)
+    served: list[Rollout] = []
+    DeploymentWatch(
+        hall.registry, fleet, "one", hall.clock, hall.metrics, get_log(), lambda: served.append(fleet.rollout)
+    ).start()
+    assert served == [Rollout(OLD)]
+
+
+def test_a_chain_is_followed_while_the_watch_is_open_also_after_trouble_with_it(hall: Hall) -> None:
+    hall.registry.order(Rollout(OLD), "lead")
+    fleet = Fleet(lambda key: LoadedModel(key, MANIFEST, MemoryEngine(MANIFEST, 1)), hall.clock)
+    looks, often = [0], threading.Event()
+
+    def beside() -> None:
+        looks[0] += 1
+        if looks[0] == 2:
+            raise DependencyUnavailable
+        if looks[0] == 4:
+            often.set()
+
+    watch = DeploymentWatch(hall.registry, fleet, "one", hall.clock, hall.metrics, get_log(), beside)
+    watch.start()
+    with watch:
+        assert often.wait(20)
 
 
 def test_without_any_deployment_a_worker_does_not_start(hall: Hall) -> None:
