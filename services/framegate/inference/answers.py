@@ -1,6 +1,6 @@
 """What an engine says about prepared frames, outside the pipeline: to prove a model, and to compare two engines."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,13 @@ def answers(engine: Engine, manifest: ModelManifest, frames: Sequence[Frame]) ->
 
     Raises `EngineFault` when the output is not what the manifest says.
     """
-    size, found = (manifest.input.height, manifest.input.width), list[Detections]()
+    found: list[Detections] = []
     for start in range(0, len(frames), engine.max_batch):
         batch = frames[start : start + engine.max_batch]
         raw = engine.infer(np.stack([pad(content, box, manifest.input.pad_value) for content, box in batch]))
-        decoded = _probabilities(raw, manifest, size) if manifest.task == "classify" else decode_head(raw, manifest)
-        for rows, (_, box) in zip(decoded, batch, strict=True):
+        decode = decode_classes if manifest.task == "classify" else decode_head
+        for answer, (_, box) in zip(decode(raw, manifest), batch, strict=True):
+            rows = _boxes(answer, manifest)
             if isinstance(rows, EngineFault):
                 raise rows
             found.append(in_original(rows, box))
@@ -42,12 +43,9 @@ def prove(engine: Engine, manifest: ModelManifest) -> None:
     answers(engine, manifest, [(np.full_like(noise, manifest.input.pad_value), box), (noise, box)])
 
 
-def _probabilities(
-    raw: NDArray[np.float32], manifest: ModelManifest, size: tuple[int, int]
-) -> Iterator[Rows | EngineFault]:
-    whole = np.array([0, 0, size[1], size[0]], np.float32)
-    for row in decode_classes(raw, manifest):
-        if isinstance(row, EngineFault):
-            yield row
-        else:
-            yield np.column_stack([np.tile(whole, (len(row), 1)), row, np.arange(len(row))]).astype(np.float32)
+def _boxes(answer: NDArray[np.float32] | EngineFault, manifest: ModelManifest) -> Rows | EngineFault:
+    if manifest.task == "detect" or isinstance(answer, EngineFault):
+        return answer
+    classes, whole = len(answer), np.array([0, 0, manifest.input.width, manifest.input.height], np.float32)
+    ids = np.arange(classes, dtype=np.float32)
+    return np.column_stack([np.tile(whole, (classes, 1)), answer, ids]).astype(np.float32)

@@ -11,7 +11,7 @@ from framegate.kernel.manifest import Head, ModelManifest
 
 Probabilities = NDArray[np.float32]  #: (classes,), all of 0..1, sum one
 #: How far low precision may take a sum from one, and a probability out of 0..1.
-_SLACK: Final = 1e-2
+_SLACK: Final = 0.02
 
 
 def decode_classes(raw: NDArray[np.float32], manifest: ModelManifest) -> list[Probabilities | EngineFault]:
