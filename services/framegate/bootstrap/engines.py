@@ -117,6 +117,10 @@ class _Golden:
         if not agreement.holds:
             return f"it disagrees with onnxruntime f32: {agreement}"
         self.because = f"it agrees with onnxruntime f32: {agreement}"
+        if not agreement.boxes:
+            self.because = (
+                "nothing speaks against it: no clear box in the golden frames; 'framegate models check' says more"
+            )
         return ""
 
     def _answers(self, engine: Engine) -> list[Detections]:

@@ -19,6 +19,8 @@ from framegate.starter import sample_frames
 
 #: What decides how a processor rounds quantised and reduced arithmetic; virtual machines often hide its model.
 _TELLING_FLAGS: Final = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16")
+#: One picture that happens to come out alike shows nothing.
+_ENOUGH_SCALED: Final = 20
 _SUFFIXES: Final = frozenset((".jpg", ".jpeg", ".png"))
 
 
@@ -62,11 +64,13 @@ class ParityReport:
 
     @property
     def scaled_decoding(self) -> bool:
-        """Whether JPEG may be decoded at reduced scale; only photographs with boxes can show it.
+        """Whether JPEG may be decoded at reduced scale; only 20 photographs or more, with boxes, can show it.
 
         Renders have none of the fine structure that libjpeg's reduced transform treats otherwise than resampling does.
         """
-        return not self.rendered and self.scaled_images > 0 and self.scaled.boxes > 0 and self.scaled.holds
+        return (
+            not self.rendered and self.scaled_images >= _ENOUGH_SCALED and self.scaled.boxes > 0 and self.scaled.holds
+        )
 
     @property
     def vouched(self) -> str:

@@ -14,6 +14,7 @@ from framegate.models.parity import Golden, ParityReport, check, golden_images
 from tests.support.models import tiny_manifest
 from tests.support.pictures import jpeg, png
 
+ENOUGH = 20
 SMALL, LARGE = Golden("small.jpg", jpeg(1, 48, 32)), Golden("large.jpg", jpeg(2, 640, 480))
 WHOLE = [[0, 0, 32, 32, 0.8, 1]]
 
@@ -49,9 +50,9 @@ def manifest(tmp_path: Path) -> ModelManifest:
 
 
 def test_an_engine_that_sees_the_same_agrees_and_may_decode_at_reduced_scale(manifest: ModelManifest) -> None:
-    report = check(manifest, ScriptedEngine("openvino 1 cpu f32"), REFERENCE, [SMALL, LARGE])
+    report = check(manifest, ScriptedEngine("openvino 1 cpu f32"), REFERENCE, [SMALL, *[LARGE] * ENOUGH])
     assert (report.agrees, report.precision, report.scaled_decoding) == (True, None, True)
-    assert (report.plain.frames, report.plain.boxes, report.scaled_images) == (2, 2, 1)
+    assert (report.plain.frames, report.plain.boxes, report.scaled_images) == (ENOUGH + 1, ENOUGH + 1, ENOUGH)
 
 
 def test_an_engine_that_sees_something_else_does_not_agree(manifest: ModelManifest) -> None:
@@ -85,15 +86,17 @@ def test_scaled_decoding_that_changes_a_box_is_not_allowed(manifest: ModelManife
 
     def sees_scale(mean: float) -> Sequence[Sequence[float]]:
         means.append(mean)
-        return [[0, 0, 32, 32, 0.8 if len(means) < 2 else 0.7, 1]]
+        return [[0, 0, 32, 32, 0.8 if len(means) <= ENOUGH else 0.7, 1]]
 
-    report = check(manifest, ScriptedEngine("openvino 1 cpu f32", sees_scale), REFERENCE, [LARGE])
+    report = check(manifest, ScriptedEngine("openvino 1 cpu f32", sees_scale), REFERENCE, [LARGE] * ENOUGH)
     assert report.agrees
-    assert not report.scaled_decoding
+    assert (report.scaled_decoding, report.scaled.apart) == (False, ENOUGH)
     assert len(set(means)) == 2  # the two decodings do give different pixels
 
 
-@pytest.mark.parametrize(("images", "rendered"), [([SMALL], False), ([LARGE], True)])
+@pytest.mark.parametrize(
+    ("images", "rendered"), [([SMALL] * ENOUGH, False), ([LARGE] * (ENOUGH - 1), False), ([LARGE] * ENOUGH, True)]
+)
 def test_scaled_decoding_is_not_allowed_by_pictures_that_cannot_show_it(
     manifest: ModelManifest, images: list[Golden], rendered: bool
 ) -> None:
@@ -104,7 +107,7 @@ def test_scaled_decoding_is_not_allowed_by_pictures_that_cannot_show_it(
 
 def test_without_a_clear_box_nothing_is_vouched_for(manifest: ModelManifest) -> None:
     nothing = ScriptedEngine("openvino 1 cpu f32", faint(0.1))
-    report = check(manifest, nothing, ScriptedEngine("onnxruntime 1 cpu f32", faint(0.1)), [LARGE])
+    report = check(manifest, nothing, ScriptedEngine("onnxruntime 1 cpu f32", faint(0.1)), [LARGE] * ENOUGH)
     assert report.plain.holds
     assert (report.agrees, report.scaled_decoding) == (False, False)
 
@@ -146,7 +149,7 @@ def test_a_directory_without_pictures_or_none_at_all_is_refused(tmp_path: Path) 
 
 @pytest.fixture
 def report(manifest: ModelManifest) -> ParityReport:
-    return check(manifest, ScriptedEngine("openvino 1 cpu f32"), REFERENCE, [LARGE], machine="EPYC avx2")
+    return check(manifest, ScriptedEngine("openvino 1 cpu f32"), REFERENCE, [LARGE] * ENOUGH, machine="EPYC avx2")
 
 
 def test_an_amended_manifest_keeps_everything_else_comments_included(
@@ -164,8 +167,8 @@ def test_an_amended_manifest_keeps_everything_else_comments_included(
     assert checked["engine"] == "openvino 1 cpu f32"
     assert checked["agrees"] is True
     assert checked["tolerances"] == {"clear": 0.3, "iou": 0.9, "confidence": 0.03}
-    assert checked["measured"]["engine"]["boxes"] == 1
-    assert checked["images"] == 1
+    assert checked["measured"]["engine"]["boxes"] == ENOUGH
+    assert checked["images"] == ENOUGH
     assert checked["machine"] == "EPYC avx2"
     assert checked["date"] == report.date.isoformat()
 
@@ -174,7 +177,7 @@ def test_amending_twice_replaces_the_first_check(manifest: ModelManifest, report
     worse = replace(report, scaled_images=0)
     once = ModelManifest.parse(amended(manifest, report), "once")
     twice = ModelManifest.parse(amended(once, worse), "twice")
-    assert once.check["measured"]["scaled_decoding"]["images"] == 1
+    assert once.check["measured"]["scaled_decoding"]["images"] == ENOUGH
     assert twice.check["measured"]["scaled_decoding"]["images"] == 0
     assert (once.input.scaled_decoding, twice.input.scaled_decoding) == (True, False)
 

@@ -43,6 +43,9 @@ def describe_checkpoint(data: bytes, where: Path) -> WeightsFacts:
     if type(network) not in (DetectionModel, ClassificationModel):
         raise ModelRefused(f"{where} is a {type(network).__name__}: only detectors and classifiers can be served")
     classes, detects = _names(network), type(network) is DetectionModel
+    if detects:
+        # A head with both branches says false until somebody asks for the one without NMS.
+        network.model[-1].end2end = True
     end2end = detects and bool(getattr(network.model[-1], "end2end", False))
     said = getattr(network, "args", None) or {}
     side = said.get("imgsz") if isinstance(said, dict) else None
