@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 PLANTED = [
     ("kernel/planted.py", "import framegate.worker.loop\n", "Dependencies point down"),
     ("gate/planted.py", "import framegate.inference.stage\n", "Dependencies point down"),
+    ("models/planted.py", "import framegate.box\n", "Dependencies point down"),
     ("web/planted.py", "import framegate.ingest\n", "Dependencies point down"),
     ("worker/planted.py", "import framegate.adapters.memory\n", "Only bootstrap chooses adapters"),
     ("cli/planted.py", "import framegate.adapters.postgres\n", "Only bootstrap chooses adapters"),

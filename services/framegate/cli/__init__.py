@@ -3,6 +3,7 @@
 import sys
 
 import typer
+from rich.markup import escape
 
 from framegate import __version__
 from framegate.cli import bench, box, evaluate, feed, models, operate, run, train
@@ -32,5 +33,5 @@ def main() -> None:
     try:
         app()
     except FramegateError as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)

@@ -37,10 +37,10 @@ def draw_reliability(bins: Sequence[tuple[float, float, int]], of: str, threshol
         axes.plot(confidence, share, color=_BLUE, linewidth=1.5)
         axes.scatter(confidence, share, s=sizes, color=_BLUE, alpha=0.75, zorder=3, label=of)
         for x, y, count in bins:
-            axes.annotate(f"{count}", (x, y), textcoords="offset points", xytext=(0, 12), ha="center", color=_GREY)
+            axes.annotate(f"{count:,}", (x, y), textcoords="offset points", xytext=(0, 12), ha="center", color=_GREY)
     if threshold is not None:
         axes.axvline(threshold, color="#b54708", linewidth=1, label=f"review from {threshold:g}")
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.1), xlabel="confidence", ylabel="share that is right")
+    axes.set(xlim=(-0.06, 1.04), ylim=(-0.04, 1.12), xlabel="confidence", ylabel="share that is right")
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, markerscale=0.6)
     return _png(figure)
 

@@ -29,12 +29,23 @@ table { border-collapse: collapse; width: 100%; } caption { text-align: left; co
 th, td { padding: .45rem .7rem; border-bottom: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; }
 th { font-weight: 600; font-size: .85rem; color: var(--soft); vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; } table.facts td { text-align: left; }
-.scroll { overflow-x: auto; }
+th { white-space: nowrap; } .scroll { overflow-x: auto; }
 .band { position: relative; height: .7rem; min-width: 9rem; background: #d1fadf; border-radius: .35rem; overflow: hidden; }
 .band i { position: absolute; top: 0; bottom: 0; } .band .review { background: #fec84b; }
 .band .fail { background: #f97066; } img { max-width: 100%; height: auto; }
 @media print { body { padding: 0; } }
 """
+
+_CAPTIONS: Final = {
+    "precision-recall.png": (
+        "Precision and recall",
+        "How much of what is found is right, against how much of what is there is found. Further up and right is better.",
+    ),
+    "reliability.png": (
+        "Reliability",
+        "How often detections of a confidence are right; numbers count them. The thresholds hold off the line, too.",
+    ),
+}
 
 
 def summarise(
@@ -84,11 +95,12 @@ def write_report(
 def render(calibration: Calibration, summary: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
     """The page; every text in it is escaped."""
     data, per_1000 = summary["data"], summary["expected_per_1000"]
+    what = "damage" if calibration.joint else "a class"
     cards = [
-        (f"{per_1000['review']:g}", "reviews expected in 1,000 images like these"),
-        (f"{per_1000['fail']:g} / {per_1000['pass']:g}", "fails / passes expected in 1,000"),
-        (f"{calibration.miss_rate:.1%}", "of damaged images missed, at most, in expectation"),
-        (f"{calibration.false_alarm_rate:.1%}", "of images failed wrongly, at most, in expectation"),
+        (f"{per_1000['review']:.0f}", "reviews expected in 1,000 images like these"),
+        (f"{per_1000['fail']:.0f} / {per_1000['pass']:.0f}", "fails / passes expected in 1,000"),
+        (f"{calibration.miss_rate:.1%}", f"of images with {what} missed, at most, in expectation"),
+        (f"{calibration.false_alarm_rate:.1%}", f"of images without {what} failed, at most, in expectation"),
     ]
     unit = "damaged images" if calibration.joint else "images that contain the class"
     left = [(entry["image"], entry["reason"]) for entry in data["left_out"]]
@@ -107,7 +119,6 @@ A miss is counted over {unit}, a false alarm over the others; the bound is on th
 {_verdicts(summary["verdicts"])}
 <p class="soft">Counted on the very images that the thresholds were chosen on, so a little on the bright side; reviews for
 poor pictures and missing subjects are in it. Where damage is rarer than in this set, expect fewer fails and reviews.</p>
-<h2>Pictures</h2>
 {"".join(_picture(name, png) for name, png in pictures.items())}
 <h2>What is promised</h2>
 <p>If new images come from the same source as the labelled ones, in any order (they are exchangeable), the expected miss
@@ -170,8 +181,9 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "
 
 
 def _picture(name: str, png: bytes) -> str:
+    title, text = _CAPTIONS[name]
     data = base64.b64encode(png).decode("ascii")
-    return f'<p><img alt="{escape(name.removesuffix(".png"))}" src="data:image/png;base64,{data}"></p>'
+    return f'<h2>{title}</h2><p>{text}</p><img alt="{title}" src="data:image/png;base64,{data}">'
 
 
 def _pictures(examined: Examined, calibration: Calibration) -> dict[str, bytes]:
