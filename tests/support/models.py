@@ -138,6 +138,47 @@ def tiny_manifest(directory: Path, batch: int | str = "batch", color: str = "rgb
     return ModelManifest.load(write_manifest(directory, weights, shape, TINY_CLASSES))
 
 
+def convolving_onnx(path: Path) -> Path:
+    """Two convolutions and a head that makes of them one clear box, which depends on the picture a little. 32 x 32."""
+    rng = np.random.default_rng(1)
+    constants: dict[str, NDArray[Any]] = {
+        "w1": rng.normal(0, 0.2, (8, 3, 3, 3)).astype(np.float32),
+        "w2": rng.normal(0, 0.2, (6, 8, 3, 3)).astype(np.float32),
+        "spread": np.array([1, 1, 1, 1, 0.1, 0], np.float32),
+        "place": np.array([2, 3, 24, 25, 0.8, 1], np.float32),
+        "one": np.array([1], np.int64),
+    }
+    nodes = [
+        helper.make_node("Conv", ["images", "w1"], ["c1"]),
+        helper.make_node("Relu", ["c1"], ["r1"]),
+        helper.make_node("Conv", ["r1", "w2"], ["c2"]),
+        helper.make_node("GlobalAveragePool", ["c2"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Sigmoid", ["flat"], ["squeezed"]),
+        helper.make_node("Mul", ["squeezed", "spread"], ["spreaded"]),
+        helper.make_node("Add", ["spreaded", "place"], ["placed"]),
+        helper.make_node("Unsqueeze", ["placed", "one"], ["output0"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "convolving",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, 32, 32])],
+        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, ["batch", 1, 6])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    return path
+
+
+def convolving_manifest(directory: Path) -> ModelManifest:
+    """`convolving_onnx` with its manifest in `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    weights = convolving_onnx(directory / "convolving.onnx")
+    return ModelManifest.load(
+        write_manifest(directory, weights, Shape("end2end", 32, dynamic_batch=True), TINY_CLASSES)
+    )
+
+
 def constant_onnx(
     path: Path,
     output: NDArray[np.float32],

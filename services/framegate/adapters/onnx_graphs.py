@@ -5,6 +5,8 @@ Half precision and INT8 stop at the head, the nodes after the last convolutions:
 https://docs.nvidia.com/deeplearning/tensorrt/latest/api/migration/tensorrt-10x-to-11x-python-api-patterns.html
 """
 
+import contextlib
+import logging
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -90,16 +92,20 @@ def in_half_precision(data: bytes, manifest: ModelManifest) -> bytes:
     return _bytes(half, manifest)
 
 
-def in_int8(data: bytes, manifest: ModelManifest, batches: Sequence[NDArray[np.float32]]) -> bytes:
+def in_int8(
+    data: bytes, manifest: ModelManifest, batches: Sequence[NDArray[np.float32]], *, for_tensorrt: bool
+) -> bytes:
     """Convolutions up to the head in INT8, with scales from `batches` (n, 3, height, width), the model's own input.
 
-    Signed, symmetric, and with biases left alone: what every runtime takes, TensorRT among them.
+    TensorRT takes signed, symmetric values only. Processors get unsigned activations and weights of seven bits: without
+    VNNI their sums of eight-bit products overflow.
     https://docs.nvidia.com/deeplearning/tensorrt/latest/inference-library/work-quantized-types.html
+    https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     onnx_model = _load(data, manifest)
-    with tempfile.TemporaryDirectory(prefix="framegate-int8-") as directory:
+    with tempfile.TemporaryDirectory(prefix="framegate-int8-") as directory, _without_advice():
         target = Path(directory) / "model.onnx"
         try:
             quantize_static(
@@ -110,14 +116,30 @@ def in_int8(data: bytes, manifest: ModelManifest, batches: Sequence[NDArray[np.f
                 op_types_to_quantize=["Conv"],
                 nodes_to_exclude=_head(onnx_model.graph, manifest),
                 per_channel=True,
-                activation_type=QuantType.QInt8,
+                reduce_range=not for_tensorrt,
+                activation_type=QuantType.QInt8 if for_tensorrt else QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
+                extra_options={"ActivationSymmetric": for_tensorrt, "QuantizeBias": not for_tensorrt},
             )
         except Exception as error:
             # The quantiser raises whatever its parts raise.
             raise ModelRefused(f"{manifest.weights} cannot be quantised: {error}; export it with f32") from error
         return target.read_bytes()
+
+
+@contextlib.contextmanager
+def _without_advice() -> Iterator[None]:
+    """The quantiser advises on standard error to optimise graphs first; exported detectors have nothing to fold."""
+    root = logging.getLogger()
+    root.addFilter(_is_no_advice)
+    try:
+        yield
+    finally:
+        root.removeFilter(_is_no_advice)
+
+
+def _is_no_advice(record: logging.LogRecord) -> bool:
+    return "pre-processing" not in record.getMessage()
 
 
 def _reader(batches: Sequence[NDArray[np.float32]], name: str) -> Any:

@@ -2,8 +2,8 @@
 
 The fastest comes first: TensorRT, torch on CUDA, ONNX Runtime on CUDA, OpenVINO, ONNX Runtime. Whatever is not the
 reference itself must see in a few golden frames what the reference sees, ONNX Runtime in f32 on the CPU, unless the
-model's own check vouches for exactly this engine, version and precision. A `.pt` is served by torch alone, and there is
-nothing to compare it with.
+model's own check vouches for exactly this engine, version and precision. A `.pt` is served by torch alone, an `.engine` by
+TensorRT alone, and there is nothing to compare them with.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +25,9 @@ from framegate.starter import sample_frames
 
 #: Those in which the starter finds the most. Few, because every start of an inference process waits for them.
 _GOLDEN: Final = ("frame-12.jpg", "frame-14.jpg")
+
+#: Weights that only TensorRT serves.
+ENGINE_SUFFIX: Final = ".engine"
 
 
 def make_engine(settings: Settings, manifest: ModelManifest) -> Engine:
@@ -78,10 +81,18 @@ def candidates(settings: Settings, manifest: ModelManifest) -> Iterator[Candidat
     if _is_checkpoint(manifest):
         yield Candidate("torch", opening("torch"), is_reference=True)
         return
+    if manifest.weights.suffix == ENGINE_SUFFIX:
+        yield Candidate("tensorrt", on_cuda(opening("tensorrt")), is_reference=True)
+        return
     yield Candidate("tensorrt", on_cuda(opening("tensorrt")), on_cuda(opening("tensorrt", exact=True)))
     yield Candidate("onnxruntime on CUDA", on_cuda(lambda: _onnxruntime(settings, manifest, "cuda")))
     yield Candidate("openvino", opening("openvino"), opening("openvino", exact=True))
     yield Candidate("onnxruntime", lambda: _onnxruntime(settings, manifest, "cpu"), is_reference=True)
+
+
+def engine_cache(settings: Settings) -> Path:
+    """Where engines that TensorRT built on this host are kept."""
+    return settings.data.expanduser() / "cache" / "engines"
 
 
 def describe_weights(data: bytes, where: Path) -> WeightsFacts:
@@ -186,8 +197,8 @@ def _tensorrt(settings: Settings, manifest: ModelManifest, exact: bool) -> Engin
     from framegate.adapters import onnx_graphs
     from framegate.adapters.engine_tensorrt import TensorRtEngine
 
-    options, cache = settings.inference, settings.data.expanduser() / "cache" / "engines"
-    return TensorRtEngine(manifest, options.max_batch, cache, onnx_graphs, "f32" if exact else options.precision)
+    precision = "f32" if exact else settings.inference.precision
+    return TensorRtEngine(manifest, settings.inference.max_batch, engine_cache(settings), onnx_graphs, precision)
 
 
 def _remedy(name: str) -> str:

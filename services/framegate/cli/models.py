@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from framegate.bootstrap import Stores, open_blobs
-from framegate.cli import models_check
+from framegate.cli import models_check, models_export
 from framegate.cli.common import DataOption, JsonOption, console, login, out, stores_of
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.manifest import ModelManifest
@@ -35,6 +35,7 @@ _CLEAR = 0.3
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     models_check.register(models)
+    models_export.register(models)
     app.add_typer(models, name="models")
 
 

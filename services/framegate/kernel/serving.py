@@ -25,6 +25,10 @@ _FIELDS: Final[dict[str, dict[int, str]]] = {
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _DEEPEST = 64
+_OTHERS: Final = {
+    ".engine": "an engine of TensorRT: serve it with FRAMEGATE_ENGINE=tensorrt, or take the ONNX file it was built from",
+    ".xml": "for OpenVINO's own tools: serve the ONNX file it was made from",
+}
 
 
 def read_checked(manifest: ModelManifest) -> bytes:
@@ -46,6 +50,8 @@ def read_weights(manifest: ModelManifest) -> bytes:
 
     External data is refused here and not left to the runtimes: given bytes, they look for it in the working directory.
     """
+    if remedy := _OTHERS.get(manifest.weights.suffix):
+        raise ModelRefused(f"{manifest.weights} is {remedy}")
     data = read_checked(manifest)
     check_onnx(data, manifest.weights)
     return data

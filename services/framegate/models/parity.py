@@ -152,8 +152,8 @@ def check(
     """
     if exact is None and not is_exact(engine) and engine.description != reference.description:
         raise ValueError(f"{engine.description} needs the same engine in f32 beside it")
-    full, _ = _prepared(images, replace(manifest.input, scaled_decoding=False))
-    small, scaled_images = _prepared(images, replace(manifest.input, scaled_decoding=True))
+    full, _ = prepared(images, replace(manifest.input, scaled_decoding=False))
+    small, scaled_images = prepared(images, replace(manifest.input, scaled_decoding=True))
     expected, found = answers(reference, manifest, full), answers(engine, manifest, full)
     plain, exact_agreement, serving = compare_all(expected, found, tolerances), None, engine
     if exact is not None:
@@ -178,8 +178,11 @@ def check(
     )
 
 
-def _prepared(images: Sequence[Golden], model: ModelInput) -> tuple[list[Frame], int]:
-    """The frames, and how many of them were decoded at reduced scale."""
+def prepared(images: Sequence[Golden], model: ModelInput) -> tuple[list[Frame], int]:
+    """The frames, by the pipeline's own preprocessing, and how many of them were decoded at reduced scale.
+
+    Raises `ConfigurationError` with the picture's name.
+    """
     frames: list[Frame] = []
     scaled = 0
     for image in images:

@@ -13,7 +13,7 @@ from framegate.adapters import onnx_graphs
 from framegate.kernel.errors import ModelRefused
 from framegate.kernel.manifest import ModelManifest
 from framegate.starter import starter_dir
-from tests.support.models import TINY_CLASSES, Shape, tiny_manifest, tiny_onnx, write_manifest
+from tests.support.models import TINY_CLASSES, convolving_manifest, tiny_manifest, tiny_onnx
 
 
 def run(data: bytes, batch: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -24,36 +24,6 @@ def run(data: bytes, batch: NDArray[np.generic]) -> NDArray[np.float32]:
 
 def frames(n: int = 2, size: int = 32) -> NDArray[np.uint8]:
     return np.random.default_rng(n).integers(0, 256, (n, size, size, 3), np.uint8)
-
-
-def convolving(path: Path) -> ModelManifest:
-    """Two convolutions and a head that places a box at 515.2, which half precision cannot hold."""
-    rng = np.random.default_rng(1)
-    weights = {
-        "w1": rng.normal(0, 0.2, (8, 3, 3, 3)).astype(np.float32),
-        "w2": rng.normal(0, 0.2, (6, 8, 3, 3)).astype(np.float32),
-        "place": np.array([515.2], np.float32),
-    }
-    nodes = [
-        helper.make_node("Conv", ["images", "w1"], ["c1"]),
-        helper.make_node("Relu", ["c1"], ["r1"]),
-        helper.make_node("Conv", ["r1", "w2"], ["c2"]),
-        helper.make_node("GlobalAveragePool", ["c2"], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["flat"]),
-        helper.make_node("Sigmoid", ["flat"], ["squeezed"]),
-        helper.make_node("Add", ["squeezed", "place"], ["placed"]),
-        helper.make_node("Sub", ["placed", "place"], ["output0"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "convolving",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, 32, 32])],
-        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, ["batch", 6])],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
-    shape = Shape("classify", 32, scale=1 / 255, dynamic_batch=True)
-    return ModelManifest.load(write_manifest(path.parent, path, shape, tuple("abcdef")))
 
 
 @pytest.mark.parametrize("color", ["rgb", "bgr"])
@@ -86,7 +56,7 @@ def test_a_model_that_takes_half_floats_takes_frames_too(tmp_path: Path) -> None
 
 
 def test_half_precision_stops_where_boxes_are_placed(tmp_path: Path) -> None:
-    manifest = convolving(tmp_path / "c.onnx")
+    manifest = convolving_manifest(tmp_path)
     data, batch = manifest.weights.read_bytes(), frames()
     exact = run(onnx_graphs.with_frames_as_input(data, manifest), batch)
     half = onnx_graphs.in_half_precision(data, manifest)
@@ -94,14 +64,14 @@ def test_half_precision_stops_where_boxes_are_placed(tmp_path: Path) -> None:
     types = {tensor.name: tensor.data_type for tensor in onnx.load_from_string(half).graph.initializer}
     assert TensorProto.FLOAT16 in types.values()
     assert types["place"] == TensorProto.FLOAT
-    # 515.2 + 0.5 in half floats is a multiple of 0.5: every value would be 0, 0.3 or 0.8.
-    assert len(np.unique(run(half, batch.transpose(0, 3, 1, 2).astype(np.float32) / 255))) == exact.size
+    whole = run(half, batch.transpose(0, 3, 1, 2).astype(np.float32) / 255)
+    assert not np.array_equal(whole.astype(np.float16), whole), "boxes went through half floats"
 
 
-def test_int8_is_signed_symmetric_and_stops_at_the_head(tmp_path: Path) -> None:
-    manifest = convolving(tmp_path / "c.onnx")
+def test_int8_for_tensorrt_is_signed_symmetric_and_stops_at_the_head(tmp_path: Path) -> None:
+    manifest = convolving_manifest(tmp_path)
     data, batch = manifest.weights.read_bytes(), frames(4).transpose(0, 3, 1, 2).astype(np.float32) / 255
-    quantised = onnx_graphs.in_int8(data, manifest, [batch])
+    quantised = onnx_graphs.in_int8(data, manifest, [batch], for_tensorrt=True)
     graph = onnx.load_from_string(quantised).graph
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     scaled = [node for node in graph.node if node.op_type == "QuantizeLinear"]
@@ -114,6 +84,20 @@ def test_int8_is_signed_symmetric_and_stops_at_the_head(tmp_path: Path) -> None:
     assert onnx_graphs.is_quantised(quantised, manifest)
     assert not onnx_graphs.is_quantised(data, manifest)
     np.testing.assert_allclose(run(quantised, batch), run(data, batch), atol=0.02)
+
+
+def test_int8_for_processors_uses_seven_bits_of_its_weights_so_that_no_sum_overflows(tmp_path: Path) -> None:
+    manifest = convolving_manifest(tmp_path)
+    data, batch = manifest.weights.read_bytes(), frames(4).transpose(0, 3, 1, 2).astype(np.float32) / 255
+    quantised = onnx_graphs.in_int8(data, manifest, [batch], for_tensorrt=False)
+    values = {t.name: numpy_helper.to_array(t) for t in onnx.load_from_string(quantised).graph.initializer}
+    (weights,) = [value for name, value in values.items() if name.startswith("w1") and name.endswith("quantized")]
+    assert weights.dtype == np.int8
+    assert np.abs(weights.astype(int)).max() <= 64
+    assert {value.dtype for name, value in values.items() if name.startswith("images") and "zero" in name} == {
+        np.dtype(np.uint8)
+    }
+    np.testing.assert_allclose(run(quantised, batch), run(data, batch), atol=0.03)
 
 
 def test_the_starter_in_half_precision_finds_the_same_boxes() -> None:

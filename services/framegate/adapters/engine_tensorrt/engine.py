@@ -1,7 +1,7 @@
 """The engine: loads or builds a plan, and runs batches on a stream of its own."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from framegate.adapters.engine_tensorrt.buffers import Buffer
 from framegate.adapters.engine_tensorrt.building import build_engine
 from framegate.adapters.engine_tensorrt.cache import EngineCache
-from framegate.adapters.engine_tensorrt.container import EngineKey, Precision, check_key, describe_input, unpack
+from framegate.adapters.engine_tensorrt.container import EngineKey, Precision, check_key, describe_input, pack, unpack
 from framegate.adapters.engine_tensorrt.cuda import CudaError
 from framegate.adapters.engine_tensorrt.plan import load_plan
 from framegate.adapters.engine_tensorrt.platform import Complaints, Platform, find_platform
@@ -56,22 +56,22 @@ class TensorRtEngine:
         platform = find()
         self._cuda = platform.cuda
         self._complaints = Complaints(platform.tensorrt)
-        with ExitStack() as closing:
-            closing.callback(self._cuda.close)
-            made_for, data = _engine_for(platform, manifest, max_batch, cache, graphs, precision)
+        with ExitStack() as freeing:
+            freeing.callback(self._cuda.close)
+            key, data = _engine_for(platform, manifest, max_batch, cache, graphs, precision)
             self._plan = load_plan(platform, data, manifest, self._complaints)
             fixed = self._plan.least == self._plan.most
             self.max_batch = self._plan.most if fixed else min(max_batch, self._plan.most)
             largest = max(self.max_batch, self._plan.least)
             try:
-                self._input = Buffer(self._cuda, (largest, *self._plan.frames.frame), self._plan.frames.dtype, closing)
-                self._output = Buffer(self._cuda, (largest, *self._plan.output.frame), self._plan.output.dtype, closing)
+                self._input = Buffer(self._cuda, (largest, *self._plan.frames.frame), self._plan.frames.dtype, freeing)
+                self._output = Buffer(self._cuda, (largest, *self._plan.output.frame), self._plan.output.dtype, freeing)
             except CudaError as error:
                 raise ModelRefused(f"no memory for batches of {largest} ({error}): use a smaller max_batch") from error
             self._plan.context.set_tensor_address(self._plan.frames.name, self._input.address)
             self._plan.context.set_tensor_address(self._plan.output.name, self._output.address)
-            self._closing = closing.pop_all()
-        self.description = f"tensorrt {platform.version} cuda {made_for}"
+            self._closing = freeing.pop_all()
+        self.description = f"tensorrt {platform.version} cuda {key.precision if key else 'as-built'}"
 
     def infer(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `framegate.ports.engine`."""
@@ -119,6 +119,23 @@ class TensorRtEngine:
         target[n:size] = target[n - 1]
 
 
+def engine_file(
+    manifest: ModelManifest,
+    max_batch: int,
+    cache: Path,
+    graphs: Graphs,
+    precision: Literal["auto", "f32"] = "auto",
+    find: Callable[[], Platform] = find_platform,
+) -> tuple[bytes, str]:
+    """What `TensorRtEngine` would load from the cache, to be kept as a file; and TensorRT's version. Raises like it."""
+    platform = find()
+    with closing(platform.cuda):
+        key, plan = _engine_for(platform, manifest, max_batch, cache, graphs, precision)
+    if key is None:
+        raise ModelRefused(f"{manifest.weights} is an engine already, and of another tool: export from its ONNX file")
+    return pack(key, plan), platform.version
+
+
 def _engine_for(
     platform: Platform,
     manifest: ModelManifest,
@@ -126,22 +143,32 @@ def _engine_for(
     cache: Path,
     graphs: Graphs,
     precision: Literal["auto", "f32"],
-) -> tuple[str, bytes]:
-    """(precision, plan)."""
+) -> tuple[EngineKey | None, bytes]:
+    """The plan and what it was built for, None where only another tool knows."""
     if manifest.weights.suffix == SUFFIX:
         return _given(platform, manifest)
     onnx = read_weights(manifest)
     chosen: Precision = "f32" if precision == "f32" else "int8" if graphs.is_quantised(onnx, manifest) else "f16"
-    key = key_for(platform, manifest, chosen, max_batch)
+    key = _key_for(platform, manifest, chosen, max_batch)
 
     def build() -> bytes:
         prepared = graphs.for_tensorrt(onnx, manifest, half=chosen == "f16")
         return build_engine(platform, prepared, max_batch, exact=chosen == "f32", name=str(manifest.weights))
 
-    return chosen, EngineCache(cache).get(key, build)
+    return key, EngineCache(cache).get(key, build)
 
 
-def key_for(platform: Platform, manifest: ModelManifest, precision: Precision, max_batch: int) -> EngineKey:
+def _given(platform: Platform, manifest: ModelManifest) -> tuple[EngineKey | None, bytes]:
+    """An engine file as weights. What another tool built has no key: TensorRT itself refuses what does not fit."""
+    file = unpack(read_checked(manifest), manifest.weights)
+    if file.key is not None:
+        here = _key_for(platform, manifest, file.key.precision, file.key.max_batch)
+        wanted = replace(here, onnx=file.key.onnx)
+        check_key(file.key, wanted, manifest.weights, "export it again on this host, with its ONNX file")
+    return file.key, file.plan
+
+
+def _key_for(platform: Platform, manifest: ModelManifest, precision: Precision, max_batch: int) -> EngineKey:
     """The engine that this host would build from the manifest's ONNX file."""
     return EngineKey(
         onnx=manifest.sha256,
@@ -152,14 +179,3 @@ def key_for(platform: Platform, manifest: ModelManifest, precision: Precision, m
         max_batch=max_batch,
         input=describe_input(manifest.input),
     )
-
-
-def _given(platform: Platform, manifest: ModelManifest) -> tuple[str, bytes]:
-    """An engine file as weights. What another tool built has no key: TensorRT itself refuses what does not fit."""
-    file = unpack(read_checked(manifest), manifest.weights)
-    if file.key is None:
-        return "as-built", file.plan
-    here = key_for(platform, manifest, file.key.precision, file.key.max_batch)
-    wanted = replace(here, onnx=file.key.onnx)
-    check_key(file.key, wanted, manifest.weights, "export it again on this host, with its ONNX file")
-    return file.key.precision, file.plan
