@@ -9,6 +9,7 @@ from framegate import __version__
 from framegate.cli import bench, box, evaluate, feed, models, operate, run, train
 from framegate.cli.common import console
 from framegate.kernel.errors import FramegateError
+from framegate.observability.logs import configure_logs
 
 app = typer.Typer(
     name="framegate",
@@ -30,6 +31,8 @@ def version() -> None:
 
 def main() -> None:
     """The entry point: errors of ours are one line on standard error and exit code 1, never a traceback."""
+    # Standard output is for results: without this, what a command logs on its way would land among them.
+    configure_logs(level="WARNING", json=False)
     try:
         app()
     except FramegateError as error:
