@@ -48,6 +48,7 @@ def with_metadata(path: Path, manifest: ModelManifest) -> Path:
     return path
 
 
+@pytest.mark.torch
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(find_spec("ultralytics") is None, reason="ultralytics (the extra 'train') is not installed")

@@ -23,7 +23,7 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> FakeTrainer:
 
 def test_the_options_become_the_plan(tmp_path: Path, trainer: FakeTrainer) -> None:
     out = tmp_path / "out"
-    typed = "--name dock --version 2 --size 64 --epochs 5 --batch 3 --seed 9".split()
+    typed = ["--name", "dock", "--version", "2", "--size", "64", "--epochs", "5", "--batch", "3", "--seed", "9"]
     data_set = str(labelled_set(tmp_path / "set"))
     done = CliRunner().invoke(app, ["train", "--data-set", data_set, "--out", str(out), *typed])
     assert done.exit_code == 0, done.output
