@@ -110,10 +110,23 @@ def test_a_given_manifest_is_taken_as_it_stands(tmp_path: Path) -> None:
     assert made.format == "onnx"
 
 
-def test_a_given_manifest_and_arguments_that_repeat_it_are_refused(tmp_path: Path) -> None:
+def test_a_given_manifest_knows_the_layout_better_than_arguments(tmp_path: Path) -> None:
     weights = tiny_onnx(tmp_path / "tiny.onnx")
-    file = write_manifest(tmp_path, weights, Shape("end2end", 32, dynamic_batch=True), TINY_CLASSES)
-    assert "leave --manifest out" in refusal(weights, manifest=file)
+    file = write_manifest(tmp_path, weights, Shape("end2end", 32, scale=1.0, dynamic_batch=True), TINY_CLASSES)
+    for option in ({"head": "anchors"}, {"size": (64, 64)}, {"classes": classes_file(tmp_path, *TINY_CLASSES)}):
+        with pytest.raises(ModelRefused, match="leave --manifest out"):
+            draft(weights, manifest=file, **option)  # type: ignore[arg-type]
+
+
+def test_a_name_a_version_and_a_licence_replace_those_of_the_given_manifest(tmp_path: Path) -> None:
+    weights = tiny_onnx(tmp_path / "tiny.onnx")
+    file = write_manifest(tmp_path, weights, Shape("end2end", 32, scale=1.0, dynamic_batch=True), TINY_CLASSES)
+    made = draft(weights, "dock", "7", manifest=file).manifest
+    assert (made.ref, made.licence, made.classes) == ("dock@7", "test", TINY_CLASSES)
+    assert tomllib.loads(made.text) == tomllib.loads(file.read_text()) | {"name": "dock", "version": "7"}
+    assert draft(weights, None, None, "MIT", manifest=file).manifest.licence == "MIT"
+    with pytest.raises(ModelRefused, match="cannot be a name"):
+        draft(weights, "no name", manifest=file)
 
 
 def damaged(how: Callable[[str], str]) -> Callable[[Path], tuple[Path, Path]]:

@@ -75,7 +75,9 @@ def evaluate(
 
 def calibrate(
     labels: LabelsOption,
-    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the policy and the report go")],
+    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the policy and the report go")] = Path(
+        "calibration"
+    ),
     model: ModelOption = None,
     miss_rate: Annotated[
         float, typer.Option("--miss-rate", metavar="RATE", help="Of images with a defect, missed at most so many")

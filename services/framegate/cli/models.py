@@ -65,7 +65,7 @@ def import_command(
     """
     if path.is_dir() or path.suffix == ".toml":
         file = path / "model.toml" if path.is_dir() else path
-        described = importing.draft(ModelManifest.load(path).weights, manifest=file)
+        described = importing.draft(ModelManifest.load(path).weights, name, version, licence, manifest=file)
     else:
         described = importing.draft(
             path, name, version, licence, manifest=manifest, head=head, classes=classes, size=_size(size)

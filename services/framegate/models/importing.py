@@ -1,6 +1,7 @@
 """From a file of weights to a manifest that fits it, proven by an inference before anything is registered."""
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from framegate.kernel.serving import check_onnx
 from framegate.kernel.weights import Format, WeightsFacts, format_of
 from framegate.models.classes import read_classes
 from framegate.models.layout import class_count, head_of, hint, size_of
-from framegate.models.manifest_text import written
+from framegate.models.manifest_text import renamed, written
 from framegate.settings import Settings
 
 #: YOLOX is trained on BGR pictures in 0..255 that lie at the top left: its ValTransform.
@@ -43,7 +44,8 @@ def draft(
     classes: Path | None = None,
     size: tuple[int, int] | None = None,
 ) -> Draft:
-    """Either `manifest` describes the weights at `path`, or the file itself and the other arguments do.
+    """Either `manifest` describes the weights at `path`, or the file itself and the other arguments do; `name`, `version` and
+    `licence` replace what the manifest says.
 
     `size` is (width, height). Raises `ModelRefused` with all that is missing, `ConfigurationError` where torch is.
     """
@@ -52,9 +54,9 @@ def draft(
     if kind == "onnx":
         check_onnx(weights, path)
     if manifest is not None:
-        if any(given is not None for given in (name, version, licence, head, classes, size)):
-            raise ModelRefused(f"{manifest} says everything about {path}: change it there, or leave --manifest out")
-        parsed = _described_by(manifest, path, weights)
+        if any(given is not None for given in (head, classes, size)):
+            raise ModelRefused(f"{manifest} says what {path} takes and gives: change it there, or leave --manifest out")
+        parsed = _described_by(manifest, path, weights, {"name": name, "version": version, "licence": licence})
     else:
         facts = describe_weights(weights, path)
         document = _document(path, weights, facts, (name, version, licence), head, classes, size)
@@ -70,12 +72,14 @@ def _read(path: Path) -> bytes:
         raise ModelRefused(f"cannot read the weights {path}: {error.strerror or error}") from error
 
 
-def _described_by(manifest: Path, path: Path, weights: bytes) -> ModelManifest:
+def _described_by(manifest: Path, path: Path, weights: bytes, identity: Mapping[str, str | None]) -> ModelManifest:
     try:
         text = manifest.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelRefused(f"cannot read the model manifest {manifest}: {error}") from error
     parsed = ModelManifest.parse(text, str(manifest), weights=path)
+    if any(identity.values()):
+        parsed = ModelManifest.parse(renamed(text, identity), str(manifest), weights=path)
     actual = hashlib.sha256(weights).hexdigest()
     if actual != parsed.sha256:
         raise ModelRefused(

@@ -14,6 +14,13 @@ def written(document: Mapping[str, Any]) -> str:
     return tomlkit.dumps(_without_none(document))
 
 
+def renamed(text: str, identity: Mapping[str, str | None]) -> str:
+    """`text` with the entries of `identity` that are not None in place of its own; the rest stays as it is."""
+    document: Any = tomlkit.parse(text)
+    document.update(_without_none(identity))
+    return tomlkit.dumps(document)
+
+
 def amended(manifest: ModelManifest, report: ParityReport) -> str:
     """The manifest's own text with the answers of `report` in [input] scaled_decoding and [check]; the rest stays as it is.
 
