@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -18,6 +18,16 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
     for name in SECRET_KEYS & event.keys():
         event[name] = "[redacted]"
     return event
+
+
+class _StandardError:
+    """Whatever standard error is when something is logged; it may have been replaced, and the old one closed, since."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure_logs(*, level: str = "INFO", json: bool | None = None) -> None:
@@ -36,7 +46,7 @@ def configure_logs(*, level: str = "INFO", json: bool | None = None) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _StandardError())),
         cache_logger_on_first_use=True,
     )
 

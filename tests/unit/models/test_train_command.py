@@ -1,8 +1,10 @@
 """`framegate train` as it is typed, with a trainer that trains nothing."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from framegate.cli import app
@@ -15,10 +17,11 @@ from tests.unit.models.test_training import FakeTrainer
 
 
 @pytest.fixture(autouse=True)
-def trainer(monkeypatch: pytest.MonkeyPatch) -> FakeTrainer:
+def trainer(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTrainer]:
     fake = FakeTrainer()
     monkeypatch.setattr(command, "make_trainer", lambda: fake)
-    return fake
+    yield fake
+    structlog.reset_defaults()  # the command set up the logs of this process
 
 
 def test_the_options_become_the_plan(tmp_path: Path, trainer: FakeTrainer) -> None:
