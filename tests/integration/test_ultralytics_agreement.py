@@ -67,7 +67,7 @@ def test_our_average_precision_is_that_of_ultralytics(tmp_path: Path) -> None:
     theirs = json.loads(done.stdout.splitlines()[-1])
 
     labels = read_labels(cartons, manifest.classes, defects_of(manifest, ()))
-    engine, decoder = OnnxRuntimeEngine(manifest, 1, threads=1, device="cpu"), DecoderChild(manifest.input)
+    engine, decoder = OnnxRuntimeEngine(manifest, 1, threads=1, device="cpu"), DecoderChild()
     try:
         scores = examine(labels, manifest, defects_of(manifest, ()), engine, decoder, lambda done, of: None).scores()
     finally:
