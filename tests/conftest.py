@@ -5,6 +5,7 @@ from itertools import count
 from pathlib import Path
 from typing import LiteralString
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -12,6 +13,10 @@ from sqlalchemy import make_url
 
 from framegate.adapters.embedded_postgres import EmbeddedPostgres
 from framegate.adapters.postgres import migrate
+
+# No property is about time, and machines are busy.
+hypothesis.settings.register_profile("framegate", deadline=None)
+hypothesis.settings.load_profile("framegate")
 
 _numbers = count(1)
 _TABLES = "select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
