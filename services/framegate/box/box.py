@@ -11,7 +11,7 @@ from typing import IO
 
 import httpx
 
-from framegate.bootstrap import EmbeddedPostgres, adopt_model, load_manifest, migrate, open_stores
+from framegate.bootstrap import EmbeddedPostgres, adopt_model, is_registered, load_manifest, migrate, open_stores
 from framegate.box.directory import prepare_data_dir
 from framegate.box.supervisor import ChildSpec, Supervisor
 from framegate.kernel.errors import ConfigurationError
@@ -92,7 +92,7 @@ class Box:
 def open_box(settings: Settings, output: IO[bytes] | None) -> Iterator[Box]:
     """Starts Postgres and prepares everything that the children need; the caller runs `box.supervisor`."""
     data = prepare_data_dir(settings.data)
-    if settings.model and "@" not in settings.model:
+    if settings.model and not is_registered(settings.model):
         load_manifest(settings.model)  # a wrong model must fail here and now, before anything is started
     check_port(settings.api.host, settings.api.port)
     postgres = EmbeddedPostgres(data)

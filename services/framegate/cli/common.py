@@ -10,7 +10,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from framegate.bootstrap import Stores, database_of, load_manifest, migrate, open_blobs, open_stores, resolve_model
+from framegate.bootstrap import (
+    Stores,
+    database_of,
+    is_registered,
+    load_manifest,
+    migrate,
+    open_blobs,
+    open_stores,
+    resolve_model,
+)
 from framegate.box.directory import prepare_data_dir
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.manifest import ModelManifest
@@ -51,11 +60,6 @@ def stores_of(settings: Settings) -> Iterator[Stores]:
         migrate(url)
         with _opened(url) as stores:
             yield stores
-
-
-def is_registered(ref: str) -> bool:
-    """Whether `ref` is written as `name@version` and is no path."""
-    return "@" in ref and not Path(ref).expanduser().exists()
 
 
 def manifest_of(settings: Settings, ref: str) -> ModelManifest:

@@ -9,8 +9,9 @@ from typing import Annotated, NoReturn
 import typer
 from rich.table import Table
 
+from framegate.bootstrap import is_registered
 from framegate.bootstrap.engines import fastest_engine, open_engine, reference_engine
-from framegate.cli.common import DataOption, JsonOption, console, is_registered, login, manifest_of, out, stores_of
+from framegate.cli.common import DataOption, JsonOption, console, login, manifest_of, out, stores_of
 from framegate.inference.choice import is_exact
 from framegate.kernel.agreement import USUAL, Agreement, Tolerances
 from framegate.kernel.errors import ConfigurationError
