@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framegate.kernel.detections import Detections
+from framegate.kernel.geometry import iou
 
 #: Boxes that overlap less are two findings, not one that moved.
 _SAME_OBJECT: Final = 0.5
@@ -74,7 +75,7 @@ def compare_all(
 
 def compare(reference: Detections, found: Detections, tolerances: Tolerances = USUAL) -> Agreement:
     """One frame. Partners are of one class and chosen greedily, the most alike first, each box once."""
-    overlap = _iou(reference.xyxy, found.xyxy)
+    overlap = iou(reference.xyxy, found.xyxy)
     difference = np.abs(reference.confidence[:, None] - found.confidence[None, :])
     clear, clear_found = reference.confidence >= tolerances.clear, found.confidence >= tolerances.clear
     lost, new, boxes, apart = clear.copy(), clear_found.copy(), 0, 0
@@ -103,13 +104,3 @@ def _partners(
             taken_found.add(j)
             partners.append((i, j))
     return partners
-
-
-def _iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(len(a), len(b)) for boxes xyxy; 0 where there is no area."""
-    one, other = a.astype(np.float64)[:, None], b.astype(np.float64)[None]
-    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
-    shared = np.prod(np.maximum(sides, 0), axis=-1)
-    union = np.prod(one[..., 2:] - one[..., :2], axis=-1) + np.prod(other[..., 2:] - other[..., :2], axis=-1) - shared
-    overlap: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    return overlap

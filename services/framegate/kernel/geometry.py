@@ -60,3 +60,13 @@ class Letterbox:
     def from_json(cls, raw: dict[str, Any]) -> Self:
         """Reverses `to_json`."""
         return cls(**{name: int(raw[name]) for name in cls.__slots__})
+
+
+def iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Intersection over union of every pair of boxes xyxy: (n, 4), (m, 4) -> (n, m); 0 where there is no area."""
+    one, other = a.astype(np.float64)[:, None], b.astype(np.float64)[None]
+    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
+    shared = np.prod(np.maximum(sides, 0), axis=-1)
+    union = np.prod(one[..., 2:] - one[..., :2], axis=-1) + np.prod(other[..., 2:] - other[..., :2], axis=-1) - shared
+    shares: NDArray[np.float64] = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return shares

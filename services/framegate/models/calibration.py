@@ -24,8 +24,9 @@ import numpy as np
 
 from framegate.gate.policy import Policy
 from framegate.kernel.errors import ConfigurationError
+from framegate.kernel.geometry import iou
 from framegate.models.evaluation import Examined, Example, peak
-from framegate.models.metrics import Array, overlap
+from framegate.models.metrics import Array
 
 CITATION: Final = "Angelopoulos, Bates, Fisch, Lei, Schuster: Conformal Risk Control. ICLR 2024, arXiv:2208.02814"
 FOUND_OVERLAP: Final = 0.5
@@ -166,7 +167,7 @@ def _by_class(examined: Examined, shown: Sequence[Example]) -> dict[str, tuple[A
 def _caught(example: Example, class_id: int) -> float:
     boxes, label = example.seen.found.detections, example.label
     ours = boxes.class_id == class_id
-    shared = overlap(boxes.xyxy[ours], label.xyxy[label.class_id == class_id]).max(axis=1, initial=0)
+    shared = iou(boxes.xyxy[ours], label.xyxy[label.class_id == class_id]).max(axis=1, initial=0)
     return float(boxes.confidence[ours][shared >= FOUND_OVERLAP].max(initial=-np.inf))
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framegate.kernel.detections import Detections
+from framegate.kernel.geometry import iou
 
 Array = NDArray[np.float64]
 
@@ -89,16 +90,6 @@ class Scores:
         return float(np.mean([score.ap50_95 for score in self.classes]))
 
 
-def overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> Array:
-    """Intersection over union of every pair: (n, 4), (m, 4) -> (n, m)."""
-    one, other = a.astype(np.float64)[:, None], b.astype(np.float64)[None]
-    sides = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
-    shared = np.prod(np.maximum(sides, 0), axis=-1)
-    areas = [np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1) for boxes in (one, other)]
-    union = areas[0] + areas[1] - shared
-    return np.asarray(shared / np.maximum(union, 1e-12))
-
-
 def claims(shared: Array, least: Array = OVERLAPS) -> NDArray[np.bool_]:
     """`shared` (n, m): overlaps of detections, by falling confidence, with objects -> (n, len(least)): who claims one."""
     claimed = np.zeros((len(shared), len(least)), np.bool_)
@@ -156,7 +147,7 @@ def _of_class(pairs: Sequence[Pair], class_id: int) -> tuple[Array, NDArray[np.b
     for found, truth in pairs:
         ours = found.class_id == class_id
         confidence.append(found.confidence[ours].astype(np.float64))
-        good.append(claims(overlap(found.xyxy[ours], truth.xyxy[truth.class_id == class_id])))
+        good.append(claims(iou(found.xyxy[ours], truth.xyxy[truth.class_id == class_id])))
     flat = np.concatenate(confidence)
     order = np.argsort(-flat, kind="stable")
     return flat[order], np.concatenate(good)[order]
@@ -182,7 +173,7 @@ def _confusion(pairs: Sequence[Pair], classes: int) -> NDArray[np.int64]:
     matrix = np.zeros((classes + 1, classes + 1), np.int64)
     for found, truth in pairs:
         strong = found.confidence >= CONFUSION_CONFIDENCE
-        shared = overlap(found.xyxy[strong], truth.xyxy)
+        shared = iou(found.xyxy[strong], truth.xyxy)
         free = np.ones(len(truth.class_id), np.bool_)
         for row, class_id in zip(shared, found.class_id[strong], strict=True):
             best = int(np.where(free, row, -1).argmax()) if free.any() else -1

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from framegate.kernel.detections import Detections
-from framegate.models.metrics import Pair, average_precision, claims, overlap, reliability, roc_auc, score
+from framegate.kernel.geometry import iou
+from framegate.models.metrics import Pair, average_precision, claims, reliability, roc_auc, score
 
 NAMES = ("hole", "tear")
 
@@ -50,7 +51,7 @@ def test_the_labels_themselves_score_a_hundred_percent(
 def test_overlap_is_intersection_over_union() -> None:
     a = np.array([[0, 0, 10, 10]], np.float32)
     b = np.array([[5, 0, 15, 10], [20, 20, 30, 30], [0, 0, 10, 10]], np.float32)
-    assert overlap(a, b) == pytest.approx(np.array([[1 / 3, 0, 1]]))
+    assert iou(a, b) == pytest.approx(np.array([[1 / 3, 0, 1]]))
 
 
 def test_the_more_confident_of_two_detections_claims_the_object() -> None:
