@@ -88,6 +88,35 @@ class CanarySettings(_Group):
     verdicts: float = Field(0.15, ge=0, le=1, description="difference in the share of a verdict that ends a canary")
 
 
+class QueueSettings(_Group):
+    """Where messages wait."""
+
+    kind: Literal["postgres", "sqs"] = Field("postgres", description="postgres: in the database; sqs: Amazon SQS")
+    prefix: str = Field(
+        "framegate-", pattern=r"^[A-Za-z0-9_-]{0,40}$", description="SQS: put before the name of every queue"
+    )
+    polls: int = Field(16, ge=1, le=256, description="SQS: receives of one worker at a time, when messages wait")
+    poll_s: int = Field(10, ge=1, le=20, description="SQS: how long a receive waits for messages, seconds")
+    linger_ms: float = Field(
+        20, ge=0, le=1000, description="SQS: how long messages wait for others to share a call with, milliseconds"
+    )
+
+
+class BlobSettings(_Group):
+    """Where originals and prepared frames lie."""
+
+    kind: Literal["local", "s3"] = Field("local", description="local: the data directory; s3: a bucket")
+    bucket: str = Field("", description="S3: the bucket's name")
+    prefix: str = Field("", pattern=r"^([A-Za-z0-9_-]+/)*$", description="S3: put before every key, ends with a slash")
+
+
+class EventSettings(_Group):
+    """Pictures that reach a bucket without the API."""
+
+    queue: str = Field("", description="SQS queue (name or URL) that the buckets' events go to; empty: none is read")
+    facility: str = Field("default", description="the facility of objects that no upload was announced for")
+
+
 class Settings(BaseSettings):
     """Immutable once read."""
 
@@ -124,6 +153,9 @@ class Settings(BaseSettings):
     gate: GateSettings = GateSettings()
     sweep: SweepSettings = SweepSettings()
     canary: CanarySettings = CanarySettings()
+    queue: QueueSettings = QueueSettings()
+    blobs: BlobSettings = BlobSettings()
+    events: EventSettings = EventSettings()
 
     @classmethod
     def read(cls, **overrides: object) -> Self:
