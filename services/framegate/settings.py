@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from framegate.kernel.errors import ConfigurationError
@@ -127,6 +127,11 @@ class Settings(BaseSettings):
     data: Path = Field(Path(".framegate"), description="directory of the embedded box: images, database, keys")
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     database_url_file: Path | None = Field(None, validation_alias="DATABASE_URL_FILE")
+    aws_region: str | None = Field(
+        None,
+        validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="region of SQS and S3; boto3 reads AWS_ENDPOINT_URL, AWS_PROFILE and credentials itself",
+    )
     model: str | None = Field(
         None,
         description="starter, the path of a model.toml, or NAME@VERSION; default: what serves, at first the starter",
@@ -178,7 +183,9 @@ class Settings(BaseSettings):
         """(variable, value, meaning) of every setting; secrets stay hidden."""
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            variable = str(field.validation_alias or f"FRAMEGATE_{name.upper()}")
+            alias = field.validation_alias
+            alias = alias.choices[0] if isinstance(alias, AliasChoices) else alias
+            variable = str(alias or f"FRAMEGATE_{name.upper()}")
             if not isinstance(value, _Group):
                 yield variable, "" if value is None else str(value), field.description or ""
                 continue

@@ -1,0 +1,1 @@
+"""Amazon SQS and S3, and what speaks their protocols."""

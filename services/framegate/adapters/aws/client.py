@@ -1,0 +1,142 @@
+"""Clients of AWS, and its errors in one line that names the resource, the permission and the setting."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+)
+
+from framegate.kernel.errors import ConfigurationError, DependencyUnavailable
+
+#: Error codes by what is wrong. Source: the "Errors" sections of the SQS and S3 API references, "Common Errors".
+_DENIED: Final = frozenset(
+    {"AccessDenied", "AccessDeniedException", "403", "AllAccessDisabled", "KMS.AccessDeniedException"}
+)
+_UNKNOWN_CALLER: Final = frozenset(
+    {
+        "InvalidClientTokenId",
+        "InvalidAccessKeyId",
+        "UnrecognizedClientException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+    }
+)
+_SKEWED: Final = frozenset(
+    {"RequestTimeTooSkewed", "RequestExpired", "SignatureDoesNotMatch", "InvalidSignatureException"}
+)
+_MISSING: Final = frozenset(
+    {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NoSuchBucket", "404", "NotFound"}
+)
+_ELSEWHERE: Final = frozenset(
+    {"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What a call is about: `SQS queue framegate-frame-submitted-live`, and the setting that leads there."""
+
+    name: str
+    setting: str
+
+
+def make_client(service: str, region: str | None, *, read_s: float = 5, connections: int = 10) -> Any:
+    """Endpoint and credentials are found as boto3 finds them (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, a role, ...).
+
+    Safe for use from several threads. Throttling and 5xx are tried again with jitter, three calls in all; `read_s`: the
+    longest silence on a connection, seconds.
+    """
+    config = Config(
+        connect_timeout=2,
+        read_timeout=read_s,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+        user_agent_appid="framegate",
+        # Any S3-compatible server: checksums only where an operation demands them or we give them.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    with asking(Resource(f"AWS {service}", "AWS_REGION"), ""):
+        return boto3.session.Session(region_name=region).client(service, config=config)
+
+
+@contextmanager
+def asking(resource: Resource, permission: str) -> Iterator[None]:
+    """Turns errors of boto3 into `DependencyUnavailable`: even a lack of permission can be mended while we run."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise DependencyUnavailable(explain(error, resource, permission)) from error
+
+
+@contextmanager
+def at_start() -> Iterator[None]:
+    """What a process cannot start without: its absence ends it, with the same words."""
+    try:
+        yield
+    except DependencyUnavailable as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def code_of(error: Exception) -> str:
+    """The error code of an answer, empty when there was no answer."""
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def explain(error: Exception, resource: Resource, permission: str) -> str:
+    """One line for the person who has to mend it."""
+    wrong, remedy = _diagnosis(error, resource, permission)
+    return f"{resource.name}: {wrong}: {remedy}"
+
+
+def _diagnosis(error: Exception, resource: Resource, permission: str) -> tuple[str, str]:
+    code = code_of(error)
+    match error:
+        case NoCredentialsError() | PartialCredentialsError():
+            return "no AWS credentials", (
+                f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with a role that may {permission}"
+            )
+        case NoRegionError():
+            return "no AWS region", "set AWS_REGION, for example eu-central-1"
+        case EndpointConnectionError() | ConnectTimeoutError():
+            where = error.kwargs.get("endpoint_url", "the endpoint")
+            return f"cannot connect to {where}", "check AWS_REGION, AWS_ENDPOINT_URL and the network"
+    if code in _DENIED:
+        return (
+            "access denied",
+            f"allow {permission} to this process's role (and its KMS key), and check {resource.setting}",
+        )
+    if code in _UNKNOWN_CALLER:
+        return f"AWS does not accept the credentials ({code})", f"renew them; the role needs {permission}"
+    if code in _SKEWED:
+        return (
+            f"AWS does not accept the signature ({code})",
+            "set this host's clock (NTP), then check AWS_SECRET_ACCESS_KEY",
+        )
+    if code in _MISSING:
+        return f"does not exist in {_region(error)}", (
+            f"check AWS_REGION and {resource.setting}; Terraform or 'framegate provision' creates it ({permission})"
+        )
+    if code in _ELSEWHERE:
+        return "is in another region", f"set AWS_REGION to the region of {resource.name}, or check {resource.setting}"
+    text = " ".join(str(error).split())
+    return "AWS answered with an error", f"{text} (needs {permission})"
+
+
+def _region(error: Exception) -> str:
+    headers = (
+        error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}) if isinstance(error, ClientError) else {}
+    )
+    return str(headers.get("x-amz-bucket-region", "this region"))
