@@ -12,6 +12,7 @@ import yaml
 from framegate.bootstrap import database_of, open_stores
 from framegate.box.directory import prepare_data_dir
 from framegate.kernel.ids import DEFAULT_FACILITY
+from framegate.settings import Settings
 from tests.support.pictures import cut_in_mid_scan, jpeg
 
 RENDERER = Path(__file__).parents[2] / "models" / "carton" / "render.py"
@@ -62,7 +63,7 @@ def test_calibrate_writes_a_policy_and_the_box_follows_it(cartons: Path, tmp_pat
     assert document["classes"]["label"] == {"review": limit["review"], "fail": limit["fail"]}
     assert document["calibration"]["data_sha256"] == summary["data"]["sha256"]
     with database_of(box) as url:
-        stores = open_stores(url)
+        stores = open_stores(Settings.read(), url)
         current = stores.policies.current_policy(DEFAULT_FACILITY)
         stores.close()
     assert current is not None

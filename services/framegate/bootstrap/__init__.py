@@ -14,13 +14,14 @@ from framegate.bootstrap.models import (
     resolve_model,
 )
 from framegate.bootstrap.stages import Service, make_service, worker_name
-from framegate.bootstrap.stores import Stores, open_blobs, open_stores
+from framegate.bootstrap.stores import Stores, check_cloud, open_blobs, open_stores, provision
 
 __all__ = [
     "EmbeddedPostgres",
     "Service",
     "Stores",
     "adopt_model",
+    "check_cloud",
     "database_of",
     "follow_model",
     "is_registered",
@@ -33,6 +34,7 @@ __all__ = [
     "model_files",
     "open_blobs",
     "open_stores",
+    "provision",
     "read_pepper",
     "resolve_model",
     "worker_name",

@@ -192,4 +192,5 @@ def _sweeper(settings: Settings, stores: Stores, queue: Queue, blobs: Blobs, clo
         ),
         clock,
         metrics,
+        stores.outbox,
     )

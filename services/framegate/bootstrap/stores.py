@@ -1,10 +1,16 @@
-"""Where everything is kept: the stores in Postgres, and the blobs."""
+"""Where everything is kept: the stores in Postgres, the queue, and the blobs."""
 
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
 
 from framegate.adapters.blobs_local import LocalBlobs
+from framegate.adapters.clock import SystemClock
 from framegate.adapters.postgres import (
     Database,
+    Outbox,
     PostgresCameras,
     PostgresIntake,
     PostgresKeys,
@@ -17,15 +23,31 @@ from framegate.adapters.postgres import (
     PostgresUpkeep,
     PostgresWorkers,
 )
+from framegate.kernel.errors import ConfigurationError
+from framegate.pipeline import ALL_QUEUES
 from framegate.ports.blobs import Blobs
+from framegate.ports.queue import DeadLetters, Queue
 from framegate.settings import Settings
+
+if TYPE_CHECKING:
+    from framegate.adapters.aws.queue import SqsQueue
+
+
+class ClosingQueue(Queue, DeadLetters, Protocol):
+    """A queue client; `close` it."""
+
+    def close(self) -> None:
+        """What it still holds unasked goes back."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Everything that lives in Postgres."""
+    """Everything that lives in Postgres, and the way to the queue."""
 
     database: Database
+    outbox: Outbox | None  #: where the queue is elsewhere
+    queue: Callable[[str], ClosingQueue]  #: a client of its own for an owner; close it
     progress: PostgresProgress
     intake: PostgresIntake
     results: PostgresResults
@@ -36,32 +58,108 @@ class Stores:
     workers: PostgresWorkers
     upkeep: PostgresUpkeep
     keys: PostgresKeys
-
-    def queue(self, owner: str) -> PostgresQueue:
-        """A queue client of its own for `owner`; close it."""
-        return PostgresQueue(self.database, owner=owner)
-
-    def close(self) -> None:
-        """Closes the connections."""
-        self.database.close()
+    close: Callable[[], None]  #: sends what is in the outbox's hands, closes the connections
 
 
-def open_stores(url: str) -> Stores:
-    """Connects lazily: the first use raises `DependencyUnavailable` when nothing answers."""
+def open_stores(settings: Settings, url: str) -> Stores:
+    """Connects lazily: the first use raises `DependencyUnavailable` when nothing answers.
+
+    With a queue in SQS, raises `ConfigurationError` when its client cannot be made.
+    """
     database = Database(url)
+    outbox: Outbox | None = None
+    queue: Callable[[str], ClosingQueue]
+    close = database.close
+    if settings.queue.kind == "sqs":
+        sender = open_sqs(settings)
+        outbox = made = Outbox(database, sender.send, timedelta(milliseconds=settings.queue.linger_ms))
+
+        def queue(_: str) -> ClosingQueue:
+            return open_sqs(settings)
+
+        def close() -> None:
+            made.close()
+            sender.close()
+            database.close()
+    else:
+
+        def queue(owner: str) -> ClosingQueue:
+            return PostgresQueue(database, owner=owner)
+
     return Stores(
         database,
-        PostgresProgress(database),
-        PostgresIntake(database),
+        outbox,
+        queue,
+        PostgresProgress(database, outbox),
+        PostgresIntake(database, outbox),
         PostgresResults(database),
         PostgresCameras(database),
         PostgresPolicies(database),
         PostgresRegistry(database),
         PostgresShadows(database),
         PostgresWorkers(database),
-        PostgresUpkeep(database),
+        PostgresUpkeep(database, outbox),
         PostgresKeys(database),
+        close,
     )
+
+
+def check_cloud(settings: Settings) -> None:
+    """What a process of the pipeline cannot start without is there and may be seen. Raises `ConfigurationError`."""
+    if settings.queue.kind == "sqs":
+        with _boto3():
+            from framegate.adapters.aws.client import at_start
+        with closing(open_sqs(settings)) as queue, at_start():
+            queue.check(ALL_QUEUES)
+
+
+def open_sqs(settings: Settings) -> "SqsQueue":
+    """A client with its connections. Raises `ConfigurationError`."""
+    with _boto3():
+        from framegate.adapters.aws.client import at_start, make_client
+        from framegate.adapters.aws.polling import PollOptions
+        from framegate.adapters.aws.queue import SqsClients, SqsQueue
+    wanted, region = settings.queue, settings.aws_region
+    with at_start():
+        polls = make_client("sqs", region, read_s=wanted.poll_s + 5, connections=2 * wanted.polls + 2)
+        clients = SqsClients(polls, make_client("sqs", region))
+    return SqsQueue(
+        clients,
+        SystemClock(),
+        wanted.prefix,
+        PollOptions(wanted.polls, wanted.poll_s),
+        ALL_QUEUES,
+        hold_deletes=wanted.linger_ms > 0,
+    )
+
+
+def provision(settings: Settings) -> list[str]:
+    """Makes the queues and the bucket that are missing; their names. Raises `ConfigurationError`."""
+    made: list[str] = []
+    if settings.queue.kind != "sqs" and settings.blobs.kind != "s3":
+        raise ConfigurationError(
+            "nothing is in AWS here: set FRAMEGATE_QUEUE__KIND=sqs or FRAMEGATE_BLOBS__KIND=s3; 'framegate up' needs neither"
+        )
+    with _boto3():
+        from framegate.adapters.aws.client import at_start, make_client
+        from framegate.adapters.aws.provision import provision_bucket, provision_queues
+    with at_start():
+        if settings.queue.kind == "sqs":
+            events = [settings.events.queue] if settings.events.queue else []
+            with closing(make_client("sqs", settings.aws_region)) as sqs:
+                made += provision_queues(sqs, settings.queue.prefix, [*ALL_QUEUES, *events])
+        if settings.blobs.kind == "s3":
+            with closing(make_client("s3", settings.aws_region)) as s3:
+                made += provision_bucket(s3, settings.blobs.bucket)
+    return made
+
+
+@contextmanager
+def _boto3() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigurationError(f"AWS needs boto3 ({error}): pip install 'framegate[aws]'") from error
 
 
 def open_blobs(settings: Settings) -> Blobs:

@@ -98,7 +98,7 @@ def open_box(settings: Settings, output: IO[bytes] | None) -> Iterator[Box]:
     postgres = EmbeddedPostgres(data)
     with postgres.owned() as url:
         migrate(url)
-        stores = open_stores(url)
+        stores = open_stores(settings, url)
         try:
             stores.workers.forget()
             adopt_model(settings.model_copy(update={"data": data}), stores, "operator")

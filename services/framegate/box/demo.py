@@ -121,7 +121,7 @@ def _supervised(box: Box) -> Any:
 
 
 def _prepare(box: Box) -> str:
-    stores = open_stores(box.database_url)
+    stores = open_stores(box.settings, box.database_url)
     try:
         scopes = frozenset(map(str, DEFAULT_SCOPES))
         key = create_key(stores, box.settings, "demo", scopes, [DEFAULT_FACILITY], days=1)
@@ -133,7 +133,7 @@ def _prepare(box: Box) -> str:
 
 
 def _verify(box: Box) -> Report:
-    stores = open_stores(box.database_url)
+    stores = open_stores(box.settings, box.database_url)
     try:
         return verify(stores, open_blobs(box.settings.model_copy(update={"data": box.data})), hash_blobs=True)
     finally:

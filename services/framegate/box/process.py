@@ -67,7 +67,7 @@ def run_stages(stages: Sequence[Stage], settings: Settings, database_url: str) -
         }
 
     with ExitStack() as closing:
-        stores = open_stores(database_url)
+        stores = open_stores(settings, database_url)
         closing.callback(stores.close)
         health = closing.enter_context(
             HealthServer(metrics.render, reasons, settings.worker.host, settings.worker.port)

@@ -48,7 +48,7 @@ def login() -> str:
 def stores_of(settings: Settings) -> Iterator[Stores]:
     """The database of DATABASE_URL, or of the box in the data directory, whether it is up or down."""
     if settings.database:
-        with _opened(settings.database) as stores:
+        with _opened(settings, settings.database) as stores:
             yield stores
         return
     data = settings.data.expanduser()
@@ -58,7 +58,7 @@ def stores_of(settings: Settings) -> Iterator[Stores]:
         )
     with database_of(prepare_data_dir(data)) as url:
         migrate(url)
-        with _opened(url) as stores:
+        with _opened(settings, url) as stores:
             yield stores
 
 
@@ -71,8 +71,8 @@ def manifest_of(settings: Settings, ref: str) -> ModelManifest:
 
 
 @contextmanager
-def _opened(url: str) -> Iterator[Stores]:
-    stores = open_stores(url)
+def _opened(settings: Settings, url: str) -> Iterator[Stores]:
+    stores = open_stores(settings, url)
     try:
         yield stores
     finally:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from framegate.bootstrap import make_api, migrate, open_stores
+from framegate.bootstrap import check_cloud, make_api, migrate, open_stores, provision
 from framegate.box.process import EXIT_RESTART, die_with_parent, pin, run_stages
 from framegate.cli.common import DataOption, console, stores_of
 from framegate.kernel.errors import ConfigurationError, FramegateError
@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command(help=f"Runs one or several stages in this process, in the foreground.\n\n{_STAGES}")(run)
     app.command("migrate")(migrate_command)
+    app.command("provision")(provision_command)
 
 
 def _database_url(settings: Settings) -> str:
@@ -47,6 +48,7 @@ def run(
     configure_logs(level=settings.log_level, json=settings.log_json)
     die_with_parent(settings.parent)
     url = _database_url(settings)
+    check_cloud(settings)
     if Stage.INGEST not in stages:
         raise typer.Exit(run_stages(stages, settings, url))
     if stages != [Stage.INGEST]:
@@ -58,7 +60,7 @@ def _serve(settings: Settings, url: str) -> int:
     from framegate.ingest.server import run_server
 
     pin(settings.pin_cpu)
-    stores = open_stores(url)
+    stores = open_stores(settings, url)
     try:
         run_server(make_api(settings, stores, Metrics()), settings.api.host, settings.api.port)
     except FramegateError as error:
@@ -78,3 +80,14 @@ def migrate_command(data: DataOption = None) -> None:
         with stores_of(settings):
             pass
     console.print("The database is up to date.")
+
+
+def provision_command(data: DataOption = None) -> None:
+    """Makes the queues (with their dead letters) and the bucket that the settings name and that are missing.
+
+    For local stacks and trials. In production Terraform makes them (infra/terraform), with encryption and policies.
+    """
+    made = provision(Settings.read(data=data))
+    for name in made:
+        console.print(f"made {name}")
+    console.print(f"{len(made)} made, the others were there." if made else "Everything is there.")

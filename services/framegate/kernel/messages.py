@@ -5,7 +5,7 @@ or reordering messages therefore costs time, never images.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 from uuid import UUID
 
@@ -32,6 +32,7 @@ class Message:
     image_id: ImageId
     look: int = 1
     lane: Lane = Lane.LIVE
+    trace: str = field(default="", compare=False)  #: W3C `traceparent` of whoever uploaded the image; empty: none
 
     name: ClassVar[str] = ""
 
@@ -70,7 +71,8 @@ def encode(message: Message) -> str:
             "image": str(message.image_id),
             "look": message.look,
             "lane": message.lane,
-        },
+        }
+        | ({"trace": message.trace} if message.trace else {}),
         separators=(",", ":"),
     )
 
@@ -86,6 +88,21 @@ def decode(body: str) -> Message:
         look = raw["look"]
         if version != VERSION or not isinstance(look, int) or look < 1 or not isinstance(raw["facility"], str):
             raise UndecodableMessage(f"not a Framegate message: {body[:200]!r}")
-        return kind(FacilityId(raw["facility"]), ImageId(UUID(raw["image"])), look, Lane(raw["lane"]))
+        return kind(
+            FacilityId(raw["facility"]), ImageId(UUID(raw["image"])), look, Lane(raw["lane"]), str(raw.get("trace", ""))
+        )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UndecodableMessage(f"not a Framegate message ({type(error).__name__}): {body[:200]!r}") from error
+
+
+def attributes_of(body: str) -> dict[str, str]:
+    """What others should see of a message without reading it: the schema's version, the type, and the trace context.
+
+    Empty for what is not one of ours. `traceparent` is W3C Trace Context, level 1.
+    """
+    try:
+        raw = json.loads(body)
+        attributes = {"schema": f"framegate/{raw['v']}", "type": str(raw["type"])}
+        return attributes | ({"traceparent": raw["trace"]} if raw.get("trace") else {})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}

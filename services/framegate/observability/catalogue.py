@@ -93,6 +93,10 @@ IMAGES_REISSUED: Final = Metric(
     "framegate_images_reissued_total", "counter", ("state",), "overdue images whose message was sent again",
     "messages are being lost: a purged queue, a killed worker, leases too short",
 )  # fmt: skip
+MESSAGES_RELAYED: Final = Metric(
+    "framegate_messages_relayed_total", "counter", (), "messages that the sweeper sent for the process that could not",
+    "processes die between commit and send, or the queue was away: look for both",
+)  # fmt: skip
 IMAGES_BY_END: Final = Metric(
     "framegate_images", "gauge", ("end",), "conservation: accepted, decided, rejected, failed, in_flight, lost",
     "lost above 0 is a bug or a damaged database: framegate verify names the images",

@@ -45,11 +45,14 @@ class Queue(Protocol):
 
     @property
     def max_receive(self) -> int:
-        """The most messages one `receive` brings (10 on SQS)."""
+        """The most messages one `receive` brings."""
         ...
 
     def send(self, queue: str, bodies: Sequence[str], delay: timedelta = timedelta()) -> None:
-        """All of `bodies` are durable when it returns. A body over 1 MiB (UTF-8) raises ValueError, nothing is sent."""
+        """All of `bodies` are durable when it returns. A body over 1 MiB (UTF-8) raises ValueError, nothing is sent.
+
+        Delays are short; what must wait for long waits in the database.
+        """
         ...
 
     def receive(self, queues: Sequence[str], limit: int, wait: timedelta, visibility: timedelta) -> list[Delivery]:
@@ -81,11 +84,11 @@ class Queue(Protocol):
         ...
 
     def recover(self, owner: str) -> int:
-        """Makes visible at once what a dead predecessor named `owner` still holds; 0 where that is not known."""
+        """Makes visible at once what a dead predecessor named `owner` still holds; 0 where that is not known (SQS)."""
         ...
 
     def depth(self, queue: str) -> Depth:
-        """A snapshot; approximate on SQS."""
+        """A snapshot. On SQS approximate, without an age, and what was released with a delay counts as in flight."""
         ...
 
 

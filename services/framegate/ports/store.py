@@ -245,10 +245,17 @@ class Conservation:
 class Upkeep(Protocol):
     """For the sweeper and `verify`."""
 
-    def reissue_overdue(self, idle: Mapping[ImageState, timedelta], limit: int) -> list[Overdue]:
+    def reissue_overdue(
+        self, idle: Mapping[ImageState, timedelta], limit: int, ready: Mapping[str, int] | None = None
+    ) -> list[Overdue]:
         """Images in these states that were not moved for that long and are not claimed: sends their message again in the
-        same transaction (a longer pause after each time) and returns them.
+        same transaction (a longer pause after each time) and returns them. Not while workers are only behind: `ready` says
+        how many messages wait in each queue, where the store cannot see that itself.
         """
+        ...
+
+    def waiting_s(self) -> Mapping[str, float]:
+        """For each queue, how long the image that has waited longest for it has waited, seconds; absent: none waits."""
         ...
 
     def in_flight(self) -> int:
@@ -265,6 +272,14 @@ class Upkeep(Protocol):
 
     def blob_keys(self, after: ImageId | None, limit: int) -> list[tuple[ImageId, str, str]]:
         """(image, key, sha256) in id order, to compare with the blob store."""
+        ...
+
+
+class Relay(Protocol):
+    """Of messages for a queue that does not share the database's transactions."""
+
+    def relay(self, idle: timedelta, limit: int) -> int:
+        """Sends up to `limit` messages that were committed that long ago and not sent; says how many."""
         ...
 
 

@@ -1,6 +1,7 @@
 """Sends again what is overdue, deletes left-over files, checks conservation."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from framegate.observability.catalogue import (
     BLOBS_SWEPT,
     IMAGES_BY_END,
     IMAGES_REISSUED,
+    MESSAGES_RELAYED,
     QUEUE_OLDEST_SECONDS,
     QUEUE_READY,
 )
@@ -18,10 +20,12 @@ from framegate.pipeline import ALL_QUEUES, NEXT_MESSAGE
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
 from framegate.ports.queue import Queue
-from framegate.ports.store import Upkeep
+from framegate.ports.store import Relay, Upkeep
 from framegate.sweep.canary import CanaryGuard
 
 _AT_ONCE = 500
+#: A message that its own process has not sent by then will not be sent by it.
+_UNSENT = timedelta(seconds=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,10 @@ class Sweeper:
         options: SweepOptions,
         clock: Clock,
         metrics: Metrics,
+        relay: Relay | None = None,
     ) -> None:
+        """`relay`: for a queue that is not in the database."""
+        self._relay = relay
         self._upkeep, self._queue, self._blobs, self._guard = upkeep, queue, blobs, guard
         self._options, self._clock, self._metrics = options, clock, metrics
         self._log = get_log(stage="sweep")
@@ -68,11 +75,15 @@ class Sweeper:
 
     def sweep(self) -> None:
         """One round of everything that is due."""
-        self._reissue()
-        for queue in ALL_QUEUES:
-            depth = self._queue.depth(queue)
+        self._relay_unsent()
+        depths = {queue: self._queue.depth(queue) for queue in ALL_QUEUES}
+        # Messages wait where only their number is known; how old they are, the images tell that wait for them.
+        waiting_s = self._upkeep.waiting_s() if self._relay else {}
+        for queue, depth in depths.items():
+            age = depth.oldest_age_s if self._relay is None else waiting_s.get(queue)
             self._metrics.set(QUEUE_READY, depth.ready, queue=queue)
-            self._metrics.set(QUEUE_OLDEST_SECONDS, depth.oldest_age_s or 0.0, queue=queue)
+            self._metrics.set(QUEUE_OLDEST_SECONDS, age or 0.0, queue=queue)
+        self._reissue({queue: depth.ready for queue, depth in depths.items()} if self._relay else None)
         if self._is_due("conservation", self._options.conservation_every):
             self._conserve()
         if self._is_due("canary", self._options.canary_every):
@@ -87,9 +98,16 @@ class Sweeper:
         self._due[what] = now + every.total_seconds()
         return True
 
-    def _reissue(self) -> None:
+    def _relay_unsent(self) -> None:
+        while self._relay and (sent := self._relay.relay(_UNSENT, _AT_ONCE)):
+            self._metrics.count(MESSAGES_RELAYED, sent)
+            self._log.warning("messages sent for others", action="relayed", count=sent)
+            if sent < _AT_ONCE:
+                return
+
+    def _reissue(self, ready: Mapping[str, int] | None) -> None:
         idle = dict.fromkeys(NEXT_MESSAGE, self._options.overdue)
-        reissued = self._upkeep.reissue_overdue(idle, _AT_ONCE)
+        reissued = self._upkeep.reissue_overdue(idle, _AT_ONCE, ready)
         for image in reissued:
             self._metrics.count(IMAGES_REISSUED, state=str(image.state))
         if reissued:

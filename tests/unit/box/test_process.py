@@ -60,7 +60,7 @@ def _signals() -> Iterator[None]:
 
 def run_gate(monkeypatch: pytest.MonkeyPatch, workers: FakeWorkers) -> int:
     monkeypatch.setattr(process, "_REPORT_S", 0.01)
-    monkeypatch.setattr(process, "open_stores", lambda _: FakeStores(workers))
+    monkeypatch.setattr(process, "open_stores", lambda *_: FakeStores(workers))
     monkeypatch.setattr(process, "make_service", lambda *_: FakeService(workers))
     return process.run_stages([Stage.GATE], Settings(), "postgresql:///nowhere")
 
@@ -112,7 +112,7 @@ def test_reasons_can_be_asked_while_stages_are_still_being_made(monkeypatch: pyt
         return Curious(workers)
 
     monkeypatch.setattr(process, "HealthServer", keep)
-    monkeypatch.setattr(process, "open_stores", lambda _: FakeStores(workers))
+    monkeypatch.setattr(process, "open_stores", lambda *_: FakeStores(workers))
     monkeypatch.setattr(process, "make_service", make)
     assert process.run_stages([Stage.GATE, Stage.SWEEP], Settings(), "postgresql:///nowhere") == 0
     assert asked[0] == {"gate": "starting", "sweep": "starting"}

@@ -20,7 +20,12 @@ class MemoryUpkeep:
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
-    def reissue_overdue(self, idle: Mapping[ImageState, timedelta], limit: int) -> list[Overdue]:
+    def reissue_overdue(
+        self,
+        idle: Mapping[ImageState, timedelta],
+        limit: int,
+        ready: Mapping[str, int] | None = None,
+    ) -> list[Overdue]:
         """Leaves alone what only waits its turn: while a message as old as the image's own is still ready in its queue,
         the workers are behind and a second message would not help. Longest idle first.
         """
@@ -42,6 +47,16 @@ class MemoryUpkeep:
         self._state.emit(row)
         facts = row.facts
         return Overdue(facts.facility, facts.image_id, row.look, facts.lane, row.state, row.attempts, row.reissues)
+
+    def waiting_s(self) -> Mapping[str, float]:
+        """Those that a worker has claimed do not wait."""
+        now, waiting = self._state.clock.monotonic(), dict[str, float]()
+        with self._state.lock:
+            for row in self._state.images.values():
+                if not row.ended and row.lease is None:
+                    queue = queue_of(row.state, row.facts.lane)
+                    waiting[queue] = max(waiting.get(queue, 0.0), now - row.moved_at)
+        return waiting
 
     def in_flight(self) -> int:
         """The images without an end."""

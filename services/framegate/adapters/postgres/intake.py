@@ -4,11 +4,11 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from framegate.adapters.postgres.database import Database, Raw
+from framegate.adapters.postgres.outgoing import Outgoing, QueueTable, Row
 from framegate.adapters.postgres.rows import as_json, outgoing
 from framegate.adapters.postgres.statements import statement
-from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import ImageId
-from framegate.kernel.messages import FrameSubmitted
+from framegate.kernel.messages import FrameSubmitted, encode
 from framegate.kernel.states import ImageState
 from framegate.ports.store import Accepted, NewImage
 
@@ -18,8 +18,9 @@ _Numbered = tuple[int, NewImage]
 class PostgresIntake:
     """`Intake`. Safe for use from several threads."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, outgoing: Outgoing | None = None) -> None:
+        """Without `outgoing`, the queue is in the same database."""
+        self._database, self._outgoing = database, outgoing or QueueTable(database)
 
     def accept(self, images: Sequence[NewImage]) -> list[Accepted]:
         """A known image id is replayed as well, so the same call may be made again after a lost connection.
@@ -31,18 +32,19 @@ class PostgresIntake:
             return []
         # One statement is a transaction by itself and saves two round trips.
         run = self._database.run if len(waves) == 1 else self._database.transaction
-        rows = run(lambda connection: _accept(connection, waves))
-        wake(self._database, [row[6] for row in rows])
+        rows = run(lambda connection: self._accept(connection, waves))
+        self._outgoing.committed(
+            Row(row[7], row[6], encode(_message(images[row[0]]))) for row in rows if row[6] is not None
+        )
         answers = {row[0]: _accepted(row) for row in rows}
         return [answers[n] for n in range(len(images))]
 
-
-def _accept(connection: Raw, waves: Sequence[Sequence[_Numbered]]) -> list[Any]:
-    rows: list[Any] = []
-    for wave in waves:
-        parameters = {"images": as_json([_row(n, image) for n, image in wave])}
-        rows += connection.execute(statement("intake_accept"), parameters).fetchall()
-    return rows
+    def _accept(self, connection: Raw, waves: Sequence[Sequence[_Numbered]]) -> list[Any]:
+        rows: list[Any] = []
+        for wave in waves:
+            parameters = {"images": as_json([_row(n, image) for n, image in wave])}
+            rows += connection.execute(statement("intake_accept", self._outgoing.table), parameters).fetchall()
+        return rows
 
 
 def _waves(images: Sequence[NewImage]) -> Iterator[list[_Numbered]]:
@@ -69,7 +71,6 @@ def _marks(image: NewImage) -> set[Hashable]:
 
 
 def _row(n: int, image: NewImage) -> dict[str, Any]:
-    message = FrameSubmitted(image.facility, image.image_id, 1, image.lane)
     return {
         "n": n,
         "facility": image.facility,
@@ -89,10 +90,14 @@ def _row(n: int, image: NewImage) -> dict[str, Any]:
         "key_id": image.key_id,
         "idempotency_key": image.idempotency_key,
         "request_hash": image.request_hash,
-    } | outgoing(message)
+    } | outgoing(_message(image))
+
+
+def _message(image: NewImage) -> FrameSubmitted:
+    return FrameSubmitted(image.facility, image.image_id, 1, image.lane)
 
 
 def _accepted(row: Sequence[Any]) -> Accepted:
-    _, image_id, state, duplicate_of, replayed, conflict, _ = row
+    _, image_id, state, duplicate_of, replayed, conflict, *_ = row
     first = None if duplicate_of is None else ImageId(duplicate_of)
     return Accepted(ImageId(image_id), ImageState(state), first, replayed, conflict)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, assert_never
 
 from framegate.adapters.postgres.database import Database, Raw
+from framegate.adapters.postgres.outgoing import Outgoing, QueueTable, Row
 from framegate.adapters.postgres.rows import (
     MESSAGE_FOR,
     TAKES,
@@ -17,7 +18,6 @@ from framegate.adapters.postgres.rows import (
     storable,
 )
 from framegate.adapters.postgres.statements import statement
-from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import Failed, ImageFacts, Inspected, Outcome, Prepared, Refused
 from framegate.kernel.messages import Message
@@ -30,8 +30,9 @@ _Key = tuple[FacilityId, ImageId]
 class PostgresProgress:
     """`Progress`. Safe for use from several threads."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, outgoing: Outgoing | None = None) -> None:
+        """Without `outgoing`, the queue is in the same database."""
+        self._database, self._outgoing = database, outgoing or QueueTable(database)
 
     def claim(self, stage: Stage, messages: Sequence[Message], owner: str, lease: timedelta) -> list[Claim | Denied]:
         """One round trip when all are granted, two otherwise."""
@@ -85,11 +86,19 @@ class PostgresProgress:
         batches = [(name, rows) for name, rows in (("progress_advance", advancing), ("progress_end", ending)) if rows]
         # One statement is a transaction by itself and saves two round trips.
         run = self._database.run if len(batches) == 1 else self._database.transaction
-        done = dict(run(lambda c: _execute(c, batches))) if batches else {}
-        wake(self._database, done.values())
+        rows = run(lambda c: self._execute(c, batches)) if batches else []
+        done = {row[0] for row in rows}
+        self._outgoing.committed(Row(*row[1:]) for row in rows if len(row) > 1 and row[1] is not None)
         missed = [_identity(n, c.claim) for n, c in enumerate(completions) if n not in done]
         repeated = self._repeated(missed) if missed else set()
         return [n in done or n in repeated for n in range(len(completions))]
+
+    def _execute(self, connection: Raw, batches: Sequence[tuple[str, list[dict[str, Any]]]]) -> list[Any]:
+        found: list[Any] = []
+        for name, rows in batches:
+            query = statement(name, self._outgoing.table)
+            found += connection.execute(query, {"completions": as_json(rows)}).fetchall()
+        return found
 
     def _repeated(self, completions: Sequence[dict[str, Any]]) -> set[int]:
         parameters = {"completions": as_json(completions)}
@@ -112,13 +121,6 @@ class PostgresProgress:
     def recover(self, owner: str) -> int:
         """Leases that ran out by themselves are not counted."""
         return self._database.run(lambda c: c.execute(statement("progress_recover"), {"owner": owner}).rowcount)
-
-
-def _execute(connection: Raw, batches: Sequence[tuple[str, list[dict[str, Any]]]]) -> list[tuple[int, str | None]]:
-    found: list[tuple[int, str | None]] = []
-    for name, rows in batches:
-        found += connection.execute(statement(name), {"completions": as_json(rows)}).fetchall()
-    return found
 
 
 def _answer(answers: dict[int, Claim | Denied], first: int, n: int) -> Claim | Denied:

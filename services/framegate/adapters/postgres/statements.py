@@ -3,20 +3,16 @@
 import re
 from functools import cache
 from importlib import resources
-from typing import Any, Final, LiteralString, cast
-
-#: The table whose rows are messages on their way. With the queue in the same database that is the queue itself; a
-#: remote queue would have an outbox here, relayed after the commit.
-OUTGOING: Final[LiteralString] = "queue_messages"
+from typing import Any, LiteralString, cast
 
 
 @cache
-def statement(name: str) -> LiteralString:
-    """`sql/<name>.sql` without comments and line breaks, `{outgoing}` filled in.
+def statement(name: str, outgoing: LiteralString = "") -> LiteralString:
+    """`sql/<name>.sql` without comments and line breaks; `{outgoing}` is the table that takes messages (see `outgoing`).
 
     Short, because psycopg keeps parsed statements only up to 4096 characters.
     """
-    return _condensed(resources.files(__package__).joinpath("sql", f"{name}.sql").read_text("utf-8"))
+    return _condensed(resources.files(__package__).joinpath("sql", f"{name}.sql").read_text("utf-8"), outgoing)
 
 
 @cache
@@ -27,8 +23,8 @@ def invariants() -> tuple[tuple[str, str, LiteralString], ...]:
     return tuple((name, text.partition("\n")[0].removeprefix("-- "), _condensed(text)) for name, text in texts)
 
 
-def _condensed(text: str) -> LiteralString:
-    text = re.sub(r"--[^\n]*", "", text).replace("{outgoing}", OUTGOING)
+def _condensed(text: str, outgoing: str = "") -> LiteralString:
+    text = re.sub(r"--[^\n]*", "", text).replace("{outgoing}", outgoing)
     # These files ship with the program, so they are as literal as a string in it.
     literal: Any = re.sub(r"\s+", " ", text).strip()
     return cast(LiteralString, literal)

@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from framegate.adapters.postgres.database import ANALYTIC, Database, Raw
+from framegate.adapters.postgres.outgoing import Outgoing, QueueTable, Row
 from framegate.adapters.postgres.rows import MESSAGE_FOR, as_json, outgoing, queue_for
 from framegate.adapters.postgres.statements import invariants, statement
-from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.states import ImageState, Lane, Verdict
 from framegate.ports.store import Check, Conservation, Overdue
@@ -18,32 +18,52 @@ _EXAMPLES: Final = 10
 class PostgresUpkeep:
     """`Upkeep`. Safe for use from several threads and processes."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, outgoing: Outgoing | None = None) -> None:
+        """Without `outgoing`, the queue is in the same database."""
+        self._database, self._outgoing = database, outgoing or QueueTable(database)
 
-    def reissue_overdue(self, idle: Mapping[ImageState, timedelta], limit: int) -> list[Overdue]:
+    def reissue_overdue(
+        self, idle: Mapping[ImageState, timedelta], limit: int, ready: Mapping[str, int] | None = None
+    ) -> list[Overdue]:
         """Longest idle first; the pause grows up to an hour."""
         looked_at = [
             {"state": state, "lane": lane, "queue": queue_for(state, lane), "idle_s": pause.total_seconds()}
+            | ({"ready": ready.get(queue_for(state, lane), 0)} if ready is not None else {})
             for state, pause in idle.items()
             if state in MESSAGE_FOR
             for lane in Lane
         ]
 
-        def work(connection: Raw) -> list[Overdue]:
+        def work(connection: Raw) -> tuple[list[Overdue], list[Row]]:
             parameters = {"idle": as_json(looked_at), "max": limit}
             connection.execute(ANALYTIC, prepare=False)
             rows = connection.execute(statement("reissue_due"), parameters).fetchall()
             found = [_overdue(row) for row in rows]
-            if found:
-                connection.execute(statement("reissue"), {"images": as_json([_message(one) for one in found])})
-            return found
+            if not found:
+                return [], []
+            query = statement("reissue", self._outgoing.table)
+            sent = connection.execute(query, {"images": as_json([_message(one) for one in found])}).fetchall()
+            return found, [Row(*row) for row in sent]
 
         if not looked_at:
             return []
-        overdue = self._database.transaction(work)
-        wake(self._database, [queue_for(one.state, one.lane) for one in overdue])
+        overdue, sent = self._database.transaction(work)
+        self._outgoing.committed(sent)
         return overdue
+
+    def waiting_s(self) -> Mapping[str, float]:
+        """Those that a worker has claimed do not wait."""
+        query = """
+            select state, lane, extract(epoch from clock_timestamp() - min(moved_at))::float8
+            from progress where token is null group by state, lane
+        """
+
+        def work(connection: Raw) -> list[Any]:
+            connection.execute(ANALYTIC, prepare=False)
+            return connection.execute(query, prepare=False).fetchall()
+
+        rows = self._database.transaction(work)
+        return {queue_for(ImageState(state), Lane(lane)): max(0.0, age) for state, lane, age in rows}
 
     def in_flight(self) -> int:
         """The rows of progress, which holds nothing else."""

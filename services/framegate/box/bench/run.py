@@ -63,7 +63,7 @@ class Bench:
     def __init__(self, box: Box, files: Sequence[Path], scratch: Path) -> None:
         self.box, self.files, self.scratch = box, files, scratch
         self.cpus = len(os.sched_getaffinity(0))
-        self.stores: Stores = open_stores(box.database_url)
+        self.stores: Stores = open_stores(box.settings, box.database_url)
         self.blobs = open_blobs(box.settings.model_copy(update={"data": box.data}))
         self.stores.cameras.confirm_camera(DEFAULT_FACILITY, CameraId(_CAMERA), "bench")
         scopes = frozenset(map(str, DEFAULT_SCOPES))
@@ -248,9 +248,9 @@ def _key_of(data: Path, base_url: str) -> str:
     url = EmbeddedPostgres(data).attach()
     if url is None:
         raise FramegateError(f"the database in {data} is gone")
-    stores = open_stores(url)
+    settings = Settings.read(data=data)
+    stores = open_stores(settings, url)
     try:
-        settings = Settings.read(data=data)
         return create_key(stores, settings, "bench", frozenset(map(str, DEFAULT_SCOPES)), [DEFAULT_FACILITY], days=1)
     finally:
         stores.close()

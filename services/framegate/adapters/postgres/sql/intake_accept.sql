@@ -102,6 +102,7 @@ begun as (
 sent as (
   insert into {outgoing} (queue, body, enqueued_at, visible_at) select queue, body, now, now from waiting, moment
   order by n
+  returning id, body
 ),
 -- Through `recorded`, so that the transaction has its id before the outcome takes its sequence number.
 ended as (
@@ -143,7 +144,8 @@ select
   coalesce(p.state, o.state, case when r.n is null then 'received' else 'decided' end),
   case when j.known is null then j.duplicate_of when j.same then earlier.duplicate_of end,
   j.known is not null and j.same, not j.same,
-  case when j.known is null and r.n is null then j.queue end
+  case when j.known is null and r.n is null then j.queue end,
+  (select min(id) from sent where sent.body = j.body)
 from judged j
 left join reusable r on r.n = j.n
 left join progress p on p.facility_id = j.facility and p.image_id = j.known

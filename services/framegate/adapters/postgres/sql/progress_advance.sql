@@ -49,5 +49,6 @@ moved as (
 ),
 sent as (
   insert into {outgoing} (queue, body, enqueued_at, visible_at) select queue, body, now, now from moved order by n
+  returning id, body
 )
-select n, queue from moved
+select n, (select min(id) from sent where sent.body = moved.body), queue, body from moved

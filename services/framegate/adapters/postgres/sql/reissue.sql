@@ -11,3 +11,4 @@ noted as (
   where p.facility_id = a.facility and p.image_id = a.image
 )
 insert into {outgoing} (queue, body, enqueued_at, visible_at) select queue, body, now, now from asked, moment
+returning id, queue, body

@@ -1,0 +1,77 @@
+"""The queue port on SQS: moto's server behind the real client. Time passes by moving moto's messages into the past."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from moto.server import ThreadedMotoServer
+from moto.sqs.models import sqs_backends
+
+from framegate.adapters.aws.client import make_client
+from framegate.adapters.aws.polling import PollOptions
+from framegate.adapters.aws.provision import provision_queues
+from framegate.adapters.aws.queue import SqsClients, SqsQueue
+from framegate.adapters.memory import FakeClock
+
+from .harness import LettersQueue
+
+REGION = "eu-west-1"
+QUEUES = ("frame-submitted-live", "frame-submitted-bulk")
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_REGION": REGION,
+}
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    """A server of its own port, in a thread."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+class SqsHarness:
+    """Queues of a random prefix; the environment must lead boto3 to the server."""
+
+    name = "sqs"
+    max_receives = 5
+
+    def __init__(self) -> None:
+        self.clock = FakeClock(blocking=True)
+        self._prefix = f"test-{uuid.uuid4().hex[:8]}-"
+        self._queues: list[SqsQueue] = []
+        admin = make_client("sqs", REGION)
+        provision_queues(admin, self._prefix, QUEUES, self.max_receives)
+        admin.close()
+        self.queue: LettersQueue = self.queue_of("first")
+
+    def queue_of(self, owner: str) -> LettersQueue:
+        clients = SqsClients(make_client("sqs", REGION, read_s=10), make_client("sqs", REGION))
+        options = PollOptions(most=3, wait_s=2)
+        queue = SqsQueue(clients, self.clock, self._prefix, options, QUEUES, hold_deletes=False)
+        self._queues.append(queue)
+        return queue
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        for queue in self._moto_queues():
+            for message in queue._messages:
+                message.visible_at -= seconds * 1000
+                message.delayed_until -= seconds * 1000
+                message.sent_timestamp -= int(seconds * 1000)
+
+    def _moto_queues(self) -> list[Any]:
+        backend = sqs_backends["123456789012"][REGION]
+        return [queue for name, queue in backend.queues.items() if name.startswith(self._prefix)]
+
+    def close(self) -> None:
+        for queue in self._queues:
+            queue.close()
