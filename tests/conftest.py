@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import LiteralString
+from typing import TYPE_CHECKING, LiteralString
 
 import hypothesis
 import psycopg
@@ -13,6 +13,9 @@ from sqlalchemy import make_url
 
 from framegate.adapters.embedded_postgres import EmbeddedPostgres
 from framegate.adapters.postgres import migrate
+
+if TYPE_CHECKING:
+    from tests.support.moto_s3 import MotoBucket
 
 # No property is about time, and machines are busy.
 hypothesis.settings.register_profile("framegate", deadline=None)
@@ -71,3 +74,21 @@ def database_url(_migrated_url: str) -> str:
         for table in tables:
             connection.execute(sql.SQL("delete from {}").format(sql.Identifier(table)))
     return _migrated_url
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """AWS as moto plays it, for this test run."""
+    from tests.support.moto_s3 import moto_server
+
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture
+def moto_bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> "MotoBucket":
+    """A bucket of its own for each test; the environment leads every client to it."""
+    from tests.support.moto_s3 import MotoBucket, lead_to
+
+    lead_to(moto_url, monkeypatch)
+    return MotoBucket.make()

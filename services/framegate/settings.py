@@ -45,7 +45,9 @@ class PreprocessSettings(_Group):
     """Decoding and preparing."""
 
     children: int = Field(2, ge=1, description="decoder child processes of one worker")
-    codec: Literal["raw", "zstd"] = Field("raw", description="prepared frames: raw on one host, zstd across hosts")
+    codec: Literal["auto", "raw", "zstd"] = Field(
+        "auto", description="prepared frames; auto: raw in the data directory, zstd on S3"
+    )
     prefetch: int = Field(24, ge=0, description="originals read ahead of the decoders")
     child: str = Field(
         "framegate.preprocess.child", description="module that decodes; another one only for fault drills"
@@ -198,6 +200,13 @@ class Settings(BaseSettings):
     def lease(self) -> timedelta:
         """The lease of messages and claims."""
         return timedelta(seconds=self.worker.lease_s)
+
+    @property
+    def codec(self) -> Literal["raw", "zstd"]:
+        """Of prepared frames: on one host compressing costs more than writing, over a network it is the other way round."""
+        if self.preprocess.codec == "auto":
+            return "zstd" if self.blobs.kind == "s3" else "raw"
+        return self.preprocess.codec
 
 
 def child_environment(**changes: str) -> dict[str, str]:

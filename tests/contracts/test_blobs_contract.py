@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from framegate.adapters.aws.blobs import S3Blobs
 from framegate.adapters.blobs_local import LocalBlobs
 from framegate.adapters.memory import FakeClock, MemoryBlobs
 from framegate.kernel.errors import BlobMissing
 from framegate.ports.blobs import Blobs
+from tests.support.moto_s3 import MotoBucket
 
 
 class Shelf:
@@ -21,8 +23,14 @@ class Shelf:
         self.blobs, self.age = blobs, age
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture(params=["memory", "local", "s3"])
 def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelf]:
+    if request.param == "s3":
+        bucket: MotoBucket = request.getfixturevalue("moto_bucket")
+        s3 = S3Blobs(bucket.client(), bucket.name, "some/where/", tmp_path / "spool")
+        yield Shelf(s3, lambda key, seconds: bucket.backdate(f"some/where/{key}", seconds))
+        s3.close()
+        return
     if request.param == "memory":
         clock = FakeClock()
         spool = tmp_path / "spool"

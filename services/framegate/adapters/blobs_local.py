@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,10 +9,9 @@ from itertools import count
 from pathlib import Path
 
 from framegate.kernel.errors import BlobMissing, DependencyUnavailable
+from framegate.ports.blobs import BLOB_KEY
 
 _SPOOL = "spool"
-#: No leading dot in any part: no `..`, nothing hidden. Parts fit every file system's name limit.
-_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}){0,9}")
 _REMEDIES = {
     errno.ENOSPC: "the disk is full: free space or enlarge the volume",
     errno.EDQUOT: "the disk quota is used up: free space or raise the quota",
@@ -144,7 +142,7 @@ class LocalBlobs:
 
     def sweep(self, prefix: str, older_than_s: float) -> int:
         """`prefix` is a directory of keys, or `spool`. Age counts from the last write."""
-        if not _KEY.fullmatch(prefix.rstrip("/")):
+        if not BLOB_KEY.fullmatch(prefix.rstrip("/")):
             raise ValueError(f"not a prefix of blob keys: {prefix!r}")
         limit, deleted = time.time() - older_than_s, 0
         with self._available():
@@ -157,7 +155,7 @@ class LocalBlobs:
         return deleted
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key) or key.split("/", 1)[0] == _SPOOL:
+        if not BLOB_KEY.fullmatch(key) or key.split("/", 1)[0] == _SPOOL:
             raise ValueError(f"not a blob key: {key!r}")
         return self._root / key
 

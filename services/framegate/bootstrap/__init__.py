@@ -14,7 +14,7 @@ from framegate.bootstrap.models import (
     resolve_model,
 )
 from framegate.bootstrap.stages import Service, make_service, worker_name
-from framegate.bootstrap.stores import Stores, check_cloud, open_blobs, open_stores, provision
+from framegate.bootstrap.stores import Stores, check_cloud, open_blobs, open_objects, open_stores, provision
 
 __all__ = [
     "EmbeddedPostgres",
@@ -33,6 +33,7 @@ __all__ = [
     "migrate",
     "model_files",
     "open_blobs",
+    "open_objects",
     "open_stores",
     "provision",
     "read_pepper",

@@ -121,7 +121,7 @@ def _preprocess(parts: _Parts, options: WorkerOptions) -> _Made:
     def input_for(image: ImageFacts) -> ModelInput:
         return files.manifest(rollouts.current().model_for(image.facility, image.camera)).input
 
-    handler = PreprocessHandler(parts.blobs, input_for, wanted.codec, lambda: DecoderChild(command))
+    handler = PreprocessHandler(parts.blobs, input_for, parts.settings.codec, lambda: DecoderChild(command))
     handler.warm(wanted.children)
     return handler, replace(options, lanes=wanted.children, max_batch=1, prefetch=wanted.prefetch, isolates=True)
 

@@ -1,10 +1,10 @@
-"""Where everything is kept: the stores in Postgres, the queue, and the blobs."""
+"""Where everything is kept: the stores in Postgres, the queue there or in SQS, the blobs on disk or in S3."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from framegate.adapters.blobs_local import LocalBlobs
 from framegate.adapters.clock import SystemClock
@@ -26,6 +26,7 @@ from framegate.adapters.postgres import (
 from framegate.kernel.errors import ConfigurationError
 from framegate.pipeline import ALL_QUEUES
 from framegate.ports.blobs import Blobs
+from framegate.ports.objects import Objects
 from framegate.ports.queue import DeadLetters, Queue
 from framegate.settings import Settings
 
@@ -163,5 +164,31 @@ def _boto3() -> Iterator[None]:
 
 
 def open_blobs(settings: Settings) -> Blobs:
-    """The local directory of the box."""
-    return LocalBlobs(settings.data / "blobs")
+    """Where the settings say. Raises `ConfigurationError` when the bucket cannot be used; asks S3 once."""
+    if settings.blobs.kind == "local":
+        return LocalBlobs(settings.data / "blobs")
+    client = _s3_client(settings)
+    from framegate.adapters.aws.blobs import S3Blobs
+
+    blobs = S3Blobs(client, settings.blobs.bucket, settings.blobs.prefix, settings.data / "spool")
+    blobs.check()
+    return blobs
+
+
+def open_objects(settings: Settings) -> Objects | None:
+    """None where no bucket is used, neither for blobs nor for events."""
+    if settings.blobs.kind == "local" and not settings.events.queue:
+        return None
+    client = _s3_client(settings)
+    from framegate.adapters.aws.objects import S3Objects
+
+    return S3Objects(client, settings.blobs.bucket, settings.blobs.prefix)
+
+
+def _s3_client(settings: Settings) -> Any:
+    if settings.blobs.kind == "s3" and not settings.blobs.bucket:
+        raise ConfigurationError("no bucket is named: set FRAMEGATE_BLOBS__BUCKET, or FRAMEGATE_BLOBS__KIND=local")
+    with _boto3():
+        from framegate.adapters.aws.client import at_start, make_client
+    with at_start():
+        return make_client("s3", settings.aws_region, connections=64)

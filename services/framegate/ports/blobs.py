@@ -1,7 +1,11 @@
 """Originals and prepared frames, by opaque key."""
 
+import re
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+#: No leading dot in any part: no `..`, nothing hidden. Parts fit every file system's name limit.
+BLOB_KEY: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}){0,9}")
 
 
 class Blobs(Protocol):

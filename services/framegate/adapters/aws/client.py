@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -12,8 +13,10 @@ from botocore.exceptions import (
     ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    HTTPClientError,
     NoCredentialsError,
     NoRegionError,
+    ParamValidationError,
     PartialCredentialsError,
 )
 
@@ -69,7 +72,27 @@ def make_client(service: str, region: str | None, *, read_s: float = 5, connecti
         response_checksum_validation="when_required",
     )
     with asking(Resource(f"AWS {service}", "AWS_REGION"), ""):
-        return boto3.session.Session(region_name=region).client(service, config=config)
+        session = boto3.session.Session(region_name=region)
+        return _s3_client(session, config) if service == "s3" else session.client(service, config=config)
+
+
+def _s3_client(session: boto3.session.Session, config: Config) -> Any:
+    # Left to itself, botocore signs links for the global endpoint, which redirects, and in some regions as of old (v2).
+    client = session.client("s3", config=config.merge(_s3_config("virtual")))
+    if is_aws(client):
+        return client
+    # Only IP addresses make botocore choose paths: http://bucket.minio:9000 would have to resolve.
+    client.close()
+    return session.client("s3", config=config.merge(_s3_config("path")))
+
+
+def _s3_config(addressing: str) -> Config:
+    return Config(signature_version="s3v4", s3={"addressing_style": addressing})
+
+
+def is_aws(client: Any) -> bool:
+    """Whether the client talks to AWS itself, in any partition, and not to a server that speaks its protocol."""
+    return ".amazonaws." in f"{urlsplit(client.meta.endpoint_url).hostname}"
 
 
 @contextmanager
@@ -102,8 +125,9 @@ def explain(error: Exception, resource: Resource, permission: str) -> str:
 
 
 def _diagnosis(error: Exception, resource: Resource, permission: str) -> tuple[str, str]:
-    code = code_of(error)
     match error:
+        case ClientError():
+            return _refusal(error, resource, permission)
         case NoCredentialsError() | PartialCredentialsError():
             return "no AWS credentials", (
                 f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with a role that may {permission}"
@@ -113,6 +137,15 @@ def _diagnosis(error: Exception, resource: Resource, permission: str) -> tuple[s
         case EndpointConnectionError() | ConnectTimeoutError():
             where = error.kwargs.get("endpoint_url", "the endpoint")
             return f"cannot connect to {where}", "check AWS_REGION, AWS_ENDPOINT_URL and the network"
+        case HTTPClientError():
+            return f"no answer ({_line(error)})", "check AWS_ENDPOINT_URL, the network and the state of the service"
+        case ParamValidationError():
+            return "is not a valid name", f"check {resource.setting}"
+    return "cannot be asked", f"{_line(error)} (needs {permission})"
+
+
+def _refusal(error: ClientError, resource: Resource, permission: str) -> tuple[str, str]:
+    code, home = code_of(error), home_region(error.response)
     if code in _DENIED:
         return (
             "access denied",
@@ -126,17 +159,23 @@ def _diagnosis(error: Exception, resource: Resource, permission: str) -> tuple[s
             "set this host's clock (NTP), then check AWS_SECRET_ACCESS_KEY",
         )
     if code in _MISSING:
-        return f"does not exist in {_region(error)}", (
+        return "does not exist in this region", (
             f"check AWS_REGION and {resource.setting}; Terraform or 'framegate provision' creates it ({permission})"
         )
-    if code in _ELSEWHERE:
-        return "is in another region", f"set AWS_REGION to the region of {resource.name}, or check {resource.setting}"
-    text = " ".join(str(error).split())
-    return "AWS answered with an error", f"{text} (needs {permission})"
+    if code in _ELSEWHERE or (code == "400" and home):
+        return elsewhere(home, resource)
+    return "AWS answered with an error", f"{_line(error)} (needs {permission})"
 
 
-def _region(error: Exception) -> str:
-    headers = (
-        error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}) if isinstance(error, ClientError) else {}
-    )
-    return str(headers.get("x-amz-bucket-region", "this region"))
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def home_region(answer: dict[str, Any]) -> str:
+    """The region that S3 names beside an answer or an error about a bucket; empty when it names none."""
+    return str(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region", ""))
+
+
+def elsewhere(region: str, resource: Resource) -> tuple[str, str]:
+    """What is wrong and the remedy for a resource in another region."""
+    return f"is in {region or 'another region'}", f"set AWS_REGION to its region, or check {resource.setting}"
