@@ -18,6 +18,7 @@ _FORM: Final = "multipart/form-data"
 _BOUNDARY: Final = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))\s*(?:;|$)', re.IGNORECASE)
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _HEX_SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
+_TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _SHA256_FIELD: Final = re.compile(r"(?:^|,)\s*sha-256\s*=\s*:([^:]*):")
 
 
@@ -31,6 +32,7 @@ class UploadHeader:
     idempotency_key: str | None
     image_sha256: bytes | None  #: X-Content-SHA256, of the image
     content_sha256: bytes | None  #: Content-Digest, of the body: for a raw body the same
+    trace: str = ""  #: W3C traceparent; empty when there is none that is well formed
 
 
 def read_header(headers: Headers, max_bytes: int) -> UploadHeader:
@@ -57,7 +59,14 @@ def read_header(headers: Headers, max_bytes: int) -> UploadHeader:
         idempotency_key=_idempotency_key(headers),
         image_sha256=_hex_digest(headers),
         content_sha256=_content_digest(headers),
+        trace=_trace(headers),
     )
+
+
+def _trace(headers: Headers) -> str:
+    """A malformed one is ignored, as the Recommendation demands (W3C Trace Context, 3.2)."""
+    text = headers.get("traceparent", "")
+    return text if _TRACEPARENT.fullmatch(text) else ""
 
 
 def _length(headers: Headers) -> int | None:

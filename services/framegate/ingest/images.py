@@ -37,6 +37,12 @@ _HEADERS: Final[list[dict[str, Any]]] = [
         "example": "7c1c3f4e-dock-3-000123",
     },
     {
+        "name": "traceparent",
+        "in": "header",
+        "description": "W3C Trace Context of the camera's own trace; the image's messages carry it on.",
+        "schema": {"type": "string"},
+    },
+    {
         "name": "Content-Digest",
         "in": "header",
         "description": "RFC 9530, `sha-256=:<base64>:` of the body; compared with what arrived.",
@@ -157,6 +163,7 @@ def _upload(
         idempotency_key=header.idempotency_key,
         expected_sha256=tuple(digest for digest in expected if digest is not None),
         received_at=now,
+        trace=header.trace,
     )
 
 

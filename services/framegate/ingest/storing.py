@@ -33,6 +33,7 @@ class Upload:
     idempotency_key: str | None
     expected_sha256: tuple[bytes, ...]
     received_at: datetime
+    trace: str = ""  #: W3C traceparent
 
 
 class Storing:
@@ -111,6 +112,7 @@ def _new_image(upload: Upload, header: ImageHeader, sha256: str, size: int) -> N
         key_id=upload.key_id,
         idempotency_key=upload.idempotency_key,
         request_hash=_request_hash(upload.facility, parameters, sha256),
+        trace=upload.trace,
     )
 
 

@@ -32,6 +32,7 @@ class NewImage:
     key_id: str  #: of the API key
     idempotency_key: str | None
     request_hash: str  #: over everything that makes two requests the same, bytes included
+    trace: str = ""  #: W3C traceparent for the image's messages; it is not kept beyond them
 
 
 @dataclass(frozen=True, slots=True)

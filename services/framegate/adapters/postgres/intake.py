@@ -94,7 +94,7 @@ def _row(n: int, image: NewImage) -> dict[str, Any]:
 
 
 def _message(image: NewImage) -> FrameSubmitted:
-    return FrameSubmitted(image.facility, image.image_id, 1, image.lane)
+    return FrameSubmitted(image.facility, image.image_id, 1, image.lane, image.trace)
 
 
 def _accepted(row: Sequence[Any]) -> Accepted:

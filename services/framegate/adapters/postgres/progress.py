@@ -197,7 +197,7 @@ def _columns(completion: Completion) -> dict[str, Any]:
 
 def _next(claim: Claim, state: ImageState, *, again: bool = False) -> dict[str, Any]:
     image, look = claim.image, claim.message.look + again
-    message = MESSAGE_FOR[state](image.facility, image.image_id, look, image.lane)
+    message = MESSAGE_FOR[state](image.facility, image.image_id, look, image.lane, claim.message.trace)
     return {"state": state, "again": again, "convicts": False} | outgoing(message)
 
 
