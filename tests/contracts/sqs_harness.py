@@ -13,6 +13,7 @@ from framegate.adapters.aws.polling import PollOptions
 from framegate.adapters.aws.provision import provision_queues
 from framegate.adapters.aws.queue import SqsClients, SqsQueue
 from framegate.adapters.memory import FakeClock
+from tests.support.fake_sqs.running import RunningFake
 
 from .harness import LettersQueue
 
@@ -39,13 +40,13 @@ def moto_server() -> Iterator[str]:
 
 
 class SqsHarness:
-    """Queues of a random prefix; the environment must lead boto3 to the server."""
+    """Queues of a random prefix on moto; the environment must lead boto3 to the server."""
 
     name = "sqs"
     max_receives = 5
 
-    def __init__(self) -> None:
-        self.clock = FakeClock(blocking=True)
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock(blocking=True)
         self._prefix = f"test-{uuid.uuid4().hex[:8]}-"
         self._queues: list[SqsQueue] = []
         admin = make_client("sqs", REGION)
@@ -75,3 +76,14 @@ class SqsHarness:
     def close(self) -> None:
         for queue in self._queues:
             queue.close()
+
+
+class FakeSqsHarness(SqsHarness):
+    """The same on our own strict server, without adversity, which shares the adapter's clock."""
+
+    def __init__(self, fake: RunningFake, clock: FakeClock) -> None:
+        self._fake = fake
+        super().__init__(clock)
+
+    def advance(self, seconds: float) -> None:
+        self._fake.advance(seconds)

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from framegate.adapters.memory import FakeClock
 from framegate.ports.queue import Delivery
+from tests.support.fake_sqs.running import RunningFake, running_fake_sqs
 
 from .harness import Harness, LettersQueue, MemoryHarness, seconds
 
@@ -24,7 +26,14 @@ def sqs_server() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["memory", "postgres", "sqs"])
+@pytest.fixture(scope="module")
+def fake_sqs() -> Iterator[tuple[RunningFake, FakeClock]]:
+    clock = FakeClock(blocking=True)
+    with running_fake_sqs(clock=clock) as fake:
+        yield fake, clock
+
+
+@pytest.fixture(params=["memory", "postgres", "moto", "fake-sqs"])
 def harness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made: Any
     if request.param == "memory":
@@ -34,12 +43,13 @@ def harness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
         made = PostgresHarness(request.getfixturevalue("database_url"))
     else:
-        from .sqs_harness import ENVIRONMENT, SqsHarness
+        from .sqs_harness import ENVIRONMENT, FakeSqsHarness, SqsHarness
 
-        url = request.getfixturevalue("sqs_server")
+        fake, clock = request.getfixturevalue("fake_sqs") if request.param == "fake-sqs" else (None, None)
+        url = fake.url if fake else request.getfixturevalue("sqs_server")
         for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": url}.items():
             monkeypatch.setenv(name, value)
-        made = SqsHarness()
+        made = FakeSqsHarness(fake, clock) if fake else SqsHarness()
     yield made
     made.close()
 
