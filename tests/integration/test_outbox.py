@@ -138,6 +138,16 @@ def test_no_more_images_are_sent_again_than_have_no_message_ready(
     assert upkeep.waiting_s().keys() == {"frame-submitted-live"}
 
 
+def test_what_a_dead_worker_had_claimed_is_sent_again(database: Database, outbox: Outbox, remote: Remote) -> None:
+    image = accept(PostgresIntake(database, outbox))
+    progress, upkeep = PostgresProgress(database, outbox), PostgresUpkeep(database, outbox)
+    must_claim(progress, Stage.PREPROCESS, image)
+    idle, ready = {ImageState.RECEIVED: NOW}, {"frame-submitted-live": 0}
+    assert upkeep.reissue_overdue(idle, 100, ready) == [], "its worker lives"
+    progress.recover("worker")
+    assert [one.image_id for one in upkeep.reissue_overdue(idle, 100, ready)] == [image.image_id]
+
+
 def test_the_trace_of_the_upload_goes_with_every_message_and_is_seen_without_reading_it(
     database: Database, outbox: Outbox, remote: Remote
 ) -> None:

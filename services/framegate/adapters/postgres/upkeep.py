@@ -52,10 +52,10 @@ class PostgresUpkeep:
         return overdue
 
     def waiting_s(self) -> Mapping[str, float]:
-        """Those that a worker has claimed do not wait."""
+        """Those that a living worker has claimed do not wait."""
         query = """
             select state, lane, extract(epoch from clock_timestamp() - min(moved_at))::float8
-            from progress where token is null group by state, lane
+            from progress where lease_until is null or lease_until <= clock_timestamp() group by state, lane
         """
 
         def work(connection: Raw) -> list[Any]:

@@ -18,7 +18,8 @@ left join backlog b on b.queue = idle.queue
 cross join lateral (
   select case when idle.ready is null then %(max)s else least(%(max)s, greatest(0, count(*) - idle.ready)) end as most
   from progress p
-  where idle.ready is not null and p.state = idle.state and p.lane = idle.lane and p.token is null
+  where idle.ready is not null and p.state = idle.state and p.lane = idle.lane
+    and (p.lease_until is null or p.lease_until <= now) -- also what a dead worker had claimed
 ) missing
 cross join lateral (
   select p.facility_id, p.image_id, p.look, p.lane, p.state, p.attempt, p.reissues + 1
