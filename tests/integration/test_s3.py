@@ -4,6 +4,8 @@ import hashlib
 import os
 import random
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -359,6 +361,20 @@ def test_frames_are_compressed_where_they_travel_unless_the_setting_says_otherwi
 
 def test_a_start_without_a_bucket_names_the_setting(tmp_path: Path) -> None:
     assert "FRAMEGATE_BLOBS__BUCKET" in refusal(tmp_path, "")
+
+
+def test_a_start_without_boto3_names_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "framegate.adapters.aws.client", None)
+    assert "pip install 'framegate[aws]'" in refusal(tmp_path)
+
+
+def test_a_process_without_s3_does_not_load_boto3(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from framegate.bootstrap import open_blobs, open_objects; "
+        "from framegate.settings import Settings; chosen = Settings.read(data=Path(sys.argv[1])); "
+        "open_blobs(chosen), open_objects(chosen); sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
 
 
 @pytest.mark.parametrize(

@@ -309,8 +309,7 @@ class _Handler(BaseHTTPRequestHandler):
         region = f"<Region>{self.s3.region}</Region>" if code == "AuthorizationHeaderMalformed" else ""
         body = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{code}.</Message>{region}</Error>'.encode()
         self.send_response(_STATUS[code])
-        if code in ("AuthorizationHeaderMalformed", "PermanentRedirect"):
-            self.send_header("x-amz-bucket-region", self.s3.region)
+        self.send_header("x-amz-bucket-region", self.s3.region)  # as S3 does, whatever the error
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Content-Type", "application/xml")
         self.end_headers()

@@ -74,8 +74,9 @@ class S3Blobs:
         try:
             return dict(self._client.head_bucket(Bucket=self._bucket))
         except ClientError as error:
-            if code_of(error) in ("400", "403") and not home_region(error.response):
-                # An answer to HEAD has no body that says why. This one has, and needs the same permission.
+            if code_of(error) in ("400", "403"):
+                # An answer to HEAD has no body that says why (the wrong region? an expired token? the clock?). This one
+                # has, and needs the same permission.
                 self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
             raise
 

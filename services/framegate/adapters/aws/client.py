@@ -145,7 +145,7 @@ def _diagnosis(error: Exception, resource: Resource, permission: str) -> tuple[s
 
 
 def _refusal(error: ClientError, resource: Resource, permission: str) -> tuple[str, str]:
-    code, home = code_of(error), home_region(error.response)
+    code = code_of(error)
     if code in _DENIED:
         return (
             "access denied",
@@ -162,8 +162,8 @@ def _refusal(error: ClientError, resource: Resource, permission: str) -> tuple[s
         return "does not exist in this region", (
             f"check AWS_REGION and {resource.setting}; Terraform or 'framegate provision' creates it ({permission})"
         )
-    if code in _ELSEWHERE or (code == "400" and home):
-        return elsewhere(home, resource)
+    if code in _ELSEWHERE:
+        return elsewhere(home_region(error.response), resource)
     return "AWS answered with an error", f"{_line(error)} (needs {permission})"
 
 
