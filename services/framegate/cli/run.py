@@ -1,6 +1,8 @@
 """`run` and `migrate`: the processes of a deployment, one by one."""
 
-from typing import Annotated
+import signal
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -59,6 +61,9 @@ def run(
 def _serve(settings: Settings, url: str) -> int:
     from framegate.ingest.server import run_server
 
+    # uvicorn stops in good order and then raises the signal again: being told to stop is no failure.
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, _leave)
     pin(settings.pin_cpu)
     stores = open_stores(settings, url)
     try:
@@ -69,6 +74,10 @@ def _serve(settings: Settings, url: str) -> int:
     finally:
         stores.close()
     return 0
+
+
+def _leave(_: int, __: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
 
 
 def migrate_command(data: DataOption = None) -> None:
