@@ -37,14 +37,6 @@ def test_each_stage_has_its_folder_with_a_docstring() -> None:
         assert (ROOT / "services/framegate" / stage / "__init__.py").read_text("utf-8").startswith('"""'), stage
 
 
-def test_compose_runs_every_stage_and_nothing_that_does_not_exist() -> None:
-    yaml = pytest.importorskip("yaml")
-    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
-    running = {service["command"][1] for service in services.values() if service.get("command", [""])[0] == "run"}
-    assert running == {str(stage) for stage in Stage}
-    assert set(services) - running == {"postgres", "migrate"}
-
-
 @pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
 def test_the_documents_name_every_stage_and_message(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
