@@ -95,15 +95,34 @@ def register(registry: Registry, blobs: Blobs, manifest: ModelManifest, actor: s
 
 def serve_now(registry: Registry, model: RegisteredModel, actor: str) -> Deployment | None:
     """An operator started a box with this model: that is recorded as their approval. None when it serves already."""
-    active = registry.active()
-    if active is not None and active.rollout.incumbent == model.key:
+    if _serves(registry, model):
         return None
     why = {"because": "an operator serves it directly"}
     for state in (ModelState.VALIDATED, ModelState.APPROVED):
         if model.state in (ModelState.REGISTERED, ModelState.VALIDATED):
-            model = registry.advance(model.ref, state, actor, why)
+            model = _advance(registry, model, state, actor, why)
+    if _serves(registry, model):
+        return None
     get_log().info("model deployed", action="model_deployed", model=model.ref, actor=actor)
     return registry.order(Rollout(model.key), actor, "served directly")
+
+
+def _serves(registry: Registry, model: RegisteredModel) -> bool:
+    active = registry.active()
+    return active is not None and active.rollout.incumbent == model.key
+
+
+def _advance(
+    registry: Registry, model: RegisteredModel, to: ModelState, actor: str, why: dict[str, str]
+) -> RegisteredModel:
+    """Every process of a new deployment does the same when it starts: where another one was faster, its step counts."""
+    try:
+        return registry.advance(model.ref, to, actor, why)
+    except ModelRefused:
+        now = registry.model(model.ref)
+        if now is None or now.state is model.state:
+            raise
+        return now
 
 
 def _has_sha256(file: Path, sha256: str) -> bool:

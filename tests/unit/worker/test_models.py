@@ -1,7 +1,10 @@
 """Registered models on a host: loaded by sha256 only, and still known while the database is away."""
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -9,7 +12,7 @@ from framegate.adapters.memory import FakeClock, MemoryBlobs, MemoryStore
 from framegate.kernel.errors import BlobMissing, ConfigurationError, DependencyUnavailable, ModelRefused
 from framegate.kernel.manifest import ModelManifest
 from framegate.kernel.rollout import ModelKey, ModelState, Rollout
-from framegate.ports.registry import DeploymentState
+from framegate.ports.registry import DeploymentState, RegisteredModel, Registry
 from framegate.worker.models import FRESH_S, ModelFiles, Rollouts, register, serve_now
 from tests.contracts.examples import approved
 
@@ -115,6 +118,50 @@ def test_serving_again_what_serves_changes_nothing(shop: Shop) -> None:
     serve_now(shop.registry, shop.model, "operator")
     assert serve_now(shop.registry, shop.model, "operator") is None
     assert len(shop.registry.deployments()) == 1
+
+
+class Slow:
+    """The registry as a process sees it that is overtaken by `others` before its next step."""
+
+    def __init__(self, registry: Registry, others: list[Callable[[], object]]) -> None:
+        self._registry, self._others = registry, others
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._registry, name)
+
+    def advance(self, *arguments: Any) -> RegisteredModel:
+        if self._others:
+            self._others.pop(0)()
+        return self._registry.advance(*arguments)
+
+
+def overtaken(shop: Shop, *others: Callable[[], object]) -> Registry:
+    return cast(Registry, Slow(shop.registry, list(others)))
+
+
+def test_a_process_that_another_overtakes_at_their_first_start_serves_what_that_one_serves(shop: Shop) -> None:
+    slow = overtaken(shop, lambda: serve_now(shop.registry, shop.model, "operator"))
+    assert serve_now(slow, shop.model, "operator") is None
+    assert len(shop.registry.deployments()) == 1
+    approvals = [event for event in shop.registry.events("carton@7") if event.action == "model.approved"]
+    assert len(approvals) == 1
+
+
+@pytest.mark.parametrize("step", [ModelState.VALIDATED, ModelState.APPROVED])
+def test_a_process_that_another_overtakes_by_one_step_goes_on_from_there(shop: Shop, step: ModelState) -> None:
+    def other() -> None:
+        for state in (ModelState.VALIDATED, ModelState.APPROVED)[: 1 + (step is ModelState.APPROVED)]:
+            shop.registry.advance("carton@7", state, "other", {})
+
+    deployment = serve_now(overtaken(shop, other), shop.model, "operator")
+    assert deployment is not None
+    assert deployment.state is DeploymentState.ACTIVE
+
+
+def test_a_step_that_nobody_else_took_is_still_refused(shop: Shop) -> None:
+    ghost = replace(shop.model, ref="ghost@1")
+    with pytest.raises(ModelRefused, match="ghost@1"):
+        serve_now(shop.registry, ghost, "operator")
 
 
 def test_a_retired_model_is_served_again_without_a_new_approval(shop: Shop) -> None:
