@@ -44,6 +44,7 @@ class SqsHarness:
 
     name = "sqs"
     max_receives = 5
+    repeats = True
 
     def __init__(self, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock(blocking=True)
@@ -80,6 +81,8 @@ class SqsHarness:
 
 class FakeSqsHarness(SqsHarness):
     """The same on our own strict server, without adversity, which shares the adapter's clock."""
+
+    repeats = False
 
     def __init__(self, fake: RunningFake, clock: FakeClock) -> None:
         self._fake = fake
