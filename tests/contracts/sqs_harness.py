@@ -57,7 +57,7 @@ class SqsHarness:
 
     def queue_of(self, owner: str) -> LettersQueue:
         clients = SqsClients(make_client("sqs", REGION, read_s=10), make_client("sqs", REGION))
-        options = PollOptions(most=3, wait_s=2)
+        options = PollOptions(most=3, wait_s=1, look_s=0)
         queue = SqsQueue(clients, self.clock, self._prefix, options, QUEUES, hold_deletes=False)
         self._queues.append(queue)
         return queue

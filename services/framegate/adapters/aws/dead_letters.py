@@ -28,7 +28,9 @@ class SqsDeadLetters:
         resource: Callable[[str], Resource],
         queues: Sequence[str],
         send: Callable[[str, Sequence[str]], None],
+        look_s: int,
     ) -> None:
+        self._look_s = look_s
         self._client, self._url, self._resource, self._queues, self._send = client, url, resource, queues, send
 
     def bury(self, delivery: Delivery, cause: str) -> None:
@@ -77,7 +79,7 @@ class SqsDeadLetters:
                 QueueUrl=self._url(queue + SUFFIX),
                 MaxNumberOfMessages=MOST_IN_A_CALL,
                 VisibilityTimeout=_LOOK_S,
-                WaitTimeSeconds=1,  # a short poll asks some of the servers only
+                WaitTimeSeconds=self._look_s,
                 MessageSystemAttributeNames=["All"],
                 MessageAttributeNames=["All"],
             ).get("Messages"):

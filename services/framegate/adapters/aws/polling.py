@@ -29,6 +29,7 @@ class PollOptions:
 
     most: int = 16  #: receives in flight for one queue while it is full
     wait_s: int = 10  #: how long one of them waits for messages
+    look_s: int = 1  #: how long a look at dead letters waits; a short poll (0) asks only some of SQS's servers
 
 
 class Polls:

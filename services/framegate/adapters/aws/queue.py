@@ -66,7 +66,7 @@ class SqsQueue:
         self._until: dict[str, float] = {}  #: receipt -> when its visibility ends, by our clock
         self._polls = Polls(self._ask, self._put_back, options)
         self._pool = ThreadPoolExecutor(_CALLS_AT_A_TIME, thread_name_prefix="sqs-call")
-        self._letters = SqsDeadLetters(clients.calls, self.url, self.resource, queues, self.send)
+        self._letters = SqsDeadLetters(clients.calls, self.url, self.resource, queues, self.send, options.look_s)
         self._deletes = _Deletes(self._delete, clock) if hold_deletes else None
         self._log = get_log(component="sqs")
 
