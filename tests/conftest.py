@@ -79,7 +79,7 @@ def database_url(_migrated_url: str) -> str:
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
     """AWS as moto plays it, for this test run."""
-    from tests.support.moto_s3 import moto_server
+    from tests.support.aws import moto_server
 
     with moto_server() as url:
         yield url

@@ -1,11 +1,8 @@
 """The queue port on SQS: moto's server behind the real client. Time passes by moving moto's messages into the past."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from moto.server import ThreadedMotoServer
 from moto.sqs.models import sqs_backends
 
 from framegate.adapters.aws.client import make_client
@@ -25,18 +22,6 @@ ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_REGION": REGION,
 }
-
-
-@contextmanager
-def moto_server() -> Iterator[str]:
-    """A server of its own port, in a thread."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
 
 
 class SqsHarness:

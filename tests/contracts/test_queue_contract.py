@@ -20,7 +20,7 @@ NOW, MINUTE = seconds(0), seconds(60)
 
 @pytest.fixture(scope="module")
 def sqs_server() -> Iterator[str]:
-    from .sqs_harness import moto_server
+    from tests.support.aws import moto_server
 
     with moto_server() as url:
         yield url

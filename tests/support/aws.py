@@ -9,7 +9,7 @@ REGION = "eu-central-1"
 
 
 @contextmanager
-def running_moto() -> Iterator[str]:
+def moto_server() -> Iterator[str]:
     """The URL of a server in this process, on a port that is free. All servers of one process share their state."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

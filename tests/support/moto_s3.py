@@ -1,8 +1,6 @@
 """A bucket of moto's server, in this process."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -11,24 +9,11 @@ from typing import Any
 import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
-from moto.server import ThreadedMotoServer
 
 from framegate.adapters.aws.client import make_client
 
 REGION = "eu-central-1"
 _numbers = count(1)
-
-
-@contextmanager
-def moto_server() -> Iterator[str]:
-    """Its URL."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
 
 
 def lead_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

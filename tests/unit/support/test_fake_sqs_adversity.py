@@ -173,7 +173,7 @@ def run(fake: Fake) -> list[str]:
         try:
             fake.send(str(n))
             messages = fake.receive(3)
-            seen += [f"{m['Body']} {m['MessageId']} {m['Attributes']['ApproximateReceiveCount']}" for m in messages]
+            seen += [f"{m['Body']} {m['Attributes']['ApproximateReceiveCount']}" for m in messages]
             settled = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)]
             if settled:
                 answer = fake.client.delete_message_batch(QueueUrl=fake.url, Entries=settled)
@@ -189,6 +189,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(open_fake: Op
     assert run(first) == run(same)
     assert first.running.statistics() == same.running.statistics()
     assert run(open_fake(seed=8, **ADVERSE)) != run(open_fake(seed=7, **ADVERSE))
+    assert open_fake(seed=7).send("hello") == open_fake(seed=7).send("hello"), "message ids"
 
 
 def test_one_adversity_more_leaves_the_dice_of_the_others_alone(open_fake: Open) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.aws import running_moto
+from tests.support.aws import moto_server
 
 from .conftest import Fake, Open, sqs_client
 
@@ -155,7 +155,7 @@ def test_attributes_come_back_when_asked_for_with_the_checksum_that_moto_compute
     message = fake.receive_one(MessageAttributeNames=["All"])
     assert message["MessageAttributes"] == asked["MessageAttributes"]
     assert message["MD5OfMessageAttributes"] == sent
-    with running_moto() as url:
+    with moto_server() as url:
         moto = sqs_client(url)
         queue = moto.create_queue(QueueName="q")["QueueUrl"]
         assert moto.send_message(QueueUrl=queue, **asked)["MD5OfMessageAttributes"] == sent
