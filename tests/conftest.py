@@ -88,7 +88,8 @@ def moto_url() -> Iterator[str]:
 @pytest.fixture
 def moto_bucket(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> "MotoBucket":
     """A bucket of its own for each test; the environment leads every client to it."""
-    from tests.support.moto_s3 import MotoBucket, lead_to
+    from tests.support.aws import lead_to
+    from tests.support.moto_s3 import MotoBucket
 
     lead_to(moto_url, monkeypatch)
     return MotoBucket.make()

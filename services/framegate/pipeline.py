@@ -69,4 +69,10 @@ def queues_of(stage: Stage) -> tuple[str, ...]:
     return tuple(queue_name(consumes, lane) for lane in (Lane.LIVE, Lane.BULK)) if consumes else ()
 
 
+def queues_at(stage: Stage) -> tuple[str, ...]:
+    """The queues a stage consumes and, as far as the table tells, those it sends to."""
+    emits = STEPS[stage].emits
+    return queues_of(stage) + (tuple(queue_name(emits, lane) for lane in Lane) if emits else ())
+
+
 ALL_QUEUES: Final = tuple(queue for step in PIPELINE for queue in queues_of(step.stage))

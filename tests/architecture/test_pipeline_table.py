@@ -7,7 +7,7 @@ import pytest
 
 from framegate.kernel.messages import MESSAGES
 from framegate.kernel.states import ImageState, Lane, Stage
-from framegate.pipeline import ALL_QUEUES, PIPELINE, STEPS, queues_of
+from framegate.pipeline import ALL_QUEUES, PIPELINE, STEPS, queues_at, queues_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +30,12 @@ def test_queues_are_named_after_message_and_lane() -> None:
     assert queues_of(Stage.PREPROCESS) == ("frame-submitted-live", "frame-submitted-bulk")
     assert len(ALL_QUEUES) == 3 * len(Lane)
     assert queues_of(Stage.SWEEP) == ()
+
+
+def test_a_stage_meets_the_queues_it_consumes_and_those_it_feeds() -> None:
+    assert queues_at(Stage.GATE) == ("frame-inspected-live", "frame-inspected-bulk")
+    assert queues_at(Stage.INGEST) == queues_of(Stage.PREPROCESS)
+    assert set(queues_at(Stage.INFERENCE)) == {*queues_of(Stage.INFERENCE), *queues_of(Stage.GATE)}
 
 
 def test_each_stage_has_its_folder_with_a_docstring() -> None:

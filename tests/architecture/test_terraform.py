@@ -12,7 +12,7 @@ import pytest
 
 from framegate.kernel.messages import FrameInspected, FrameSubmitted
 from framegate.kernel.states import Stage
-from framegate.pipeline import ALL_QUEUES, PIPELINE, STEPS, queue_name, queues_of
+from framegate.pipeline import ALL_QUEUES, PIPELINE, STEPS, queue_name, queues_at, queues_of
 from framegate.settings import Settings
 from tests.support.terraform import (
     ACCOUNT,
@@ -154,6 +154,13 @@ def test_a_stage_may_do_what_it_does_and_nothing_else(computed: dict[str, Any], 
     }
     expected |= {("s3:ListBucket", BUCKET_ARN)}
     assert grants(policy(computed["aws_iam_role_policy.stage"][stage]["policy"])) == expected
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_a_stage_may_see_the_queues_that_it_looks_at_when_it_starts(computed: dict[str, Any], stage: Stage) -> None:
+    allowed = grants(policy(computed["aws_iam_role_policy.stage"][stage]["policy"]))
+    for queue in queues_at(stage):
+        assert {("sqs:GetQueueUrl", f"{ARN}{queue}"), ("sqs:GetQueueAttributes", f"{ARN}{queue}")} <= allowed
 
 
 def test_a_key_is_for_those_who_read_or_write_objects_and_only_through_s3(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.sqs_harness import ENVIRONMENT
+from tests.support.aws import aws_environment
 from tests.support.box import RunningBox, running_box
 from tests.support.fake_sqs.adversity import Adversity
 from tests.support.fake_sqs.running import running_fake_sqs
@@ -33,7 +33,7 @@ ADVERSE = Adversity(
 
 
 def on_sqs(url: str) -> dict[str, str]:
-    return {**ENVIRONMENT, "AWS_ENDPOINT_URL": url, "FRAMEGATE_QUEUE__KIND": "sqs", "FRAMEGATE_QUEUE__POLL_S": "2"}
+    return {**aws_environment(url), "FRAMEGATE_QUEUE__KIND": "sqs", "FRAMEGATE_QUEUE__POLL_S": "2"}
 
 
 @pytest.mark.timeout(max(400, IMAGES))

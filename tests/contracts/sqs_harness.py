@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
 
 from framegate.adapters.aws.client import make_client
@@ -10,18 +11,12 @@ from framegate.adapters.aws.polling import PollOptions
 from framegate.adapters.aws.provision import provision_queues
 from framegate.adapters.aws.queue import SqsClients, SqsQueue
 from framegate.adapters.memory import FakeClock
+from tests.support.aws import REGION
 from tests.support.fake_sqs.running import RunningFake
 
 from .harness import LettersQueue
 
-REGION = "eu-west-1"
 QUEUES = ("frame-submitted-live", "frame-submitted-bulk")
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "AWS_REGION": REGION,
-}
 
 
 class SqsHarness:
@@ -56,7 +51,7 @@ class SqsHarness:
                 message.sent_timestamp -= int(seconds * 1000)
 
     def _moto_queues(self) -> list[Any]:
-        backend = sqs_backends["123456789012"][REGION]
+        backend = sqs_backends[DEFAULT_ACCOUNT_ID][REGION]
         return [queue for name, queue in backend.queues.items() if name.startswith(self._prefix)]
 
     def close(self) -> None:

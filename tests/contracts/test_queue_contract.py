@@ -10,20 +10,13 @@ import pytest
 
 from framegate.adapters.memory import FakeClock
 from framegate.ports.queue import Delivery
+from tests.support.aws import lead_to
 from tests.support.fake_sqs.running import RunningFake, running_fake_sqs
 
 from .harness import Harness, LettersQueue, MemoryHarness, seconds
 
 Q, OTHER = "frame-submitted-live", "frame-submitted-bulk"
 NOW, MINUTE = seconds(0), seconds(60)
-
-
-@pytest.fixture(scope="module")
-def sqs_server() -> Iterator[str]:
-    from tests.support.aws import moto_server
-
-    with moto_server() as url:
-        yield url
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +36,11 @@ def harness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
         made = PostgresHarness(request.getfixturevalue("database_url"))
     else:
-        from .sqs_harness import ENVIRONMENT, FakeSqsHarness, SqsHarness
+        from .sqs_harness import FakeSqsHarness, SqsHarness
 
         fake, clock = request.getfixturevalue("fake_sqs") if request.param == "fake-sqs" else (None, None)
-        url = fake.url if fake else request.getfixturevalue("sqs_server")
-        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": url}.items():
-            monkeypatch.setenv(name, value)
+        url = fake.url if fake else request.getfixturevalue("moto_url")
+        lead_to(url, monkeypatch)
         made = FakeSqsHarness(fake, clock) if fake else SqsHarness()
     yield made
     made.close()

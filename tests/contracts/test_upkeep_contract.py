@@ -214,6 +214,24 @@ def test_reissued_messages_of_images_that_are_waited_for_do_not_pile_up(harness:
 # --- conservation --------------------------------------------------------------------------------------------------
 
 
+def test_how_long_images_wait_is_told_for_each_queue_without_those_that_are_worked_on(harness: Harness) -> None:
+    assert harness.upkeep.waiting_s() == {}
+    first = accept(harness.intake)
+    harness.advance(30)
+    accept(harness.intake)
+    accept(harness.intake, lane=Lane.BULK)
+    harness.advance(10)
+    waited = harness.upkeep.waiting_s()
+    assert waited.keys() == {"frame-submitted-live", "frame-submitted-bulk"}
+    assert 40 <= waited["frame-submitted-live"] < 60
+    assert 10 <= waited["frame-submitted-bulk"] < 30
+    must_claim(harness.progress, Stage.PREPROCESS, first, lease=timedelta(seconds=20))
+    assert harness.upkeep.waiting_s()["frame-submitted-live"] < 30
+    harness.advance(60)  # its worker is gone for 40 s, the second one waits for 70
+    waited = harness.upkeep.waiting_s()
+    assert 70 <= waited["frame-submitted-live"] < 90
+
+
 def test_an_empty_store_adds_up(harness: Harness) -> None:
     sums = harness.upkeep.conservation()
     assert (sums.accepted, sums.decided, sums.rejected, sums.failed, sums.in_flight, sums.lost) == (0,) * 6

@@ -24,8 +24,9 @@ from framegate.bootstrap import open_blobs, open_objects
 from framegate.kernel.errors import BlobMissing, ConfigurationError, DependencyUnavailable
 from framegate.ports.objects import PresignedPost
 from framegate.settings import Settings
+from tests.support.aws import REGION, lead_to
 from tests.support.fake_s3 import ACCESS_KEY, SECRET_KEY, FakeS3
-from tests.support.moto_s3 import REGION, MotoBucket, lead_to
+from tests.support.moto_s3 import MotoBucket
 
 PICTURE = bytes(range(256)) * 40
 MINUTE = timedelta(minutes=1)

@@ -4,7 +4,6 @@
 """
 
 import json
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from urllib.parse import unquote_plus
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.support.terraform import ACCOUNT, DIRECTORY, EVENTS, REGION, VARIABLES, compute, terraform
 
@@ -49,15 +47,6 @@ TARGETS = [
     "aws_sqs_queue_policy.dead",
     "aws_iam_role_policy.stage",
 ]
-
-
-@pytest.fixture
-def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 def client(service: str, url: str) -> Any:
@@ -123,17 +112,17 @@ def upload_and_look(sqs: Any, s3: Any, bucket: str, queue: str) -> None:
     assert said["size"] == len(b"jpeg")
 
 
-def test_an_upload_arrives_as_an_event_with_its_encoded_key(moto: str, tmp_path: Path) -> None:
+def test_an_upload_arrives_as_an_event_with_its_encoded_key(moto_url: str, tmp_path: Path) -> None:
     computed = compute(tmp_path, name=next(_names))
-    sqs, s3 = client("sqs", moto), client("s3", moto)
+    sqs, s3 = client("sqs", moto_url), client("s3", moto_url)
     make(computed, sqs, s3)
     upload_and_look(sqs, s3, computed["aws_s3_bucket.this"]["bucket"], computed["aws_sqs_queue.this"][EVENTS]["name"])
 
 
-def test_a_message_that_nobody_settles_ends_in_the_dead_letters_of_its_queue(moto: str, tmp_path: Path) -> None:
+def test_a_message_that_nobody_settles_ends_in_the_dead_letters_of_its_queue(moto_url: str, tmp_path: Path) -> None:
     computed = compute(tmp_path, name=next(_names), max_receive_count=20)
-    sqs = client("sqs", moto)
-    make(computed, sqs, client("s3", moto))
+    sqs = client("sqs", moto_url)
+    make(computed, sqs, client("s3", moto_url))
     name = computed["aws_sqs_queue.this"]["frame-submitted-live"]["name"]
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
     dead = sqs.get_queue_url(QueueName=f"{name}-dead")["QueueUrl"]
@@ -147,11 +136,11 @@ def test_a_message_that_nobody_settles_ends_in_the_dead_letters_of_its_queue(mot
     assert sqs.list_dead_letter_source_queues(QueueUrl=dead)["queueUrls"] == [url]
 
 
-def test_terraform_applies(moto: str, tmp_path: Path) -> None:
+def test_terraform_applies(moto_url: str, tmp_path: Path) -> None:
     name = next(_names)
     for file in DIRECTORY.glob("*.tf"):
         (tmp_path / file.name).write_text(file.read_text("utf-8"), "utf-8")
-    (tmp_path / "moto_override.tf").write_text(OVERRIDE.format(url=moto), "utf-8")
+    (tmp_path / "moto_override.tf").write_text(OVERRIDE.format(url=moto_url), "utf-8")
     (tmp_path / "terraform.tfvars.json").write_text(json.dumps(VARIABLES | {"name": name}), "utf-8")
     started = terraform("init", "-input=false", "-no-color", cwd=tmp_path)
     if started.returncode != 0:
@@ -163,5 +152,5 @@ def test_terraform_applies(moto: str, tmp_path: Path) -> None:
     assert applied.returncode == 0, applied.stderr
     again = terraform("plan", "-detailed-exitcode", "-input=false", "-no-color", *targets, cwd=tmp_path)
     assert again.returncode == 0, again.stdout
-    sqs, s3 = client("sqs", moto), client("s3", moto)
+    sqs, s3 = client("sqs", moto_url), client("s3", moto_url)
     upload_and_look(sqs, s3, f"{name}-{ACCOUNT}-{REGION}", f"{name}-{EVENTS}")

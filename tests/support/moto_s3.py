@@ -1,35 +1,17 @@
 """A bucket of moto's server, in this process."""
 
-import os
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from typing import Any
 
-import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
 from framegate.adapters.aws.client import make_client
+from tests.support.aws import REGION
 
-REGION = "eu-central-1"
 _numbers = count(1)
-
-
-def lead_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every client of AWS that this process makes from now on asks the server at `url`, and nothing of the user's."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "AKIATEST",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_REGION": REGION,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
 
 
 @dataclass(frozen=True)

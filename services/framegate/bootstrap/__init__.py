@@ -14,14 +14,14 @@ from framegate.bootstrap.models import (
     resolve_model,
 )
 from framegate.bootstrap.stages import Service, make_service, worker_name
-from framegate.bootstrap.stores import Stores, check_cloud, open_blobs, open_objects, open_stores, provision
+from framegate.bootstrap.stores import Stores, check_queues, open_blobs, open_objects, open_stores, provision
 
 __all__ = [
     "EmbeddedPostgres",
     "Service",
     "Stores",
     "adopt_model",
-    "check_cloud",
+    "check_queues",
     "database_of",
     "follow_model",
     "is_registered",

@@ -1,6 +1,6 @@
 """Where everything is kept: the stores in Postgres, the queue there or in SQS, the blobs on disk or in S3."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,7 +24,8 @@ from framegate.adapters.postgres import (
     PostgresWorkers,
 )
 from framegate.kernel.errors import ConfigurationError
-from framegate.pipeline import ALL_QUEUES
+from framegate.kernel.states import Stage
+from framegate.pipeline import ALL_QUEUES, queues_at
 from framegate.ports.blobs import Blobs
 from framegate.ports.objects import Objects
 from framegate.ports.queue import DeadLetters, Queue
@@ -105,13 +106,16 @@ def open_stores(settings: Settings, url: str) -> Stores:
     )
 
 
-def check_cloud(settings: Settings) -> None:
-    """What a process of the pipeline cannot start without is there and may be seen. Raises `ConfigurationError`."""
+def check_queues(settings: Settings, stages: Iterable[Stage]) -> None:
+    """The queues that these stages receive from and send to are there and may be seen. Raises `ConfigurationError`.
+
+    No others: each stage may have a role of its own that knows only these.
+    """
     if settings.queue.kind == "sqs":
         with _boto3():
             from framegate.adapters.aws.client import at_start
         with closing(open_sqs(settings)) as queue, at_start():
-            queue.check(ALL_QUEUES)
+            queue.check({name for stage in stages for name in queues_at(stage)})
 
 
 def open_sqs(settings: Settings) -> "SqsQueue":
@@ -146,9 +150,11 @@ def provision(settings: Settings) -> list[str]:
         from framegate.adapters.aws.provision import provision_bucket, provision_queues
     with at_start():
         if settings.queue.kind == "sqs":
-            events = [settings.events.queue] if settings.events.queue else []
             with closing(make_client("sqs", settings.aws_region)) as sqs:
-                made += provision_queues(sqs, settings.queue.prefix, [*ALL_QUEUES, *events])
+                made += provision_queues(sqs, settings.queue.prefix, ALL_QUEUES)
+                # Whole, as it is named: events may go to a queue that is not ours. A URL belongs to one that is there.
+                if settings.events.queue and "://" not in settings.events.queue:
+                    made += provision_queues(sqs, "", [settings.events.queue])
         if settings.blobs.kind == "s3":
             with closing(make_client("s3", settings.aws_region)) as s3:
                 made += provision_bucket(s3, settings.blobs.bucket)

@@ -1,4 +1,4 @@
-"""`run` and `migrate`: the processes of a deployment, one by one."""
+"""`run`, `migrate` and `provision`: the processes of a deployment, one by one."""
 
 import signal
 from types import FrameType
@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from framegate.bootstrap import check_cloud, make_api, migrate, open_stores, provision
+from framegate.bootstrap import check_queues, make_api, migrate, open_stores, provision
 from framegate.box.process import EXIT_RESTART, die_with_parent, pin, run_stages
 from framegate.cli.common import DataOption, console, stores_of
 from framegate.kernel.errors import ConfigurationError, FramegateError
@@ -50,7 +50,7 @@ def run(
     configure_logs(level=settings.log_level, json=settings.log_json)
     die_with_parent(settings.parent)
     url = _database_url(settings)
-    check_cloud(settings)
+    check_queues(settings, stages)
     if Stage.INGEST not in stages:
         raise typer.Exit(run_stages(stages, settings, url))
     if stages != [Stage.INGEST]:

@@ -17,6 +17,22 @@ def slug(**fields: str) -> str:
     return caught.value.slug
 
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_the_trace_of_the_camera_is_taken() -> None:
+    assert header(content_type="image/png", traceparent=TRACE).trace == TRACE
+    assert header(content_type="image/png").trace == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", TRACE.upper(), TRACE[:-1], f"{TRACE}-x", TRACE.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0" * 32)],
+)
+def test_a_malformed_trace_is_ignored_and_not_refused(text: str) -> None:
+    assert header(content_type="image/png", traceparent=text).trace == ""
+
+
 @pytest.mark.parametrize("content_type", ["image/jpeg", "IMAGE/JPEG; charset=binary", "image/png"])
 def test_the_media_type_is_taken_without_its_parameters(content_type: str) -> None:
     assert header(content_type=content_type).declared == content_type.lower().partition(";")[0]

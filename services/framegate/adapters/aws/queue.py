@@ -5,7 +5,6 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -64,7 +63,7 @@ class SqsQueue:
         self._lock = threading.Lock()
         self._urls: dict[str, str] = {}
         self._until: dict[str, float] = {}  #: receipt -> when its visibility ends, by our clock
-        self._polls = Polls(self._ask, self._put_back, options)
+        self._polls = Polls(self._ask, self.release, options)
         self._pool = ThreadPoolExecutor(_CALLS_AT_A_TIME, thread_name_prefix="sqs-call")
         self._letters = SqsDeadLetters(clients.calls, self.url, self.resource, queues, self.send, options.look_s)
         self._deletes = _Deletes(self._delete, clock) if hold_deletes else None
@@ -78,8 +77,6 @@ class SqsQueue:
     def url(self, queue: str) -> str:
         """Asks once. Raises `DependencyUnavailable`."""
         if queue not in self._urls:
-            if queue.startswith(("https://", "http://")):
-                return queue
             with asking(self.resource(queue), "sqs:GetQueueUrl"):
                 self._urls[queue] = self._clients.calls.get_queue_url(QueueName=self._prefix + queue)["QueueUrl"]
         return self._urls[queue]
@@ -101,19 +98,25 @@ class SqsQueue:
                 f"SQS delays a message by {_LONGEST_DELAY_S} s at most; longer pauses belong in the database"
             )
         entries = [_entry(body, math.ceil(delay.total_seconds())) for body in bodies]
+        refused = self._in_batches("send_message_batch", "sqs:SendMessage", queue, entries)
+        if refused:
+            codes = ", ".join(sorted(set(refused.values())))
+            raise ValueError(f"{self.resource(queue).name} refuses {len(refused)} of {len(bodies)} messages: {codes}")
+
+    def _in_batches(self, method: str, permission: str, queue: str, entries: Sequence[Entry]) -> dict[int, str]:
+        """As many calls as it takes, side by side; {number of an entry: code} of those that SQS refuses."""
         url, resource = self.url(queue), self.resource(queue)
 
         def call(batch: list[Entry]) -> Any:
-            with asking(resource, "sqs:SendMessage"):
-                return self._clients.calls.send_message_batch(QueueUrl=url, Entries=batch)
+            with asking(resource, permission):
+                return getattr(self._clients.calls, method)(QueueUrl=url, Entries=batch)
 
-        for refused in self._each(entries, lambda batch: insist(call, batch, f"{resource.name}: sending")):
-            if refused:
-                raise ValueError(f"{resource.name} refuses {len(refused)} messages: {', '.join(set(refused.values()))}")
+        def work(batch: list[Entry]) -> dict[str, str]:
+            return insist(call, batch, f"{resource.name}: {permission}")
 
-    def _each(self, entries: Sequence[Entry], work: Callable[[list[Entry]], Any]) -> list[Any]:
         batches = list(in_batches(entries))
-        return list(self._pool.map(work, batches)) if len(batches) > 1 else [work(batch) for batch in batches]
+        answers = self._pool.map(work, batches) if len(batches) > 1 else map(work, batches)
+        return {int(id_): code for answer in answers for id_, code in answer.items()}
 
     def receive(self, queues: Sequence[str], limit: int, wait: timedelta, visibility: timedelta) -> list[Delivery]:
         """Whole seconds of visibility, rounded up."""
@@ -150,10 +153,11 @@ class SqsQueue:
         """Also lets go of what arrived and was not received: it is visible to others at once."""
         self._polls.rest()
 
-    def _held(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
+    def _held(self, deliveries: Iterable[Delivery]) -> dict[Delivery, float]:
+        """Those whose visibility has not ended, and when it will."""
         now = self._clock.monotonic()
         with self._lock:
-            return [d for d in deliveries if self._until.get(d.receipt, 0.0) > now]
+            return {d: until for d in deliveries if (until := self._until.get(d.receipt, 0.0)) > now}
 
     def _forget(self, deliveries: Iterable[Delivery]) -> None:
         with self._lock:
@@ -163,7 +167,7 @@ class SqsQueue:
     def extend(self, deliveries: Sequence[Delivery], visibility: timedelta) -> list[Delivery]:
         """Returns the stale ones."""
         now = self._clock.monotonic()
-        held = self._held(deliveries)
+        held = list(self._held(deliveries))
         lost = self._hide(held, visibility)
         with self._lock:
             for delivery in held:
@@ -177,12 +181,9 @@ class SqsQueue:
 
     def release(self, deliveries: Sequence[Delivery], delay: timedelta = timedelta()) -> None:
         """The receipts are not valid after it."""
-        held = self._held(deliveries)
+        held = list(self._held(deliveries))
         self._hide(held, delay)
         self._forget(held)
-
-    def _put_back(self, deliveries: Sequence[Delivery]) -> None:
-        self.release(deliveries)
 
     def _hide(self, deliveries: Sequence[Delivery], visibility: timedelta) -> list[Delivery]:
         if visibility.total_seconds() > _LONGEST_VISIBILITY_S:
@@ -196,14 +197,11 @@ class SqsQueue:
         """Returns the stale ones. Deletions that a crash forgets cost one more delivery each."""
         held = self._held(deliveries)
         if self._deletes is None:
-            self._delete(held)
+            self._delete(list(held))
         else:
-            with self._lock:
-                by = {d.receipt: self._until[d.receipt] for d in held if d.receipt in self._until}
-            self._deletes.add([(d, by[d.receipt]) for d in held if d.receipt in by])
+            self._deletes.add(held.items())
         self._forget(held)
-        kept = {d.receipt for d in held}
-        return [d for d in deliveries if d.receipt not in kept]
+        return [d for d in deliveries if d not in held]
 
     def _delete(self, deliveries: Sequence[Delivery]) -> None:
         self._with_receipts("delete_message_batch", "sqs:DeleteMessage", deliveries, {})
@@ -217,16 +215,8 @@ class SqsQueue:
         for delivery in deliveries:
             by_queue[delivery.queue].append(delivery)
         for queue, members in by_queue.items():
-            url, resource = self.url(queue), self.resource(queue)
-
-            def call(batch: list[Entry], url: str = url, resource: Resource = resource) -> Any:
-                with asking(resource, permission):
-                    return getattr(self._clients.calls, method)(QueueUrl=url, Entries=batch)
-
             entries = [{"ReceiptHandle": d.receipt} | more for d in members]
-            what = f"{resource.name}: {permission}"
-            for answer in self._each(entries, lambda batch, call=call, what=what: insist(call, batch, what)):  # type: ignore[misc]
-                refused += [members[int(n)] for n in answer]
+            refused += [members[n] for n in self._in_batches(method, permission, queue, entries)]
         return refused
 
     def dead_letter(self, delivery: Delivery, cause: str) -> None:
@@ -323,8 +313,7 @@ class _Deletes:
         with self._changed:
             self._closed = True
             self._changed.notify()
-        with suppress(RuntimeError):
-            self._thread.join(timeout=10)
+        self._thread.join(timeout=10)
 
 
 def _entry(body: str, delay_s: int) -> Entry:

@@ -49,13 +49,14 @@ class MemoryUpkeep:
         return Overdue(facts.facility, facts.image_id, row.look, facts.lane, row.state, row.attempts, row.reissues)
 
     def waiting_s(self) -> Mapping[str, float]:
-        """Those that a worker has claimed do not wait."""
+        """Those that a living worker has claimed do not wait."""
         now, waiting = self._state.clock.monotonic(), dict[str, float]()
         with self._state.lock:
             for row in self._state.images.values():
-                if not row.ended and row.lease is None:
+                since = max(row.moved_at, row.lease.until if row.lease else 0.0)
+                if not row.ended and since <= now:
                     queue = queue_of(row.state, row.facts.lane)
-                    waiting[queue] = max(waiting.get(queue, 0.0), now - row.moved_at)
+                    waiting[queue] = max(waiting.get(queue, 0.0), now - since)
         return waiting
 
     def in_flight(self) -> int:

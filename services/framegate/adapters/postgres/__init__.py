@@ -5,7 +5,7 @@ from framegate.adapters.postgres.database import Database
 from framegate.adapters.postgres.intake import PostgresIntake
 from framegate.adapters.postgres.keys import PostgresKeys
 from framegate.adapters.postgres.migrate import migrate
-from framegate.adapters.postgres.outgoing import Outbox, Outgoing, QueueTable
+from framegate.adapters.postgres.outgoing import Outbox
 from framegate.adapters.postgres.policies import PostgresPolicies
 from framegate.adapters.postgres.progress import PostgresProgress
 from framegate.adapters.postgres.queue import PostgresQueue
@@ -18,7 +18,6 @@ from framegate.adapters.postgres.workers import PostgresWorkers
 __all__ = [
     "Database",
     "Outbox",
-    "Outgoing",
     "PostgresCameras",
     "PostgresIntake",
     "PostgresKeys",
@@ -30,6 +29,5 @@ __all__ = [
     "PostgresShadows",
     "PostgresUpkeep",
     "PostgresWorkers",
-    "QueueTable",
     "migrate",
 ]

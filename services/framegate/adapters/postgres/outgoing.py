@@ -1,7 +1,6 @@
 """Where messages go in the transaction that makes them true: into the queue itself, or into the outbox of a remote one."""
 
 import threading
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -149,8 +148,7 @@ class Outbox:
             self._closed = True
             self._changed.notify_all()
         if self._thread is not None:
-            deadline = time.monotonic() + _FLUSH_S
-            self._thread.join(max(0.0, deadline - time.monotonic()))
+            self._thread.join(_FLUSH_S)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 

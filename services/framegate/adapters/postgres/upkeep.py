@@ -54,7 +54,7 @@ class PostgresUpkeep:
     def waiting_s(self) -> Mapping[str, float]:
         """Those that a living worker has claimed do not wait."""
         query = """
-            select state, lane, extract(epoch from clock_timestamp() - min(moved_at))::float8
+            select state, lane, extract(epoch from clock_timestamp() - min(greatest(moved_at, lease_until)))::float8
             from progress where lease_until is null or lease_until <= clock_timestamp() group by state, lane
         """
 
