@@ -1,6 +1,8 @@
 """The queue port on SQS: moto's server behind the real client. Time passes by moving moto's messages into the past."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -19,26 +21,39 @@ from .harness import LettersQueue
 QUEUES = ("frame-submitted-live", "frame-submitted-bulk")
 
 
+class SharedClients(SqsClients):
+    """Making them takes longer than most tests: all queues of a test run share them."""
+
+    def close(self) -> None:
+        pass
+
+
+@contextmanager
+def shared_clients() -> Iterator[SqsClients]:
+    """The environment must lead boto3 to the server."""
+    polls, calls = make_client("sqs", REGION, read_s=10, connections=50), make_client("sqs", REGION, connections=50)
+    yield SharedClients(polls, calls)
+    polls.close()
+    calls.close()
+
+
 class SqsHarness:
-    """Queues of a random prefix on moto; the environment must lead boto3 to the server."""
+    """Queues of a random prefix on moto."""
 
     name = "sqs"
     max_receives = 5
     repeats = True
 
-    def __init__(self, clock: FakeClock | None = None) -> None:
-        self.clock = clock or FakeClock(blocking=True)
+    def __init__(self, clients: SqsClients, clock: FakeClock | None = None) -> None:
+        self._clients, self.clock = clients, clock or FakeClock(blocking=True)
         self._prefix = f"test-{uuid.uuid4().hex[:8]}-"
         self._queues: list[SqsQueue] = []
-        admin = make_client("sqs", REGION)
-        provision_queues(admin, self._prefix, QUEUES, self.max_receives)
-        admin.close()
+        provision_queues(clients.calls, self._prefix, QUEUES, self.max_receives)
         self.queue: LettersQueue = self.queue_of("first")
 
     def queue_of(self, owner: str) -> LettersQueue:
-        clients = SqsClients(make_client("sqs", REGION, read_s=10), make_client("sqs", REGION))
         options = PollOptions(most=3, wait_s=1, look_s=0)
-        queue = SqsQueue(clients, self.clock, self._prefix, options, QUEUES, hold_deletes=False)
+        queue = SqsQueue(self._clients, self.clock, self._prefix, options, QUEUES, hold_deletes=False)
         self._queues.append(queue)
         return queue
 
@@ -64,9 +79,9 @@ class FakeSqsHarness(SqsHarness):
 
     repeats = False
 
-    def __init__(self, fake: RunningFake, clock: FakeClock) -> None:
+    def __init__(self, clients: SqsClients, fake: RunningFake, clock: FakeClock) -> None:
         self._fake = fake
-        super().__init__(clock)
+        super().__init__(clients, clock)
 
     def advance(self, seconds: float) -> None:
         self._fake.advance(seconds)

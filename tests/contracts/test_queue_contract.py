@@ -8,40 +8,49 @@ from typing import Any
 
 import pytest
 
+from framegate.adapters.aws.queue import SqsClients
 from framegate.adapters.memory import FakeClock
 from framegate.ports.queue import Delivery
 from tests.support.aws import lead_to
 from tests.support.fake_sqs.running import RunningFake, running_fake_sqs
 
 from .harness import Harness, LettersQueue, MemoryHarness, seconds
+from .postgres_harness import PostgresHarness
+from .sqs_harness import FakeSqsHarness, SqsHarness, shared_clients
 
 Q, OTHER = "frame-submitted-live", "frame-submitted-bulk"
 NOW, MINUTE = seconds(0), seconds(60)
 
 
 @pytest.fixture(scope="module")
-def fake_sqs() -> Iterator[tuple[RunningFake, FakeClock]]:
+def moto_clients(moto_url: str) -> Iterator[SqsClients]:
+    with pytest.MonkeyPatch.context() as patch:
+        lead_to(moto_url, patch)
+        with shared_clients() as clients:
+            yield clients
+
+
+@pytest.fixture(scope="module")
+def fake_sqs() -> Iterator[tuple[SqsClients, RunningFake, FakeClock]]:
     clock = FakeClock(blocking=True)
-    with running_fake_sqs(clock=clock) as fake:
-        yield fake, clock
+    with running_fake_sqs(clock=clock) as fake, pytest.MonkeyPatch.context() as patch:
+        lead_to(fake.url, patch)
+        with shared_clients() as clients:
+            yield clients, fake, clock
 
 
 @pytest.fixture(params=["memory", "postgres", "moto", "fake-sqs"])
-def harness(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def harness(request: pytest.FixtureRequest) -> Iterator[Any]:
     made: Any
-    if request.param == "memory":
-        made = MemoryHarness()
-    elif request.param == "postgres":
-        from .postgres_harness import PostgresHarness
-
-        made = PostgresHarness(request.getfixturevalue("database_url"))
-    else:
-        from .sqs_harness import FakeSqsHarness, SqsHarness
-
-        fake, clock = request.getfixturevalue("fake_sqs") if request.param == "fake-sqs" else (None, None)
-        url = fake.url if fake else request.getfixturevalue("moto_url")
-        lead_to(url, monkeypatch)
-        made = FakeSqsHarness(fake, clock) if fake else SqsHarness()
+    match request.param:
+        case "memory":
+            made = MemoryHarness()
+        case "postgres":
+            made = PostgresHarness(request.getfixturevalue("database_url"))
+        case "moto":
+            made = SqsHarness(request.getfixturevalue("moto_clients"))
+        case _:
+            made = FakeSqsHarness(*request.getfixturevalue("fake_sqs"))
     yield made
     made.close()
 

@@ -1,6 +1,7 @@
 """Receives in flight, several at a time, and what they brought that nobody has taken yet."""
 
 import threading
+import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -53,23 +54,22 @@ class Polls:
 
     def take(self, queues: Sequence[str], limit: int, wait_s: float, visibility_s: int) -> list[Delivery]:
         """Up to `limit`, from `queues` in order of preference; [] after `wait_s` or `rest`. Raises what a poll raised."""
+        until = time.monotonic() + wait_s
         with self._changed:
             if self._closed:
                 return []
             self._resting, rests = False, self._rests
-            mine: list[Future[None]] = []
-            if not any(self._arrived[queue] for queue in queues):
-                mine = self._start(queues, limit, wait_s, visibility_s)
 
             def over() -> bool:
-                if self._rests != rests or self._failure is not None:
-                    return True
-                # Without a wait, only the polls of this call count: an earlier one may wait for a long time yet.
-                if wait_s <= 0:
-                    return all(poll.done() for poll in mine)
-                return any(self._arrived[queue] for queue in queues)
+                return self._rests != rests or self._failure is not None or any(self._arrived[q] for q in queues)
 
-            self._changed.wait_for(over, wait_s if wait_s > 0 else None)
+            if wait_s <= 0 and not over():
+                # Only the polls of this call count: an earlier one may wait for a long time yet.
+                mine = self._start(queues, limit, wait_s, visibility_s)
+                self._changed.wait_for(lambda: self._rests != rests or all(poll.done() for poll in mine))
+            while not over() and (left_s := until - time.monotonic()) > 0:
+                self._start(queues, limit, wait_s, visibility_s)  # also for polls that ended with nothing
+                self._changed.wait(left_s)
             taken = self._taken(queues, limit)
             if not taken and self._failure is not None:
                 failure, self._failure = self._failure, None
