@@ -12,6 +12,7 @@ from framegate.kernel.frames import encode_frame
 from framegate.kernel.inspection import Failed, ImageFacts, Prepared, Refused
 from framegate.kernel.manifest import ModelInput
 from framegate.kernel.states import Stage
+from framegate.kernel.unchecked import refusal_of
 from framegate.ports.blobs import Blobs
 from framegate.ports.progress import Claim, Result
 from framegate.preprocess.decoder_pool import DecodedFrame, DecodeJob, DecoderChild
@@ -125,6 +126,8 @@ class PreprocessHandler:
         image = job.claim.image
         if not job.intact:
             return Failed("integrity", f"The stored original {image.blob_key} is not the file that was accepted.")
+        if refused := refusal_of(image.media_type, job.data):
+            return refused
         decode_job = DecodeJob(
             job.data, image.media_type, image.width, image.height, image.orientation, self._input_for(image)
         )

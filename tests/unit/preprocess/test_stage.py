@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from framegate.kernel.inspection import Failed, ImageFacts, Prepared, Refused
 from framegate.kernel.manifest import ModelInput
 from framegate.kernel.messages import FrameSubmitted
 from framegate.kernel.states import CameraStatus, Lane, Stage
+from framegate.kernel.unchecked import REFUSAL, UNCHECKED, refusal_document
 from framegate.ports.progress import Claim
 from framegate.preprocess.decode import decode
 from framegate.preprocess.decoder_pool import DecodedFrame, DecodeJob
@@ -215,3 +217,41 @@ def test_settling_deletes_neither_the_original_nor_the_prepared_frame(blobs: Mem
     assert isinstance(result, Prepared)
     assert blobs.exists(result.blob_key)
     assert blobs.exists("originals/x")
+
+
+def past_the_door(media_type: str, data: bytes, blobs: MemoryBlobs) -> Claim:
+    """A claim on what came over a bucket and was not checked."""
+    blobs.put("originals/unchecked", data)
+    one = claim(hashlib.sha256(data).hexdigest())
+    image = replace(one.image, blob_key="originals/unchecked", media_type=media_type, width=0, height=0)
+    return replace(one, image=image)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"", "empty-body"), (b"not a picture", "unrecognized-image"), (ORIGINAL[:-200], "truncated-image")],
+)
+def test_what_is_no_image_is_refused_for_what_it_is_and_meets_no_decoder(
+    blobs: MemoryBlobs, nursery: Nursery, data: bytes, reason: str
+) -> None:
+    stage = handler(blobs, nursery)
+    [result] = stage.handle([stage.load(past_the_door(UNCHECKED, data, blobs))])
+    assert isinstance(result, Refused)
+    assert result.reason == reason
+    assert nursery.children == []
+
+
+def test_what_was_refused_once_is_not_inspected_without_its_size(blobs: MemoryBlobs, nursery: Nursery) -> None:
+    stage = handler(blobs, nursery)
+    [result] = stage.handle([stage.load(past_the_door(UNCHECKED, ORIGINAL, blobs))])
+    assert isinstance(result, Refused)
+    assert "send it again" in result.detail
+    assert nursery.children == []
+
+
+def test_bytes_that_were_not_kept_are_refused_for_the_reason_that_was_kept(
+    blobs: MemoryBlobs, nursery: Nursery
+) -> None:
+    stage, document = handler(blobs, nursery), refusal_document("payload-too-large", "It has 1 TB.")
+    [result] = stage.handle([stage.load(past_the_door(REFUSAL, document, blobs))])
+    assert result == Refused("payload-too-large", "It has 1 TB.")
