@@ -19,6 +19,7 @@ from framegate.ports.store import (
     Policies,
     Results,
     Upkeep,
+    Uploads,
     Workers,
 )
 
@@ -61,6 +62,9 @@ class Harness(Protocol):
 
     @property
     def intake(self) -> Intake: ...
+
+    @property
+    def uploads(self) -> Uploads: ...
 
     @property
     def results(self) -> Results: ...
@@ -125,7 +129,7 @@ class MemoryHarness:
         self._state = store.state
         self.progress, self.intake, self.results = store.progress, store.intake, store.results
         self.cameras, self.policies, self.registry = store.cameras, store.policies, store.registry
-        self.shadows = store.shadows
+        self.shadows, self.uploads = store.shadows, store.uploads
         self.workers, self.upkeep, self.keys = store.workers, store.upkeep, store.keys
 
     def queue_of(self, owner: str) -> LettersQueue:

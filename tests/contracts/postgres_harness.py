@@ -17,6 +17,7 @@ from framegate.adapters.postgres import (
     PostgresResults,
     PostgresShadows,
     PostgresUpkeep,
+    PostgresUploads,
     PostgresWorkers,
 )
 
@@ -44,7 +45,7 @@ class PostgresHarness:
         self.progress, self.intake = PostgresProgress(database), PostgresIntake(database)
         self.results, self.cameras = PostgresResults(database), PostgresCameras(database)
         self.policies, self.registry = PostgresPolicies(database), PostgresRegistry(database)
-        self.shadows = PostgresShadows(database)
+        self.shadows, self.uploads = PostgresShadows(database), PostgresUploads(database)
         self.workers, self.upkeep = PostgresWorkers(database), PostgresUpkeep(database)
         self.keys = PostgresKeys(database)
 

@@ -21,6 +21,7 @@ from framegate.adapters.postgres import (
     PostgresResults,
     PostgresShadows,
     PostgresUpkeep,
+    PostgresUploads,
     PostgresWorkers,
 )
 from framegate.kernel.errors import ConfigurationError
@@ -52,6 +53,7 @@ class Stores:
     queue: Callable[[str], ClosingQueue]  #: a client of its own for an owner; close it
     progress: PostgresProgress
     intake: PostgresIntake
+    uploads: PostgresUploads
     results: PostgresResults
     cameras: PostgresCameras
     policies: PostgresPolicies
@@ -94,6 +96,7 @@ def open_stores(settings: Settings, url: str) -> Stores:
         queue,
         PostgresProgress(database, outbox),
         PostgresIntake(database, outbox),
+        PostgresUploads(database),
         PostgresResults(database),
         PostgresCameras(database),
         PostgresPolicies(database),

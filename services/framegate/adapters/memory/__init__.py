@@ -4,6 +4,7 @@ from framegate.adapters.memory.blobs import MemoryBlobs
 from framegate.adapters.memory.clock import FakeClock
 from framegate.adapters.memory.intake import MemoryIntake
 from framegate.adapters.memory.models import MemoryRegistry, MemoryShadows
+from framegate.adapters.memory.objects import MemoryObjects
 from framegate.adapters.memory.progress import MemoryProgress
 from framegate.adapters.memory.queue import MemoryQueue
 from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, MemoryPolicies, MemoryWorkers
@@ -11,6 +12,7 @@ from framegate.adapters.memory.results import MemoryResults
 from framegate.adapters.memory.state import MemoryState
 from framegate.adapters.memory.store import MemoryStore
 from framegate.adapters.memory.upkeep import MemoryUpkeep
+from framegate.adapters.memory.uploads import MemoryUploads
 
 __all__ = [
     "FakeClock",
@@ -18,6 +20,7 @@ __all__ = [
     "MemoryCameras",
     "MemoryIntake",
     "MemoryKeys",
+    "MemoryObjects",
     "MemoryPolicies",
     "MemoryProgress",
     "MemoryQueue",
@@ -27,5 +30,6 @@ __all__ = [
     "MemoryState",
     "MemoryStore",
     "MemoryUpkeep",
+    "MemoryUploads",
     "MemoryWorkers",
 ]

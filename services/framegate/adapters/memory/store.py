@@ -8,6 +8,7 @@ from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, Memory
 from framegate.adapters.memory.results import MemoryResults
 from framegate.adapters.memory.state import MemoryState
 from framegate.adapters.memory.upkeep import MemoryUpkeep
+from framegate.adapters.memory.uploads import MemoryUploads
 from framegate.ports.clock import Clock
 
 
@@ -21,6 +22,7 @@ class MemoryStore:
         self.progress = MemoryProgress(self.state)
         self.intake = MemoryIntake(self.state)
         self.results = MemoryResults(self.state)
+        self.uploads = MemoryUploads()
         self.cameras = MemoryCameras(self.state)
         self.policies = MemoryPolicies(self.state)
         self.workers = MemoryWorkers(clock)

@@ -13,6 +13,7 @@ from framegate.adapters.postgres.registry import PostgresRegistry
 from framegate.adapters.postgres.results import PostgresResults
 from framegate.adapters.postgres.shadows import PostgresShadows
 from framegate.adapters.postgres.upkeep import PostgresUpkeep
+from framegate.adapters.postgres.uploads import PostgresUploads
 from framegate.adapters.postgres.workers import PostgresWorkers
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "PostgresResults",
     "PostgresShadows",
     "PostgresUpkeep",
+    "PostgresUploads",
     "PostgresWorkers",
     "migrate",
 ]

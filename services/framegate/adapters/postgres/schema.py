@@ -84,6 +84,21 @@ images = _table(
     metadata=JSONB,
     received_at=_MOMENT,
 )
+uploads = _table(
+    "uploads",
+    facility_id=Text,
+    upload_id=Uuid,
+    key_id=Text,
+    camera_id=Text,
+    lane=Text,
+    captured_at=_MOMENT,
+    metadata=JSONB,
+    media_type=Text,
+    sha256=Text,
+    size_bytes=BigInteger,
+    created_at=_MOMENT,
+    expires_at=_MOMENT,
+)
 progress = _table("progress", **_ID, state=Text)
 outcomes = _table("outcomes", **_ID, state=Text, verdict=Text, model=Text, decided_at=_MOMENT, inference_ms=REAL)
 detections = _table("detections", **_ID, **{"class": Text, "confidence": REAL, "leads": Boolean})
