@@ -13,7 +13,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
-from framegate.ingest import content, health, images, reading
+from framegate.ingest import content, health, images, reading, uploads
 from framegate.kernel.inspection import Label
 from framegate.kernel.states import Scope
 from framegate.web.openapi import build_openapi
@@ -49,7 +49,7 @@ def document(box: ApiBox) -> dict[str, Any]:
 
 _OPERATIONS = [
     (route.path_format, method)
-    for module in (images, reading, content, health)
+    for module in (images, uploads, reading, content, health)
     for route in module.router.routes
     if isinstance(route, APIRoute) and route.include_in_schema
     for method in sorted(route.methods or ())
@@ -127,6 +127,8 @@ def test_every_operation_says_which_scope_it_needs_or_that_it_needs_none(box: Ap
             seen[f"{method} {route.path}"] = permission.scope
     assert seen == {
         "POST /v1/images": Scope.IMAGES_WRITE,
+        "POST /v1/uploads": Scope.IMAGES_WRITE,
+        "POST /v1/uploads/{upload_id}/complete": Scope.IMAGES_WRITE,
         "GET /v1/images": Scope.RESULTS_READ,
         "GET /v1/images/{image_id}": Scope.RESULTS_READ,
         "GET /v1/images/{image_id}/content": Scope.RESULTS_READ,

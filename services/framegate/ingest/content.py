@@ -14,6 +14,7 @@ from framegate.ingest.reading import ImageIdPath, find_image
 from framegate.kernel.errors import BlobMissing
 from framegate.kernel.imagefile import MediaType
 from framegate.kernel.states import ImageState, Scope
+from framegate.kernel.unchecked import REFUSAL, UNCHECKED
 from framegate.ports.store import ImageRecord
 from framegate.web.identity import Principal
 from framegate.web.openapi import AUTHENTICATED, problems
@@ -22,9 +23,9 @@ from framegate.web.problems import Problem
 
 router = APIRouter(tags=["images"])
 
-_TYPES: Final = tuple(MediaType)
+_EXTENSIONS: Final = {MediaType.JPEG.value: "jpg", MediaType.PNG.value: "png", UNCHECKED: "bin", REFUSAL: "json"}
+_TYPES: Final = tuple(_EXTENSIONS)
 _MOST_DRAWINGS: Final = 8  # a large one takes 100 MiB while it is drawn, one after the other
-_EXTENSIONS: Final = {MediaType.JPEG.value: "jpg", MediaType.PNG.value: "png"}
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -42,7 +43,7 @@ class ContentQuery(BaseModel):
     "/v1/images/{image_id}/content",
     response_class=Response,
     responses={
-        200: {"description": "The bytes.", "content": {media_type.value: _BINARY for media_type in MediaType}},
+        200: {"description": "The bytes.", "content": dict.fromkeys(_TYPES, _BINARY)},
         **problems(*AUTHENTICATED, "content-gone", "boxes-unavailable", "overloaded"),
     },
 )
@@ -52,7 +53,11 @@ async def show_content(
     principal: Annotated[Principal, requires(Scope.RESULTS_READ, produces=_TYPES, takes_parameters=True)],
     api: ApiDep,
 ) -> Response:
-    """The original exactly as it was uploaded, or (`boxes=1`) an upright preview with the detections drawn on it."""
+    """The original exactly as it was uploaded, or (`boxes=1`) an upright preview with the detections drawn on it.
+
+    What came over a bucket and is no image is `application/octet-stream`; where its bytes were not kept, a problem
+    document says why.
+    """
     record = await find_image(api, principal, image_id)
     if query.boxes == "1":
         return Response(await _drawn(api, record), media_type=MediaType.JPEG.value)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from framegate.ingest.objects import ObjectIntake
 from framegate.kernel.imagefile import Limits
 from framegate.kernel.states import Lane, Stage
 from framegate.ports.blobs import Blobs
@@ -67,3 +68,4 @@ class ApiDependencies:
     required_stages: frozenset[Stage] = frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE})
     backlog: Callable[[], int] | None = None
     watch_failures: bool = True
+    objects: ObjectIntake | None = None  #: None: there is no bucket to upload to

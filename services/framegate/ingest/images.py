@@ -55,6 +55,16 @@ _HEADERS: Final[list[dict[str, Any]]] = [
         "schema": {"type": "string", "pattern": "^[0-9A-Fa-f]{64}$"},
     },
 ]
+#: What is documented of the answer beside its body.
+ACCEPTED: Final[dict[str, Any]] = {
+    "headers": {
+        "Location": {"description": "Where the image can be asked for.", "schema": {"type": "string"}},
+        "Idempotency-Replayed": {
+            "description": "`true` when nothing new was recorded: this is the earlier image.",
+            "schema": {"type": "string"},
+        },
+    }
+}
 _DOCUMENTATION: Final[dict[str, Any]] = {
     "parameters": documented_parameters() + _HEADERS,
     "requestBody": {
@@ -84,15 +94,7 @@ _DOCUMENTATION: Final[dict[str, Any]] = {
     response_model=AcceptedView,
     response_description="The image is durably stored and recorded; its outcome follows.",
     responses={
-        202: {
-            "headers": {
-                "Location": {"description": "Where the image can be asked for.", "schema": {"type": "string"}},
-                "Idempotency-Replayed": {
-                    "description": "`true` when nothing new was recorded: this is the earlier image.",
-                    "schema": {"type": "string"},
-                },
-            }
-        },
+        202: ACCEPTED,
         **problems(
             *AUTHENTICATED, *_IMAGE_PROBLEMS, "empty-body", "invalid-idempotency-key", "upload-too-slow",
             "idempotency-in-progress", "overloaded", "storage-unavailable",
@@ -124,7 +126,7 @@ async def upload_image(
                 api.pool.submit(sink.discard)
     api.deps.metrics.accepted(upload.parameters.lane)
     api.deps.metrics.accept_seconds(api.deps.clock.monotonic() - started)
-    return _answer(accepted)
+    return accepted_answer(accepted)
 
 
 async def _raw(
@@ -132,7 +134,7 @@ async def _raw(
 ) -> tuple[Accepted, Upload]:
     upload = _upload(api, principal, header, list(request.query_params.multi_items()), header.declared)
     with api.running.request(upload.facility, upload.key_id, upload.idempotency_key):
-        await read_body(request, _pace(api), sink.write)
+        await read_body(request, pace_of(api), sink.write)
         return await _record(api, upload, sink), upload
 
 
@@ -140,7 +142,7 @@ async def _form(
     api: Api, request: Request, principal: Principal, header: UploadHeader, sink: Sink
 ) -> tuple[Accepted, Upload]:
     form = FormReader(header.boundary or b"", sink.write, hash_content=header.content_sha256 is not None)
-    await read_body(request, _pace(api), form.feed)
+    await read_body(request, pace_of(api), form.feed)
     form.finish()
     if form.content_sha256 is not None and form.content_sha256.digest() != header.content_sha256:
         raise Problem("digest-mismatch")
@@ -167,7 +169,8 @@ def _upload(
     )
 
 
-def _pace(api: Api) -> Pace:
+def pace_of(api: Api) -> Pace:
+    """For one request."""
     limits = api.deps.limits
     return Pace(api.deps.clock, limits.slow_after_s, limits.min_bytes_per_s)
 
@@ -195,7 +198,8 @@ async def _record(api: Api, upload: Upload, sink: Sink) -> Accepted:
     return await future
 
 
-def _answer(accepted: Accepted) -> Response:
+def accepted_answer(accepted: Accepted) -> Response:
+    """202. Raises `Problem` after a conflict."""
     if accepted.conflict:
         raise Problem("idempotency-key-reused")
     body = {

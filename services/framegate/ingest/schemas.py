@@ -8,7 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
-from framegate.ports.store import Camera, Conservation, ImageRecord
+from framegate.ports.objects import PresignedPost
+from framegate.ports.store import Camera, Conservation, ImageRecord, NewUpload
 
 _EXAMPLE_ID = "019ab3a0-5c1e-7c41-9d10-2f6f0c6a7e11"
 
@@ -25,6 +26,21 @@ class AcceptedView(View):
     id: UUID = Field(examples=[_EXAMPLE_ID])
     state: ImageState = Field(examples=[ImageState.RECEIVED])
     duplicate_of: UUID | None = Field(description="The first image with the same bytes in this facility.")
+
+
+class PresignedView(View):
+    """A form for one upload, to be sent as multipart/form-data with the file as its last part."""
+
+    id: UUID = Field(description="The id that the image will have.", examples=[_EXAMPLE_ID])
+    url: str = Field(description="Where to POST the form.")
+    fields: dict[str, str] = Field(description="The form's parts before `file`.")
+    expires_at: datetime = Field(description="Until when the form is taken.")
+
+
+class PresignedList(View):
+    """One form for each announced upload, in the same order."""
+
+    uploads: list[PresignedView]
 
 
 class DetectionView(View):
@@ -208,6 +224,16 @@ def image_document(record: ImageRecord) -> dict[str, Any]:
         "captured_at": _moment(record.captured_at),
         "received_at": _moment(facts.received_at),
         "decided_at": _moment(record.decided_at),
+    }
+
+
+def presigned_document(upload: NewUpload, post: PresignedPost) -> dict[str, Any]:
+    """As `PresignedView`."""
+    return {
+        "id": str(upload.upload_id),
+        "url": post.url,
+        "fields": post.fields,
+        "expires_at": _moment(post.expires_at),
     }
 
 

@@ -12,12 +12,13 @@ from framegate.ingest.sink import Sink, no_storage
 from framegate.kernel.errors import DependencyUnavailable
 from framegate.kernel.ids import FacilityId, ImageId, new_image_id
 from framegate.kernel.imagefile import ImageHeader, ImageRefused, Limits, MediaType, inspect_file
+from framegate.kernel.unchecked import REFUSAL, UNCHECKED
 from framegate.observability.logs import get_log
 from framegate.ports.blobs import Blobs
 from framegate.ports.store import Accepted, NewImage
 from framegate.web.problems import Problem
 
-_EXTENSIONS = {MediaType.JPEG: "jpg", MediaType.PNG: "png"}
+_EXTENSIONS = {MediaType.JPEG.value: "jpg", MediaType.PNG.value: "png", UNCHECKED: "bin", REFUSAL: "json"}
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_-]")
 _log = get_log(component="ingest")
 
@@ -58,7 +59,7 @@ class Storing:
         """After an error the original stays: the transaction may have been committed all the same."""
         done(answer)
         if isinstance(answer, Accepted) and (answer.replayed or answer.conflict):
-            self._forget(image.blob_key)
+            forget_original(self._blobs, image.blob_key)
 
     def _make_durable(self, upload: Upload, sink: Sink) -> NewImage:
         try:
@@ -82,14 +83,6 @@ class Storing:
         if free is not None and free - needed < self._min_free_bytes:
             raise no_storage()
 
-    def _forget(self, blob_key: str) -> None:
-        """Removes the original of an upload that turned out to be known already."""
-        try:
-            self._blobs.delete(blob_key)
-        except DependencyUnavailable as error:
-            # It is swept later by its age.
-            _log.warning("a superfluous original stays", action="blob_delete_failed", error=str(error))
-
 
 def _new_image(upload: Upload, header: ImageHeader, sha256: str, size: int) -> NewImage:
     image_id = new_image_id()
@@ -99,7 +92,7 @@ def _new_image(upload: Upload, header: ImageHeader, sha256: str, size: int) -> N
         image_id=image_id,
         camera=parameters.camera,
         lane=parameters.lane,
-        blob_key=blob_key(upload.facility, image_id, header.media_type, upload.received_at),
+        blob_key=blob_key("originals", upload.facility, image_id, header.media_type, upload.received_at),
         media_type=header.media_type.value,
         sha256=sha256,
         size_bytes=size,
@@ -116,10 +109,19 @@ def _new_image(upload: Upload, header: ImageHeader, sha256: str, size: int) -> N
     )
 
 
-def blob_key(facility: FacilityId, image_id: ImageId, media_type: MediaType, at: datetime) -> str:
+def forget_original(blobs: Blobs, key: str) -> None:
+    """Removes the original of an upload that turned out to be known already."""
+    try:
+        blobs.delete(key)
+    except DependencyUnavailable as error:
+        # It is swept later by its age.
+        _log.warning("a superfluous original stays", action="blob_delete_failed", error=str(error))
+
+
+def blob_key(prefix: str, facility: FacilityId, image_id: ImageId, media_type: str, at: datetime) -> str:
     """The id makes it unique; the facility is there for people, reduced to what every blob store takes in a key."""
     place = _NOT_IN_KEYS.sub("-", facility)
-    return f"originals/{place}/{at:%Y/%m/%d}/{image_id}.{_EXTENSIONS[media_type]}"
+    return f"{prefix}/{place}/{at:%Y/%m/%d}/{image_id}.{_EXTENSIONS[media_type]}"
 
 
 def _request_hash(facility: FacilityId, parameters: UploadParameters, sha256: str) -> str:

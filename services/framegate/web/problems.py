@@ -47,6 +47,11 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
     "boxes-unavailable": ProblemKind(
         409, "There is no picture with boxes", "Boxes are drawn on decided images; ask without `boxes`, or later."
     ),
+    "upload-missing": ProblemKind(
+        409,
+        "The upload has not reached the bucket",
+        "Send the form to its `url` first; announce the upload again if it expired.",
+    ),
     "content-gone": ProblemKind(410, "The original is no longer kept", "Nothing; its retention time is over."),
     "payload-too-large": ProblemKind(413, "The body is too large", "Send a smaller image."),
     "unsupported-media-type": ProblemKind(415, "The media type is not supported", "Send image/jpeg or image/png."),
@@ -79,6 +84,11 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
     "headers-too-large": ProblemKind(431, "The request header is too large", "Send fewer and shorter header fields."),
     "internal-error": ProblemKind(
         500, "Framegate failed", "Send the same again; tell the operator `instance` if it persists."
+    ),
+    "uploads-unavailable": ProblemKind(
+        501,
+        "There is no bucket to upload to",
+        "Send images to POST /v1/images, or ask the operator to set FRAMEGATE_BLOBS__KIND=s3 and FRAMEGATE_BLOBS__BUCKET.",
     ),
     "overloaded": ProblemKind(503, "Too much is waiting", "Wait for `Retry-After` and send the same again."),
     "dependency-unavailable": ProblemKind(

@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from framegate.adapters.memory import FakeClock, MemoryBlobs, MemoryStore
+from framegate.adapters.memory import FakeClock, MemoryBlobs, MemoryObjects, MemoryStore
 from framegate.ingest.app import create_app
 from framegate.ingest.deps import ApiDependencies, ApiLimits
+from framegate.ingest.objects import Bucket, ObjectIntake
 from framegate.kernel.apikey import hash_secret, new_key
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.states import Lane
@@ -19,6 +20,7 @@ from framegate.ports.clock import Clock
 from framegate.ports.store import ApiKey
 
 PEPPER = b"pepper"
+BUCKET = "framegate"
 HALL, OTHER_HALL = FacilityId("hall-1"), FacilityId("hall-2")
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WRITE_AND_READ = frozenset({"images:write", "results:read"})
@@ -60,6 +62,10 @@ class ApiBox:
         self.spool = spool
         self.memory_blobs = MemoryBlobs(used, spool)
         self.metrics = CountedMetrics()
+        self.objects = MemoryObjects(used, BUCKET)
+        self.object_intake = ObjectIntake(
+            self.objects, self.store.uploads, self.store.intake, blobs or self.memory_blobs, used, own=Bucket(BUCKET)
+        )
         self.deps = ApiDependencies(
             intake=self.store.intake,
             results=self.store.results,
@@ -74,6 +80,7 @@ class ApiBox:
             pepper=PEPPER,
             version="1.2.3",
             limits=limits or ApiLimits(),
+            objects=self.object_intake,
         )
         self.deps = replace(self.deps, **changes)
         self.app: FastAPI = create_app(self.deps)
