@@ -104,6 +104,10 @@ IMAGES_BY_END: Final = Metric(
 BLOBS_SWEPT: Final = Metric(
     "framegate_blobs_swept_total", "counter", ("prefix",), "left-over files that were deleted", "nothing to do",
 )  # fmt: skip
+BUCKET_EVENTS: Final = Metric(
+    "framegate_bucket_events_total", "counter", ("result",), "records of bucket events: accepted, known, skipped or failed",
+    "skipped: the log's action bucket_event_skipped says why; failed: tried again, then framegate dead-letters list",
+)  # fmt: skip
 MODEL_LOAD_FAILURES: Final = Metric(
     "framegate_model_load_failures_total", "counter", (), "models of a deployment or a chain that this worker could not load",
     "the old model serves on, a chain's images go to review; framegate models show REF and the log say what is wrong",
