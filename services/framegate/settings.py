@@ -10,6 +10,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from framegate.kernel.errors import ConfigurationError
+from framegate.kernel.ids import DEFAULT_FACILITY, NAME_PATTERN
 
 EngineName = Literal["auto", "openvino", "onnxruntime", "tensorrt", "torch"]
 
@@ -116,7 +117,9 @@ class EventSettings(_Group):
     """Pictures that reach a bucket without the API."""
 
     queue: str = Field("", description="SQS queue (name or URL) that the buckets' events go to; empty: none is read")
-    facility: str = Field("default", description="the facility of objects that no upload was announced for")
+    facility: str = Field(
+        DEFAULT_FACILITY, pattern=NAME_PATTERN, description="the facility of objects that no upload was announced for"
+    )
 
 
 class Settings(BaseSettings):

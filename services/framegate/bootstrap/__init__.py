@@ -13,6 +13,7 @@ from framegate.bootstrap.models import (
     model_files,
     resolve_model,
 )
+from framegate.bootstrap.objects import bucket_events, need_object_intake
 from framegate.bootstrap.stages import Service, make_service, worker_name
 from framegate.bootstrap.stores import Stores, check_queues, open_blobs, open_objects, open_stores, provision
 
@@ -21,6 +22,7 @@ __all__ = [
     "Service",
     "Stores",
     "adopt_model",
+    "bucket_events",
     "check_queues",
     "database_of",
     "follow_model",
@@ -32,6 +34,7 @@ __all__ = [
     "make_trainer",
     "migrate",
     "model_files",
+    "need_object_intake",
     "open_blobs",
     "open_objects",
     "open_stores",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from framegate import __version__
 from framegate.adapters.clock import SystemClock
+from framegate.bootstrap.objects import object_intake
 from framegate.bootstrap.stores import Stores, open_blobs
 from framegate.kernel.states import Lane, Stage
 from framegate.observability.catalogue import ACCEPT_SECONDS, IMAGES_ACCEPTED, IMAGES_REFUSED
@@ -85,5 +86,6 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             required_stages=frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE, Stage.SWEEP}),
             backlog=stores.upkeep.in_flight,
             watch_failures=not loopback,
+            objects=object_intake(settings, stores),
         )
     )

@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 
 from framegate import __version__
-from framegate.cli import bench, box, evaluate, feed, models, operate, run, train
+from framegate.cli import bench, box, evaluate, events, feed, models, operate, run, train
 from framegate.cli.common import console
 from framegate.kernel.errors import FramegateError
 from framegate.observability.logs import configure_logs
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (box, feed, operate, models, train, evaluate, run, bench):
+for module in (box, feed, events, operate, models, train, evaluate, run, bench):
     module.register(app)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from framegate.bootstrap import check_queues, make_api, migrate, open_stores, provision
+from framegate.bootstrap import bucket_events, check_queues, make_api, migrate, open_stores, provision
 from framegate.box.process import EXIT_RESTART, die_with_parent, pin, run_stages
 from framegate.cli.common import DataOption, console, stores_of
 from framegate.kernel.errors import ConfigurationError, FramegateError
@@ -65,9 +65,10 @@ def _serve(settings: Settings, url: str) -> int:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _leave)
     pin(settings.pin_cpu)
-    stores = open_stores(settings, url)
+    stores, metrics = open_stores(settings, url), Metrics()
     try:
-        run_server(make_api(settings, stores, Metrics()), settings.api.host, settings.api.port)
+        with bucket_events(settings, stores, metrics):
+            run_server(make_api(settings, stores, metrics), settings.api.host, settings.api.port)
     except FramegateError as error:
         get_log().error("cannot serve", action="serve_failed", error=str(error))
         return EXIT_RESTART
