@@ -1,5 +1,6 @@
 """What docker-compose.yml says, run as plain processes: its commands, environment, order and health checks."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -16,14 +17,28 @@ VARIABLES = {"POSTGRES_PASSWORD": "pw", "FRAMEGATE_PEPPER": "pepper", "GRAFANA_P
 _ELSEWHERE = ("prometheus", "grafana")
 
 
+def upload_to_the_bucket(client: httpx.Client, frame: Path) -> str:
+    """With a form, past the API. It is taken in when the bucket's event arrives."""
+    data = frame.read_bytes()
+    announced = {"camera": "dock-3", "media_type": "image/jpeg", "size_bytes": len(data)}
+    answer = client.post("/v1/uploads", json={**announced, "sha256": hashlib.sha256(data).hexdigest()})
+    assert answer.status_code == 201, answer.text
+    (upload,) = answer.json()["uploads"]
+    httpx.post(
+        upload["url"], data=upload["fields"], files={"file": data}, timeout=30, trust_env=False
+    ).raise_for_status()
+    until(lambda: client.get(f"/v1/images/{upload['id']}").status_code == 200, 60, "the event of the bucket")
+    return str(upload["id"])
+
+
 def upload_all(topology: Topology, frames: list[Path]) -> list[dict[str, str]]:
-    """The records of the frames, once each has an outcome."""
+    """The records of the frames, once each has an outcome. The first goes to the bucket, which tells of it."""
     (ingest,) = topology.running["ingest"]
     key = ingest.execute("framegate", "keys", "create", "--name", "dock-3").strip()
     url, headers = f"http://127.0.0.1:{ingest.ports[8080]}", {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
-        accepted = []
-        for frame in frames:
+        accepted = [upload_to_the_bucket(client, frames[0])]
+        for frame in frames[1:]:
             answer = client.post(
                 "/v1/images",
                 content=frame.read_bytes(),
@@ -52,6 +67,7 @@ def test_the_services_of_the_compose_file_inspect_images_and_stop_in_good_order(
         frames = sample_frames()[:8]
         records = upload_all(topology, frames)
         assert [record["state"] for record in records] == ["decided"] * len(frames)
+        assert len({record["id"] for record in records}) == len(frames)
         assert {record["model"].partition("@")[0] for record in records} == {"carton"}
         for group in topology.running.values():
             for running in group:

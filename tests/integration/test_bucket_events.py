@@ -1,10 +1,10 @@
-"""Objects in a bucket, told of over a queue in Postgres or by hand, up to their outcome."""
+"""Objects in a bucket, told of over a queue or by hand, up to their outcome."""
 
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from framegate.adapters.clock import SystemClock
 from framegate.adapters.memory import MemoryObjects
-from framegate.bootstrap import Stores, bucket_events, load_manifest, open_blobs, open_stores
+from framegate.bootstrap import Stores, bucket_events, check_queues, load_manifest, open_blobs, open_stores, provision
 from framegate.bootstrap import objects as composition
 from framegate.cli import app
 from framegate.gate.policy import document_from_manifest
@@ -21,7 +21,7 @@ from framegate.gate.stage import GateHandler
 from framegate.kernel.errors import ConfigurationError, DependencyUnavailable
 from framegate.kernel.ids import DEFAULT_FACILITY
 from framegate.kernel.manifest import ModelInput
-from framegate.kernel.states import ImageState
+from framegate.kernel.states import ImageState, Stage
 from framegate.observability.catalogue import BUCKET_EVENTS
 from framegate.observability.metrics import Metrics
 from framegate.ports.store import ImageFilter, ImageRecord
@@ -29,6 +29,7 @@ from framegate.preprocess.stage import PreprocessHandler
 from framegate.settings import Settings
 from framegate.worker.handler import Handler, WorkerOptions
 from framegate.worker.loop import Worker
+from tests.support.moto_s3 import MotoBucket
 from tests.support.pictures import cut_in_mid_scan, jpeg
 
 EVENTS = "bucket-events"
@@ -100,7 +101,8 @@ def site(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("FRAMEGATE_DATA", str(tmp_path))
     monkeypatch.setenv("FRAMEGATE_EVENTS__QUEUE", EVENTS)
     monkeypatch.setattr(composition, "open_objects", lambda _: objects)
-    stores = open_stores(database_url)
+    stores = open_stores(Settings.read(), database_url)
+    monkeypatch.setattr(composition, "open_sqs", lambda _: stores.queue("events"))
     yield Site(stores, objects)
     stores.close()
 
@@ -140,21 +142,32 @@ def test_an_object_that_is_told_of_by_many_at_once_is_one_image(site: Site) -> N
     assert [file.read_bytes() for file in originals] == [jpeg(1)]
 
 
+def test_an_object_put_into_a_bucket_of_s3_is_taken_in_by_its_event(
+    database_url: str, moto_bucket: MotoBucket, tmp_path: Path
+) -> None:
+    queue = f"{moto_bucket.name}-events"
+    settings = Settings.read(
+        data=tmp_path,
+        queue={"poll_s": 1},
+        blobs={"kind": "s3", "bucket": moto_bucket.name},
+        events={"queue": queue},
+    )
+    provision(settings)
+    check_queues(settings, [Stage.INGEST])
+    stores, metrics, s3 = open_stores(settings, database_url), Metrics(), moto_bucket.client()
+    with closing(stores), closing(s3), bucket_events(settings, stores, metrics):
+        s3.put_object(Bucket=moto_bucket.name, Key="uploads/dock-7/ä b+c.jpg", Body=jpeg(1))
+        s3.put_object(Bucket=moto_bucket.name, Key="elsewhere/a.jpg", Body=jpeg(2))
+        until(lambda: metrics.value(BUCKET_EVENTS, {"result": "accepted"}) == 1)
+        (record,) = stores.results.images(ImageFilter(frozenset({DEFAULT_FACILITY})), 100)
+        assert (record.facts.camera, record.metadata["meta.key"]) == ("dock-7", "uploads/dock-7/ä b+c.jpg")
+        assert open_blobs(settings).get(record.facts.blob_key) == jpeg(1)
+
+
 def test_without_a_queue_nothing_is_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FRAMEGATE_EVENTS__QUEUE")
     with bucket_events(Settings.read(), site.stores, site.metrics):
         assert "bucket-events" not in {thread.name for thread in threading.enumerate()}
-
-
-def test_events_without_a_bucket_are_refused_with_the_setting_that_is_missing(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(composition, "open_objects", lambda _: None)
-    with (
-        pytest.raises(ConfigurationError, match="FRAMEGATE_BLOBS__KIND=s3"),
-        bucket_events(site.settings, site.stores, site.metrics),
-    ):
-        pass
 
 
 # --- by hand -----------------------------------------------------------------------------------------------------------

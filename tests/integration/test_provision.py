@@ -33,7 +33,9 @@ def attributes(sqs: Any, name: str) -> dict[str, str]:
 def test_what_is_missing_is_made_once_under_the_names_that_the_settings_give(settings: Settings) -> None:
     prefix, events = settings.queue.prefix, settings.events.queue
     named = [prefix + queue for queue in ALL_QUEUES] + [events]
-    assert sorted(provision(settings)) == sorted([*named, *(f"{n}-dead" for n in named), settings.blobs.bucket])
+    bucket = settings.blobs.bucket
+    told = f"events of {bucket}/uploads/ to {events}"
+    assert sorted(provision(settings)) == sorted([*named, *(f"{n}-dead" for n in named), bucket, told])
     assert provision(settings) == []
 
 
@@ -58,6 +60,22 @@ def test_a_process_looks_only_at_the_queues_of_its_stages(settings: Settings) ->
     check_queues(settings, [Stage.INFERENCE, Stage.GATE])
     with pytest.raises(ConfigurationError, match=rf"{gone}: does not exist.*FRAMEGATE_QUEUE__PREFIX.*sqs:GetQueueUrl"):
         check_queues(settings, [Stage.PREPROCESS])
+
+
+def test_a_bucket_that_tells_somebody_else_is_left_as_it_is(settings: Settings) -> None:
+    events, bucket = settings.events.queue, settings.blobs.bucket
+    provision(settings)
+    s3 = make_client("s3", REGION)
+    told = s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"][0]
+    assert told["QueueArn"].endswith(f":{events}")
+    changed = {"QueueArn": told["QueueArn"], "Events": ["s3:ObjectRemoved:*"], "Id": "theirs"}
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [changed]}
+    )
+    assert provision(settings) == []
+    (left,) = s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
+    assert left["Id"] == "theirs"
+    s3.close()
 
 
 def test_where_nothing_is_in_aws_there_is_nothing_to_provide() -> None:

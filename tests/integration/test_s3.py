@@ -25,7 +25,7 @@ from framegate.kernel.errors import BlobMissing, ConfigurationError, DependencyU
 from framegate.ports.objects import PresignedPost
 from framegate.settings import Settings
 from tests.support.aws import REGION, lead_to
-from tests.support.fake_s3 import ACCESS_KEY, SECRET_KEY, FakeS3
+from tests.support.fake_s3 import ACCESS_KEY, SECRET_KEY, FakeS3, Object
 from tests.support.moto_s3 import MotoBucket
 
 PICTURE = bytes(range(256)) * 40
@@ -343,14 +343,17 @@ def test_a_bucket_chosen_by_the_settings_is_used(fake: FakeS3, tmp_path: Path) -
     blobs, objects = open_blobs(chosen), open_objects(chosen)
     blobs.put("originals/one", PICTURE)
     assert fake.objects["originals/one"].data == PICTURE
-    assert objects is not None
     assert objects.read("", "originals/one", None, 20_000) == PICTURE
     assert blobs.spool_dir() == tmp_path / "spool"
     assert blobs.spool_dir().stat().st_mode & 0o777 == 0o700
 
 
-def test_on_a_local_directory_there_are_no_objects_of_others(tmp_path: Path) -> None:
-    assert open_objects(Settings.read(data=tmp_path)) is None
+def test_beside_blobs_on_a_disk_only_the_buckets_of_others_are_read(fake: FakeS3, tmp_path: Path) -> None:
+    fake.objects["one"] = Object(PICTURE)
+    objects = open_objects(Settings.read(data=tmp_path))
+    assert objects.read(fake.bucket, "one", None, 20_000) == PICTURE
+    with pytest.raises(ConfigurationError, match="FRAMEGATE_BLOBS__BUCKET"):
+        objects.presign_post("k", media_type="image/jpeg", size_bytes=1, sha256=b"", expires_in=timedelta(minutes=1))
 
 
 def test_frames_are_compressed_where_they_travel_unless_the_setting_says_otherwise(tmp_path: Path) -> None:
@@ -371,9 +374,9 @@ def test_a_start_without_boto3_names_what_to_install(monkeypatch: pytest.MonkeyP
 
 def test_a_process_without_s3_does_not_load_boto3(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from framegate.bootstrap import open_blobs, open_objects; "
-        "from framegate.settings import Settings; chosen = Settings.read(data=Path(sys.argv[1])); "
-        "open_blobs(chosen), open_objects(chosen); sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
+        "import sys; from pathlib import Path; from framegate.bootstrap import open_blobs; "
+        "from framegate.settings import Settings; "
+        "open_blobs(Settings.read(data=Path(sys.argv[1]))); sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
 

@@ -13,7 +13,7 @@ from framegate.bootstrap.models import (
     model_files,
     resolve_model,
 )
-from framegate.bootstrap.objects import bucket_events, need_object_intake
+from framegate.bootstrap.objects import bucket_events, object_intake
 from framegate.bootstrap.stages import Service, make_service, worker_name
 from framegate.bootstrap.stores import Stores, check_queues, open_blobs, open_objects, open_stores, provision
 
@@ -34,7 +34,7 @@ __all__ = [
     "make_trainer",
     "migrate",
     "model_files",
-    "need_object_intake",
+    "object_intake",
     "open_blobs",
     "open_objects",
     "open_stores",

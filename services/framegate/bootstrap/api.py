@@ -86,6 +86,6 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             required_stages=frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE, Stage.SWEEP}),
             backlog=stores.upkeep.in_flight,
             watch_failures=not loopback,
-            objects=object_intake(settings, stores),
+            objects=object_intake(settings, stores) if settings.blobs.kind == "s3" else None,
         )
     )

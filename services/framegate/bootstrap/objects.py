@@ -6,11 +6,8 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from framegate.adapters.clock import SystemClock
-from framegate.bootstrap.stages import worker_name
-from framegate.bootstrap.stores import Stores, open_blobs, open_objects
-from framegate.kernel.errors import ConfigurationError
+from framegate.bootstrap.stores import Stores, open_blobs, open_objects, open_sqs
 from framegate.kernel.ids import FacilityId
-from framegate.kernel.states import Stage
 from framegate.observability.metrics import Metrics
 from framegate.settings import Settings
 
@@ -18,33 +15,20 @@ if TYPE_CHECKING:
     from framegate.ingest.objects import ObjectIntake
 
 
-def object_intake(settings: Settings, stores: Stores) -> "ObjectIntake | None":
-    """None where the settings name no bucket."""
+def object_intake(settings: Settings, stores: Stores) -> "ObjectIntake":
+    """Raises `ConfigurationError` when S3 cannot be used."""
     from framegate.ingest.objects import Bucket, ObjectIntake
 
-    objects = open_objects(settings)
-    if objects is None:
-        return None
+    own = Bucket(settings.blobs.bucket, settings.blobs.prefix) if settings.blobs.kind == "s3" else Bucket()
     return ObjectIntake(
-        objects,
+        open_objects(settings),
         stores.uploads,
         stores.intake,
         open_blobs(settings),
         SystemClock(),
-        own=Bucket(settings.blobs.bucket, settings.blobs.prefix),
+        own=own,
         facility=FacilityId(settings.events.facility),
     )
-
-
-def need_object_intake(settings: Settings, stores: Stores) -> "ObjectIntake":
-    """Raises `ConfigurationError` where the settings name no bucket."""
-    found = object_intake(settings, stores)
-    if found is None:
-        raise ConfigurationError(
-            "bucket events need a bucket to copy the images to: "
-            "set FRAMEGATE_BLOBS__KIND=s3 and FRAMEGATE_BLOBS__BUCKET, or empty FRAMEGATE_EVENTS__QUEUE"
-        )
-    return found
 
 
 @contextmanager
@@ -55,8 +39,8 @@ def bucket_events(settings: Settings, stores: Stores, metrics: Metrics) -> Itera
         return
     from framegate.ingest.events import BucketEvents
 
-    objects = need_object_intake(settings, stores)
-    with closing(stores.queue(f"{worker_name(settings, [Stage.INGEST])}#events")) as queue:
+    objects = object_intake(settings, stores)
+    with closing(open_sqs(settings)) as queue:
         consumer = BucketEvents(queue, settings.events.queue, objects, metrics, SystemClock())
         stop = threading.Event()
         thread = threading.Thread(target=consumer.run, args=(stop,), name="bucket-events")

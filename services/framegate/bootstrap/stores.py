@@ -114,11 +114,15 @@ def check_queues(settings: Settings, stages: Iterable[Stage]) -> None:
 
     No others: each stage may have a role of its own that knows only these.
     """
-    if settings.queue.kind == "sqs":
+    stages = set(stages)
+    wanted = {name for stage in stages for name in queues_at(stage)} if settings.queue.kind == "sqs" else set()
+    if settings.events.queue and Stage.INGEST in stages:
+        wanted.add(settings.events.queue)
+    if wanted:
         with _boto3():
             from framegate.adapters.aws.client import at_start
         with closing(open_sqs(settings)) as queue, at_start():
-            queue.check({name for stage in stages for name in queues_at(stage)})
+            queue.check(wanted)
 
 
 def open_sqs(settings: Settings) -> "SqsQueue":
@@ -128,6 +132,7 @@ def open_sqs(settings: Settings) -> "SqsQueue":
         from framegate.adapters.aws.polling import PollOptions
         from framegate.adapters.aws.queue import SqsClients, SqsQueue
     wanted, region = settings.queue, settings.aws_region
+    events = [settings.events.queue] if settings.events.queue else []
     with at_start():
         polls = make_client("sqs", region, read_s=wanted.poll_s + 5, connections=2 * wanted.polls + 2)
         clients = SqsClients(polls, make_client("sqs", region))
@@ -136,31 +141,36 @@ def open_sqs(settings: Settings) -> "SqsQueue":
         SystemClock(),
         wanted.prefix,
         PollOptions(wanted.polls, wanted.poll_s),
-        ALL_QUEUES,
+        [*ALL_QUEUES, *events],
+        whole=events,
         hold_deletes=wanted.linger_ms > 0,
     )
 
 
 def provision(settings: Settings) -> list[str]:
-    """Makes the queues and the bucket that are missing; their names. Raises `ConfigurationError`."""
+    """Makes the queues, the bucket and its events that are missing; their names. Raises `ConfigurationError`."""
     made: list[str] = []
-    if settings.queue.kind != "sqs" and settings.blobs.kind != "s3":
+    # A URL belongs to a queue that is there.
+    events = [settings.events.queue] if settings.events.queue and "://" not in settings.events.queue else []
+    if settings.queue.kind != "sqs" and settings.blobs.kind != "s3" and not events:
         raise ConfigurationError(
             "nothing is in AWS here: set FRAMEGATE_QUEUE__KIND=sqs or FRAMEGATE_BLOBS__KIND=s3; 'framegate up' needs neither"
         )
     with _boto3():
         from framegate.adapters.aws.client import at_start, make_client
-        from framegate.adapters.aws.provision import provision_bucket, provision_queues
-    with at_start():
+        from framegate.adapters.aws.provision import provision_bucket, provision_events, provision_queues
+    with (
+        at_start(),
+        closing(make_client("sqs", settings.aws_region)) as sqs,
+        closing(make_client("s3", settings.aws_region)) as s3,
+    ):
         if settings.queue.kind == "sqs":
-            with closing(make_client("sqs", settings.aws_region)) as sqs:
-                made += provision_queues(sqs, settings.queue.prefix, ALL_QUEUES)
-                # Whole, as it is named: events may go to a queue that is not ours. A URL belongs to one that is there.
-                if settings.events.queue and "://" not in settings.events.queue:
-                    made += provision_queues(sqs, "", [settings.events.queue])
+            made += provision_queues(sqs, settings.queue.prefix, ALL_QUEUES)
+        made += provision_queues(sqs, "", events)
         if settings.blobs.kind == "s3":
-            with closing(make_client("s3", settings.aws_region)) as s3:
-                made += provision_bucket(s3, settings.blobs.bucket)
+            made += provision_bucket(s3, settings.blobs.bucket)
+            for queue in events:
+                made += provision_events(sqs, s3, settings.blobs.bucket, f"{settings.blobs.prefix}uploads/", queue)
     return made
 
 
@@ -184,10 +194,8 @@ def open_blobs(settings: Settings) -> Blobs:
     return blobs
 
 
-def open_objects(settings: Settings) -> Objects | None:
-    """None where no bucket is used, neither for blobs nor for events."""
-    if settings.blobs.kind == "local" and not settings.events.queue:
-        return None
+def open_objects(settings: Settings) -> Objects:
+    """With a local directory for the blobs, only the buckets of others can be read. Raises `ConfigurationError`."""
     client = _s3_client(settings)
     from framegate.adapters.aws.objects import S3Objects
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from framegate.bootstrap import need_object_intake
+from framegate.bootstrap import object_intake
 from framegate.cli.common import DataOption, stores_of
 from framegate.kernel.bucket_events import NotAnEvent, ObjectCreated, Skipped, parse
 from framegate.kernel.errors import ConfigurationError, FramegateError
@@ -28,7 +28,7 @@ def ingest_event(
     records = _records(file)
     settings, failed = Settings.read(data=data), False
     with stores_of(settings) as stores:
-        objects = need_object_intake(settings, stores)
+        objects = object_intake(settings, stores)
         for record in records:
             try:
                 result = objects.take(record)

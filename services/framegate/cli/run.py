@@ -95,6 +95,8 @@ def migrate_command(data: DataOption = None) -> None:
 def provision_command(data: DataOption = None) -> None:
     """Makes the queues (with their dead letters) and the bucket that the settings name and that are missing.
 
+    With FRAMEGATE_EVENTS__QUEUE, a bucket that tells nobody anything yet is made to tell this queue of uploads.
+
     For local stacks and trials. In production Terraform makes them (infra/terraform), with encryption and policies.
     """
     made = provision(Settings.read(data=data))

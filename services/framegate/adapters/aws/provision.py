@@ -1,4 +1,4 @@
-"""Makes the queues and the bucket that are missing: for local stacks and trials; Terraform does it in production."""
+"""Makes the queues, bucket and events that are missing: for local stacks and trials; Terraform does it in production."""
 
 import json
 from collections.abc import Sequence
@@ -60,3 +60,38 @@ def provision_bucket(client: Any, bucket: str) -> list[str]:
         where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         client.create_bucket(Bucket=bucket, **where)
         return [bucket]
+
+
+def provision_events(sqs: Any, s3: Any, bucket: str, prefix: str, queue: str) -> list[str]:
+    """Lets `bucket` tell `queue` what arrives below `prefix`; a bucket that tells anybody anything is left as it is."""
+    resource = Resource(f"notifications of the S3 bucket {bucket}", "FRAMEGATE_EVENTS__QUEUE")
+    with asking(resource, "s3:PutBucketNotification, sqs:SetQueueAttributes"):
+        told = s3.get_bucket_notification_configuration(Bucket=bucket)
+        if told.keys() - {"ResponseMetadata"}:
+            return []
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        has = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn", "Policy"])["Attributes"]
+        arn = has["QueueArn"]
+        if "Policy" not in has:  # first: S3 tries the queue out when it is told of it
+            sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(_events_policy(arn, bucket))})
+        rule = {"Name": "prefix", "Value": prefix}
+        to_queue = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": [rule]}}}
+        s3.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [to_queue]}
+        )
+        return [f"events of {bucket}/{prefix} to {queue}"]
+
+
+def _events_policy(queue_arn: str, bucket: str) -> dict[str, Any]:
+    _, partition, _, _, account, _ = queue_arn.split(":")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {
+            "ArnEquals": {"aws:SourceArn": f"arn:{partition}:s3:::{bucket}"},
+            "StringEquals": {"aws:SourceAccount": account},
+        },
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from framegate.adapters.aws.batches import MOST_BYTES, Entry, in_batches, insist, size_of
 from framegate.adapters.aws.client import Resource, asking
-from framegate.adapters.aws.dead_letters import SqsDeadLetters
+from framegate.adapters.aws.dead_letters import SUFFIX, SqsDeadLetters
 from framegate.adapters.aws.polling import MOST_IN_A_CALL, PollOptions, Polls
 from framegate.kernel.errors import Transient
 from framegate.kernel.messages import attributes_of
@@ -55,10 +55,14 @@ class SqsQueue:
         options: PollOptions,
         queues: Sequence[str],
         *,
+        whole: Sequence[str] = (),
         hold_deletes: bool = True,
     ) -> None:
-        """`queues`: those whose dead letters are listed. `hold_deletes`: up to a second, so that ten share a call."""
-        self._clients, self._clock, self._prefix = clients, clock, prefix
+        """`queues`: those whose dead letters are listed. `hold_deletes`: up to a second, so that ten share a call.
+
+        `whole`: queues that somebody else may have made and that are named without `prefix`, or by their URL.
+        """
+        self._clients, self._clock, self._prefix, self._whole = clients, clock, prefix, frozenset(whole)
         self._most = options.most * MOST_IN_A_CALL
         self._lock = threading.Lock()
         self._urls: dict[str, str] = {}
@@ -76,14 +80,24 @@ class SqsQueue:
 
     def url(self, queue: str) -> str:
         """Asks once. Raises `DependencyUnavailable`."""
+        name, _ = self._name(queue)
+        if "://" in name:
+            return name
         if queue not in self._urls:
             with asking(self.resource(queue), "sqs:GetQueueUrl"):
-                self._urls[queue] = self._clients.calls.get_queue_url(QueueName=self._prefix + queue)["QueueUrl"]
+                self._urls[queue] = self._clients.calls.get_queue_url(QueueName=name)["QueueUrl"]
         return self._urls[queue]
 
     def resource(self, queue: str) -> Resource:
         """For messages to people."""
-        return Resource(f"SQS queue {self._prefix}{queue}", "FRAMEGATE_QUEUE__PREFIX")
+        name, setting = self._name(queue)
+        return Resource(f"SQS queue {name}", setting)
+
+    def _name(self, queue: str) -> tuple[str, str]:
+        """Or its URL; and the setting that it comes from."""
+        if queue.removesuffix(SUFFIX) in self._whole:
+            return queue, "FRAMEGATE_EVENTS__QUEUE"
+        return self._prefix + queue, "FRAMEGATE_QUEUE__PREFIX"
 
     def check(self, queues: Iterable[str]) -> None:
         """Whether they are there and may be seen. Raises `DependencyUnavailable`."""
