@@ -104,6 +104,10 @@ IMAGES_BY_END: Final = Metric(
 BLOBS_SWEPT: Final = Metric(
     "framegate_blobs_swept_total", "counter", ("prefix",), "left-over files that were deleted", "nothing to do",
 )  # fmt: skip
+HOUSEKEEPING_FAILURES: Final = Metric(
+    "framegate_housekeeping_failures_total", "counter", ("work",), "counts (conservation) and deletions (blobs) that failed",
+    "framegate_images is old meanwhile; the sweeper's log says why: a long history needs a longer CONSERVATION_EVERY_S",
+)  # fmt: skip
 BUCKET_EVENTS: Final = Metric(
     "framegate_bucket_events_total", "counter", ("result",), "records of bucket events: accepted, known, skipped or failed",
     "skipped: the log's action bucket_event_skipped says why; failed: tried again, then framegate dead-letters list",

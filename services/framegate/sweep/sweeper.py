@@ -1,4 +1,4 @@
-"""Sends again what is overdue, deletes left-over files, checks conservation."""
+"""Sends again what is overdue; beside it, deletes left-over files and checks conservation."""
 
 import threading
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from datetime import timedelta
 from framegate.kernel.errors import Transient
 from framegate.observability.catalogue import (
     BLOBS_SWEPT,
+    HOUSEKEEPING_FAILURES,
     IMAGES_BY_END,
     IMAGES_REISSUED,
     MESSAGES_RELAYED,
@@ -41,7 +42,10 @@ class SweepOptions:
 
 
 class Sweeper:
-    """One per deployment is enough; several do no harm."""
+    """One per deployment is enough; several do no harm.
+
+    Housekeeping has a thread of its own: counting a long history takes minutes, and what is lost must not wait for it.
+    """
 
     def __init__(
         self,
@@ -60,10 +64,12 @@ class Sweeper:
         self._options, self._clock, self._metrics = options, clock, metrics
         self._log = get_log(stage="sweep")
         self._due: dict[str, float] = {}
+        self._died: list[BaseException] = []
         self.trouble = ""
 
     def run(self, stop: threading.Event) -> None:
-        """Until stopped."""
+        """Until stopped. A count that is running then is left alone: it changes nothing, and may take minutes."""
+        threading.Thread(target=self._keep_house, args=(stop,), name="housekeeping", daemon=True).start()
         while not stop.is_set():
             try:
                 self.sweep()
@@ -72,9 +78,20 @@ class Sweeper:
                 self.trouble = str(error)
                 self._log.warning("cannot sweep", action="sweep_failed", error=str(error))
             self._clock.wait(stop, self._options.every.total_seconds())
+        if self._died:
+            raise self._died[0]
+
+    def _keep_house(self, stop: threading.Event) -> None:
+        try:
+            while not stop.is_set():
+                self.keep_house()
+                self._clock.wait(stop, self._options.every.total_seconds())
+        except BaseException as error:
+            self._died.append(error)
+            stop.set()
 
     def sweep(self) -> None:
-        """One round of everything that is due."""
+        """One round of what images wait for."""
         self._relay_unsent()
         depths = {queue: self._queue.depth(queue) for queue in ALL_QUEUES}
         # Messages wait where only their number is known; how old they are, the images tell that wait for them.
@@ -84,12 +101,21 @@ class Sweeper:
             self._metrics.set(QUEUE_READY, depth.ready, queue=queue)
             self._metrics.set(QUEUE_OLDEST_SECONDS, age or 0.0, queue=queue)
         self._reissue({queue: depth.ready for queue, depth in depths.items()} if self._relay else None)
-        if self._is_due("conservation", self._options.conservation_every):
-            self._conserve()
         if self._is_due("canary", self._options.canary_every):
             self._guard.look()
-        if self._is_due("blobs", self._options.blobs_every):
-            self._sweep_blobs()
+
+    def keep_house(self) -> None:
+        """One round of what nobody waits for. Its troubles are counted; they do not make the sweeper unready."""
+        for name, work, every in (
+            ("conservation", self._conserve, self._options.conservation_every),
+            ("blobs", self._sweep_blobs, self._options.blobs_every),
+        ):
+            if self._is_due(name, every):
+                try:
+                    work()
+                except Transient as error:
+                    self._metrics.count(HOUSEKEEPING_FAILURES, work=name)
+                    self._log.warning("cannot keep house", action="housekeeping_failed", work=name, error=str(error))
 
     def _is_due(self, what: str, every: timedelta) -> bool:
         now = self._clock.monotonic()

@@ -1,0 +1,99 @@
+"""What is lost comes back, whatever the housekeeping is busy with."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from framegate.adapters.memory import FakeClock, MemoryBlobs, MemoryStore
+from framegate.kernel.errors import DependencyUnavailable
+from framegate.kernel.ids import FacilityId
+from framegate.kernel.states import ImageState
+from framegate.observability.catalogue import HOUSEKEEPING_FAILURES, IMAGES_BY_END, IMAGES_REISSUED
+from framegate.observability.logs import get_log
+from framegate.observability.metrics import Metrics
+from framegate.pipeline import ALL_QUEUES
+from framegate.ports.store import Conservation
+from framegate.sweep.canary import CanaryBounds, CanaryGuard
+from framegate.sweep.sweeper import Sweeper, SweepOptions
+from tests.contracts.examples import accept
+
+
+class Site:
+    def __init__(self) -> None:
+        self.clock, self.metrics = FakeClock(), Metrics()
+        self.store = MemoryStore(self.clock)
+        guard = CanaryGuard(self.store.registry, CanaryBounds(), self.metrics, get_log())
+        queue = self.store.queue
+        options = SweepOptions()
+        self.sweeper = Sweeper(
+            self.store.upkeep, queue, MemoryBlobs(self.clock), guard, options, self.clock, self.metrics
+        )
+
+    @property
+    def reissued(self) -> float:
+        return self.metrics.value(IMAGES_REISSUED, {"state": str(ImageState.RECEIVED)})
+
+    def lose_messages(self) -> None:
+        queue = self.store.queue
+        queue.acknowledge(queue.receive(ALL_QUEUES, 10, timedelta(0), timedelta(seconds=60)))
+
+    def counting(self, monkeypatch: pytest.MonkeyPatch, count: "Count") -> None:
+        monkeypatch.setattr(self.store.upkeep, "conservation", count)
+
+
+class Count:
+    """Of a history that takes for ever, or cannot be counted."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.begun, self.enough, self._error = threading.Event(), threading.Event(), error
+
+    def __call__(self, facility: FacilityId | None = None) -> Conservation:
+        self.begun.set()
+        if self._error is not None:
+            raise self._error
+        self.enough.wait(60)
+        return Conservation(0, 0, 0, 0, 0, 0, {})
+
+
+def test_what_is_lost_is_sent_again_while_a_count_takes_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    site, count, stop = Site(), Count(), threading.Event()
+    site.counting(monkeypatch, count)
+    accept(site.store.intake)
+    site.lose_messages()
+    site.clock.advance(61)
+    rounds = iter(range(3))
+
+    def wait(_: threading.Event, __: float) -> None:
+        assert count.begun.wait(30)
+        if next(rounds) == 2:
+            stop.set()
+
+    monkeypatch.setattr(site.clock, "wait", wait)
+    site.sweeper.run(stop)  # returns: who stops does not wait for the count either
+    assert not count.enough.is_set()
+    count.enough.set()
+    assert site.reissued == 1
+
+
+def test_a_count_that_fails_is_reported_and_leaves_the_sweeper_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site()
+    with monkeypatch.context() as patch:
+        site.counting(patch, Count(DependencyUnavailable("statement timeout")))
+        site.sweeper.keep_house()
+    assert site.metrics.value(HOUSEKEEPING_FAILURES, {"work": "conservation"}) == 1
+    assert site.sweeper.trouble == ""
+    accept(site.store.intake)
+    site.sweeper.keep_house()
+    assert site.metrics.value(IMAGES_BY_END, {"end": "accepted"}) == 0  # not due yet
+    site.clock.advance(31)
+    site.sweeper.keep_house()
+    assert site.metrics.value(IMAGES_BY_END, {"end": "accepted"}) == 1
+
+
+def test_a_bug_in_the_housekeeping_ends_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    site, stop = Site(), threading.Event()
+    site.counting(monkeypatch, Count(KeyError("a bug")))
+    monkeypatch.setattr(site.clock, "wait", lambda event, _: event.wait(30))
+    with pytest.raises(KeyError, match="a bug"):
+        site.sweeper.run(stop)
