@@ -18,6 +18,11 @@ output "service_accounts" {
   value       = { for stage in keys(local.stages) : stage => "${var.service_account_prefix}${stage}" }
 }
 
+output "keda_role_arn" {
+  description = "The role with which KEDA counts messages, for its TriggerAuthentication."
+  value       = aws_iam_role.keda.arn
+}
+
 output "operator_policy_arn" {
   description = "Attach it to whoever imports models and looks at dead letters."
   value       = aws_iam_policy.operator.arn

@@ -123,14 +123,29 @@ locals {
     ] : statement if length(statement.Resource) > 0
   ]
 
+  # For KEDA, which counts what waits for the stages. The bucket's events are ingest's, which its own load scales.
+  keda_statements = [{
+    Sid      = "CountMessages"
+    Effect   = "Allow"
+    Action   = ["sqs:GetQueueAttributes"]
+    Resource = [for queue, arn in local.queue_arns : arn if queue != "bucket-events"]
+  }]
+
   stage_policies  = { for stage, statements in local.statements : stage => jsonencode({ Version = "2012-10-17", Statement = statements }) }
   operator_policy = jsonencode({ Version = "2012-10-17", Statement = local.operator_statements })
+  keda_policy     = jsonencode({ Version = "2012-10-17", Statement = local.keda_statements })
 
   # The issuer without https://, as the condition keys of its tokens are named.
   issuer = split(":oidc-provider/", var.oidc_provider_arn)[1]
 
+  # Service accounts as NAMESPACE:NAME, by the last part of their role's name.
+  subjects = merge(
+    { for stage in keys(local.stages) : stage => "${var.namespace}:${var.service_account_prefix}${stage}" },
+    { keda = var.keda_service_account },
+  )
+
   trust_policies = {
-    for stage in keys(local.stages) : stage => jsonencode({
+    for role, subject in local.subjects : role => jsonencode({
       Version = "2012-10-17"
       Statement = [{
         Effect    = "Allow"
@@ -139,7 +154,7 @@ locals {
         Condition = {
           StringEquals = {
             "${local.issuer}:aud" = "sts.amazonaws.com"
-            "${local.issuer}:sub" = "system:serviceaccount:${var.namespace}:${var.service_account_prefix}${stage}"
+            "${local.issuer}:sub" = "system:serviceaccount:${subject}"
           }
         }
       }]

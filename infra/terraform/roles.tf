@@ -14,6 +14,18 @@ resource "aws_iam_role_policy" "stage" {
   policy = local.stage_policies[each.key]
 }
 
+resource "aws_iam_role" "keda" {
+  name               = "${var.name}-keda"
+  description        = "KEDA, which scales the stages by what waits for them"
+  assume_role_policy = local.trust_policies["keda"]
+}
+
+resource "aws_iam_role_policy" "keda" {
+  name   = "count-messages"
+  role   = aws_iam_role.keda.name
+  policy = local.keda_policy
+}
+
 # Attach it to the people and jobs that import models and look at dead letters.
 resource "aws_iam_policy" "operator" {
   name        = "${var.name}-operator"

@@ -264,6 +264,17 @@ variable "service_account_prefix" {
   default     = "framegate-"
 }
 
+variable "keda_service_account" {
+  description = "Service account of KEDA's operator as NAMESPACE:NAME; it may take the role that counts messages."
+  type        = string
+  default     = "keda:keda-operator"
+
+  validation {
+    condition     = can(regex("^[a-z0-9-]+:[a-z0-9.-]+$", var.keda_service_account))
+    error_message = "keda_service_account looks like NAMESPACE:NAME, for example keda:keda-operator."
+  }
+}
+
 # Alarms
 
 variable "alarm_topic_arn" {

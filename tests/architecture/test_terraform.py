@@ -163,6 +163,11 @@ def test_a_stage_may_see_the_queues_that_it_looks_at_when_it_starts(computed: di
         assert {("sqs:GetQueueUrl", f"{ARN}{queue}"), ("sqs:GetQueueAttributes", f"{ARN}{queue}")} <= allowed
 
 
+def test_keda_may_count_what_waits_for_the_stages_and_nothing_else(computed: dict[str, Any]) -> None:
+    allowed = grants(policy(computed["aws_iam_role_policy.keda"]["policy"]))
+    assert allowed == {("sqs:GetQueueAttributes", f"{ARN}{queue}") for queue in ALL_QUEUES}
+
+
 def test_a_key_is_for_those_who_read_or_write_objects_and_only_through_s3(tmp_path: Path) -> None:
     policies = compute(tmp_path, kms_key_arn=KEY)["aws_iam_role_policy.stage"]
     users = {}
@@ -178,27 +183,28 @@ def test_a_key_is_for_those_who_read_or_write_objects_and_only_through_s3(tmp_pa
 
 def test_no_policy_allows_a_wildcard(computed: dict[str, Any]) -> None:
     texts = [body["policy"] for body in computed["aws_iam_role_policy.stage"].values()]
-    for action, target in grants(
-        [s for text in [*texts, computed["aws_iam_policy.operator"]["policy"]] for s in policy(text)]
-    ):
+    texts += [computed[address]["policy"] for address in ("aws_iam_role_policy.keda", "aws_iam_policy.operator")]
+    for action, target in grants([statement for text in texts for statement in policy(text)]):
         assert "*" not in action
         assert re.fullmatch(
             rf"{ARN}[a-z-]+|{BUCKET_ARN}|{BUCKET_ARN}/(originals|prepared|uploads|models)/\*", target
         ), target
 
 
-def test_only_the_service_account_of_a_stage_may_take_its_role(computed: dict[str, Any]) -> None:
+def test_only_the_service_account_of_a_role_may_take_it(computed: dict[str, Any]) -> None:
     roles = computed["aws_iam_role.stage"]
     assert set(roles) == set(Stage)
-    for stage, role in roles.items():
+    subjects = {role["name"]: f"framegate:framegate-{stage}" for stage, role in roles.items()}
+    subjects["framegate-keda"] = "keda:keda-operator"
+    issuer = f"oidc.eks.{REGION}.amazonaws.com/id/ABC"
+    for role in (*roles.values(), computed["aws_iam_role.keda"]):
         (trust,) = policy(role["assume_role_policy"])
-        issuer = f"oidc.eks.{REGION}.amazonaws.com/id/ABC"
         assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
         assert trust["Principal"] == {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{issuer}"}
         assert trust["Condition"] == {
             "StringEquals": {
                 f"{issuer}:aud": "sts.amazonaws.com",
-                f"{issuer}:sub": f"system:serviceaccount:framegate:framegate-{stage}",
+                f"{issuer}:sub": f"system:serviceaccount:{subjects[role['name']]}",
             }
         }
 

@@ -130,6 +130,7 @@ def test_every_queue_has_an_alarm_for_standing_still_and_one_for_dead_letters(tm
         ("backup_days", 0),
         ("images_kept", 1),
         ("oidc_provider_arn", "https://oidc.example"),
+        ("keda_service_account", "keda-operator"),
         ("stuck_after_s", 1),
         ("storage_low_gib", 500),
     ],

@@ -46,6 +46,7 @@ TARGETS = [
     "aws_sqs_queue_redrive_allow_policy.dead",
     "aws_sqs_queue_policy.dead",
     "aws_iam_role_policy.stage",
+    "aws_iam_role_policy.keda",
 ]
 
 
