@@ -23,8 +23,15 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 demo: $(VENV)/demo.stamp ## start a whole box and stream sample frames through it; ARGS="--images DIR" for your own
 	@$(BIN)/framegate demo $(ARGS)
 
-test: $(VENV)/dev.stamp ## set up and run every test
+# Tests that start whole boxes have the machine to themselves.
+test: $(VENV)/dev.stamp ## set up and run every test; ARGS="-k name" for some
+ifeq ($(ARGS),)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+	  tests/unit tests/contracts tests/integration tests/architecture
+	@$(BIN)/python -m pytest tests/acceptance tests/chaos
+else
 	@$(BIN)/python -m pytest $(ARGS)
+endif
 
 lint: $(VENV)/dev.stamp ## ruff
 	@$(BIN)/ruff check .

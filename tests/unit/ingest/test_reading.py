@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -73,7 +72,9 @@ async def test_the_labels_of_an_image_say_which_detection_they_name(box: ApiBox)
     ]
 
 
-@pytest.mark.parametrize("image_id", ["1", "../../etc/passwd", "x" * 300, str(uuid4()), "%00", "null"])
+@pytest.mark.parametrize(
+    "image_id", ["1", "../../etc/passwd", "x" * 300, "0193e2a4-7c1b-7f3a-9d5e-2b1c0a998877", "%00", "null"]
+)
 async def test_row_63_what_is_no_image_is_not_found(box: ApiBox, image_id: str) -> None:
     for path in (f"/v1/images/{image_id}", f"/v1/images/{image_id}/content"):
         assert slug_of(await get(box, path)) == "not-found"
