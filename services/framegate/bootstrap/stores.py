@@ -112,7 +112,8 @@ def open_stores(settings: Settings, url: str) -> Stores:
 def check_queues(settings: Settings, stages: Iterable[Stage]) -> None:
     """The queues that these stages receive from and send to are there and may be seen. Raises `ConfigurationError`.
 
-    No others: each stage may have a role of its own that knows only these.
+    No others: each stage may have a role of its own that knows only these. Less patient than work is: whoever starts the
+    process waits for the answer.
     """
     stages = set(stages)
     wanted = {name for stage in stages for name in queues_at(stage)} if settings.queue.kind == "sqs" else set()
@@ -121,11 +122,11 @@ def check_queues(settings: Settings, stages: Iterable[Stage]) -> None:
     if wanted:
         with _boto3():
             from framegate.adapters.aws.client import at_start
-        with closing(open_sqs(settings)) as queue, at_start():
-            queue.check(wanted)
+        with closing(open_sqs(settings, patient=False)) as queue, at_start():
+            queue.check(sorted(wanted))
 
 
-def open_sqs(settings: Settings) -> "SqsQueue":
+def open_sqs(settings: Settings, *, patient: bool = True) -> "SqsQueue":
     """A client with its connections. Raises `ConfigurationError`."""
     with _boto3():
         from framegate.adapters.aws.client import at_start, make_client
@@ -134,8 +135,11 @@ def open_sqs(settings: Settings) -> "SqsQueue":
     wanted, region = settings.queue, settings.aws_region
     events = [settings.events.queue] if settings.events.queue else []
     with at_start():
-        polls = make_client("sqs", region, read_s=wanted.poll_s + 5, connections=2 * wanted.polls + 2)
-        clients = SqsClients(polls, make_client("sqs", region))
+        if patient:
+            polls = make_client("sqs", region, read_s=wanted.poll_s + 5, connections=2 * wanted.polls + 2)
+            clients = SqsClients(polls, make_client("sqs", region))
+        else:
+            clients = SqsClients(*[make_client("sqs", region, read_s=2, attempts=2)] * 2)
     return SqsQueue(
         clients,
         SystemClock(),

@@ -11,7 +11,15 @@ from typing import IO
 
 import httpx
 
-from framegate.bootstrap import EmbeddedPostgres, adopt_model, is_registered, load_manifest, migrate, open_stores
+from framegate.bootstrap import (
+    EmbeddedPostgres,
+    adopt_model,
+    check_queues,
+    is_registered,
+    load_manifest,
+    migrate,
+    open_stores,
+)
 from framegate.box.directory import prepare_data_dir
 from framegate.box.supervisor import ChildSpec, Supervisor
 from framegate.kernel.errors import ConfigurationError
@@ -95,6 +103,7 @@ def open_box(settings: Settings, output: IO[bytes] | None) -> Iterator[Box]:
     if settings.model and not is_registered(settings.model):
         load_manifest(settings.model)  # a wrong model must fail here and now, before anything is started
     check_port(settings.api.host, settings.api.port)
+    check_queues(settings, Stage)
     postgres = EmbeddedPostgres(data)
     with postgres.owned() as url:
         migrate(url)

@@ -60,6 +60,8 @@ class Actions:
             raise SqsError(
                 "InvalidAction", f"The action {action} is not known here; there are {', '.join(self._table)}."
             )
+        if self._broker.refusal:
+            raise SqsError(self._broker.refusal, "Refused, as a test wants it.")
         if self._broker.dice.hit("throttle"):
             raise self._throttled()
         return work({**asked, "_base": base_url})

@@ -34,6 +34,7 @@ class Broker:
         self.calls: Counter[tuple[str, str]] = Counter()  #: by queue (empty: of none) and action
         self.errors: Counter[str] = Counter()  #: calls refused, by code
         self.failed_entries: Counter[str] = Counter()  #: entries of batches refused, by code
+        self.refusal = ""  #: the error code that every call is answered with; empty: none
         self._in_flight_limit = in_flight_limit
         self._deleted_at: dict[str, float] = {}
         self._serials = count(1)

@@ -14,10 +14,12 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     EndpointConnectionError,
     HTTPClientError,
+    InvalidRegionError,
     NoCredentialsError,
     NoRegionError,
     ParamValidationError,
     PartialCredentialsError,
+    ProfileNotFound,
 )
 
 from framegate.kernel.errors import ConfigurationError, DependencyUnavailable
@@ -36,7 +38,14 @@ _UNKNOWN_CALLER: Final = frozenset(
     }
 )
 _SKEWED: Final = frozenset(
-    {"RequestTimeTooSkewed", "RequestExpired", "SignatureDoesNotMatch", "InvalidSignatureException"}
+    {
+        "RequestTimeTooSkewed",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "InvalidSignatureException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+    }
 )
 _MISSING: Final = frozenset(
     {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NoSuchBucket", "404", "NotFound"}
@@ -54,16 +63,18 @@ class Resource:
     setting: str
 
 
-def make_client(service: str, region: str | None, *, read_s: float = 5, connections: int = 10) -> Any:
+def make_client(
+    service: str, region: str | None, *, read_s: float = 5, connections: int = 10, attempts: int = 3
+) -> Any:
     """Endpoint and credentials are found as boto3 finds them (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, a role, ...).
 
-    Safe for use from several threads. Throttling and 5xx are tried again with jitter, three calls in all; `read_s`: the
-    longest silence on a connection, seconds.
+    Safe for use from several threads. Throttling and 5xx are tried again with jitter, `attempts` calls in all; `read_s`:
+    the longest silence on a connection, seconds. Raises `DependencyUnavailable` or `ConfigurationError`.
     """
     config = Config(
         connect_timeout=2,
         read_timeout=read_s,
-        retries={"mode": "standard", "total_max_attempts": 3},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=connections,
         tcp_keepalive=True,
         user_agent_appid="framegate",
@@ -71,9 +82,14 @@ def make_client(service: str, region: str | None, *, read_s: float = 5, connecti
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    with asking(Resource(f"AWS {service}", "AWS_REGION"), ""):
-        session = boto3.session.Session(region_name=region)
-        return _s3_client(session, config) if service == "s3" else session.client(service, config=config)
+    try:
+        with asking(Resource(f"AWS {service}", "AWS_REGION"), f"{service}:*"):
+            session = boto3.session.Session(region_name=region or None)
+            return _s3_client(session, config) if service == "s3" else session.client(service, config=config)
+    except ValueError as error:  # what botocore says to an endpoint that is no URL
+        raise ConfigurationError(
+            f"AWS {service}: {_line(error)}: set AWS_ENDPOINT_URL to a URL, or to nothing"
+        ) from error
 
 
 def _s3_client(session: boto3.session.Session, config: Config) -> Any:
@@ -132,8 +148,12 @@ def _diagnosis(error: Exception, resource: Resource, permission: str) -> tuple[s
             return "no AWS credentials", (
                 f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run with a role that may {permission}"
             )
+        case ProfileNotFound():
+            return "no AWS credentials", f"check AWS_PROFILE: {_line(error)}"
         case NoRegionError():
             return "no AWS region", "set AWS_REGION, for example eu-central-1"
+        case InvalidRegionError():
+            return "no AWS region", f"set AWS_REGION, for example to eu-central-1: {_line(error)}"
         case EndpointConnectionError() | ConnectTimeoutError():
             where = error.kwargs.get("endpoint_url", "the endpoint")
             return f"cannot connect to {where}", "check AWS_REGION, AWS_ENDPOINT_URL and the network"
@@ -152,11 +172,13 @@ def _refusal(error: ClientError, resource: Resource, permission: str) -> tuple[s
             f"allow {permission} to this process's role (and its KMS key), and check {resource.setting}",
         )
     if code in _UNKNOWN_CALLER:
-        return f"AWS does not accept the credentials ({code})", f"renew them; the role needs {permission}"
+        return f"AWS does not accept the credentials ({code})", (
+            f"renew them (AWS_ACCESS_KEY_ID, or the role) and check AWS_REGION; they need {permission}"
+        )
     if code in _SKEWED:
         return (
             f"AWS does not accept the signature ({code})",
-            "set this host's clock (NTP), then check AWS_SECRET_ACCESS_KEY",
+            "set this host's clock (NTP), then check AWS_SECRET_ACCESS_KEY and AWS_REGION",
         )
     if code in _MISSING:
         return "does not exist in this region", (
