@@ -102,4 +102,4 @@ def provision_command(data: DataOption = None) -> None:
     made = provision(Settings.read(data=data))
     for name in made:
         console.print(f"made {name}")
-    console.print(f"{len(made)} made, the others were there." if made else "Everything is there.")
+    console.print(f"{len(made)} made, whatever else is needed was there." if made else "Everything is there.")

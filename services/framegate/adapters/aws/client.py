@@ -181,9 +181,8 @@ def _refusal(error: ClientError, resource: Resource, permission: str) -> tuple[s
             "set this host's clock (NTP), then check AWS_SECRET_ACCESS_KEY and AWS_REGION",
         )
     if code in _MISSING:
-        return "does not exist in this region", (
-            f"check AWS_REGION and {resource.setting}; Terraform or 'framegate provision' creates it ({permission})"
-        )
+        ours = "; Terraform or 'framegate provision' creates it" if resource.setting.startswith("FRAMEGATE_") else ""
+        return "does not exist in this region", f"check AWS_REGION and {resource.setting}{ours} ({permission})"
     if code in _ELSEWHERE:
         return elsewhere(home_region(error.response), resource)
     return "AWS answered with an error", f"{_line(error)} (needs {permission})"
