@@ -101,7 +101,7 @@ class QueueSettings(_Group):
     polls: int = Field(16, ge=1, le=256, description="SQS: receives of one worker at a time, when messages wait")
     poll_s: int = Field(10, ge=1, le=20, description="SQS: how long a receive waits for messages, seconds")
     linger_ms: float = Field(
-        20, ge=0, le=1000, description="SQS: how long messages wait for others to share a call with, milliseconds"
+        200, ge=0, le=1000, description="SQS: pause between two calls for a queue that are not full, milliseconds"
     )
 
 

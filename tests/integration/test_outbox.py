@@ -12,7 +12,7 @@ from framegate.adapters.postgres import Database, Outbox, PostgresIntake, Postgr
 from framegate.kernel.errors import DependencyUnavailable
 from framegate.kernel.inspection import Refused
 from framegate.kernel.messages import attributes_of, decode
-from framegate.kernel.states import ImageState, Stage
+from framegate.kernel.states import ImageState, Lane, Stage
 from framegate.ports.progress import Claim, Completion
 from tests.contracts.examples import LEASE, accept, must_claim, new_image
 from tests.support.box import until
@@ -96,6 +96,33 @@ def test_messages_that_were_committed_while_another_was_sent_share_calls_of_ten(
     until(lambda: len(remote.sent) == 31, 20, "the sends")
     assert max(remote.calls) == 10
     assert len(remote.calls) <= 6
+
+
+def test_a_first_message_is_sent_at_once_and_those_after_it_wait_to_be_ten(database: Database, remote: Remote) -> None:
+    outbox = Outbox(database, remote.send, timedelta(minutes=5))
+    intake = PostgresIntake(database, outbox)
+    accept(intake)
+    until(lambda: remote.calls == [1], 20, "the first send")
+    for _ in range(10):
+        accept(intake)
+    until(lambda: len(remote.calls) > 1, 20, "the next send")
+    intake.accept([new_image(lane=Lane.BULK)])
+    until(lambda: len(remote.calls) > 2, 20, "the send to a queue that had none")
+    intake.accept([new_image() for _ in range(13)])
+    until(lambda: len(remote.calls) > 3, 20, "the send of ten")
+    assert remote.calls == [1, 10, 1, 10]
+    outbox.close()
+    assert remote.calls == [1, 10, 1, 10, 3]
+
+
+def test_those_that_do_not_become_ten_wait_no_longer_than_the_linger(database: Database, remote: Remote) -> None:
+    outbox = Outbox(database, remote.send, timedelta(seconds=0.3))
+    intake = PostgresIntake(database, outbox)
+    for _ in range(3):
+        accept(intake)
+    until(lambda: len(remote.sent) == 3, 20, "the sends")
+    assert len(remote.calls) <= 2
+    outbox.close()
 
 
 def test_while_the_queue_is_away_messages_stay_and_the_sweeper_relays_them(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from framegate.adapters.clock import SystemClock
 from framegate.bootstrap.engines import make_engine
@@ -30,6 +30,8 @@ from framegate.settings import Settings
 from framegate.worker.handler import Handler, WorkerOptions
 from framegate.worker.loop import Worker
 from framegate.worker.models import ModelFiles, Rollouts
+
+_TEN: Final = 10
 
 
 class Service(Protocol):
@@ -83,7 +85,14 @@ def make_service(
             handler, options = _gate(parts, options)
         case _:
             raise ConfigurationError(f"{stage} is not a stage that consumes a queue")
+    if settings.queue.kind == "sqs":
+        options = with_room_for_ten(options)
     return Worker(handler, queue, stores.progress, options, clock, metrics)
+
+
+def with_room_for_ten(options: WorkerOptions) -> WorkerOptions:
+    """A receive of SQS costs the same for one message and for ten; a worker asks when half of what it may hold is done."""
+    return replace(options, prefetch=max(options.prefetch, 2 * _TEN))
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ def open_sqs(settings: Settings, *, patient: bool = True) -> "SqsQueue":
         clients,
         SystemClock(),
         wanted.prefix,
-        PollOptions(wanted.polls, wanted.poll_s),
+        PollOptions(wanted.polls, wanted.poll_s, linger_s=wanted.linger_ms / 1000),
         [*ALL_QUEUES, *events],
         whole=events,
         hold_deletes=wanted.linger_ms > 0,

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -69,7 +70,13 @@ def server() -> Server:
 
 @pytest.fixture
 def polls(server: Server) -> Iterator[Polls]:
-    polls = Polls(server.ask, server.release, PollOptions(most=4, wait_s=1))
+    with polling(server) as polls:
+        yield polls
+
+
+@contextmanager
+def polling(server: Server, linger_s: float = 0) -> Iterator[Polls]:
+    polls = Polls(server.ask, server.release, PollOptions(most=4, wait_s=1, linger_s=linger_s))
     yield polls
     server.end()
     polls.close()
@@ -100,6 +107,25 @@ def test_a_full_answer_makes_more_polls_and_leaves_the_other_queue_alone(polls: 
     assert take(polls, LIVE, BULK, limit=30) == ["x"]
     server.wait_asked(4)
     assert [queue for queue, _, _ in server.asked] == [LIVE] * 4, "one, and then as many as 30 messages need"
+
+
+def test_a_queue_that_gave_a_few_is_left_to_gather_more_and_others_are_asked_meanwhile(server: Server) -> None:
+    with polling(server, linger_s=300) as polls:
+        server.give(LIVE, [delivery(LIVE, "l1")], [delivery(LIVE, "l2")])
+        assert take(polls, LIVE) == ["l1"]
+        server.give(BULK, [delivery(BULK, f"b{n}") for n in range(10)], [delivery(BULK, "last")])
+        assert len(take(polls, LIVE, BULK)) == 10
+        assert take(polls, LIVE, BULK) == ["last"], "a full one is asked again at once"
+        assert take(polls, LIVE, BULK, wait_s=0.05) == []
+        assert [queue for queue, _, _ in server.asked] == [LIVE, BULK, BULK]
+        assert take(polls, LIVE, wait_s=0) == ["l2"], "a look does not wait"
+
+
+def test_a_queue_that_gathers_is_asked_again_when_its_time_is_over(server: Server) -> None:
+    with polling(server, linger_s=0.05) as polls:
+        server.give(LIVE, [delivery(LIVE, "l1")], [delivery(LIVE, "l2")])
+        assert take(polls, LIVE) == ["l1"]
+        assert take(polls, LIVE) == ["l2"]
 
 
 def test_a_failure_is_raised_once_and_the_next_take_asks_again(polls: Polls, server: Server) -> None:

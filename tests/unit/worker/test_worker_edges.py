@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from framegate.bootstrap.stages import with_room_for_ten
 from framegate.kernel.errors import DecoderCrashed, DependencyUnavailable
 from framegate.kernel.ids import DEFAULT_FACILITY, ImageId
 from framegate.kernel.inspection import Failed, Outcome
@@ -19,7 +20,7 @@ from framegate.ports.progress import Claim, Completion, Result
 from framegate.worker.batching import ReadyBuffer
 from framegate.worker.lease import Lease
 from tests.support.values import prepared
-from tests.unit.worker.conftest import Rig, ScriptedStage
+from tests.unit.worker.conftest import OPTIONS, Rig, ScriptedStage
 
 LANE = "frame-submitted-live"
 
@@ -372,3 +373,19 @@ def test_waiting_for_room_ends_when_the_worker_stops(rig: Rig) -> None:
     lease.wake()
     waiter.join(10)
     assert not waiter.is_alive()
+
+
+def test_with_a_queue_whose_receives_bring_ten_a_worker_asks_for_no_less(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, receive, limits = rig.accept(100), rig.queue.receive, []
+
+    def noting(queues: Sequence[str], limit: int, *more: Any) -> Any:
+        limits.append(limit)
+        return receive(queues, min(limit, 10), *more)
+
+    monkeypatch.setattr(rig.queue, "receive", noting)
+    with rig.running(prefetch=with_room_for_ten(OPTIONS).prefetch):
+        rig.until(lambda: all(rig.state(image) is ImageState.INSPECTED for image in images))
+    assert OPTIONS.prefetch < 10
+    assert min(limits) >= 10

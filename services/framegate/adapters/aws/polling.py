@@ -1,5 +1,6 @@
 """Receives in flight, several at a time, and what they brought that nobody has taken yet."""
 
+import math
 import threading
 import time
 from collections import Counter, defaultdict, deque
@@ -31,6 +32,7 @@ class PollOptions:
     most: int = 16  #: receives in flight for one queue while it is full
     wait_s: int = 10  #: how long one of them waits for messages
     look_s: int = 1  #: how long a look at dead letters waits; a short poll (0) asks only some of SQS's servers
+    linger_s: float = 0.0  #: how long a queue that gave some, but not all that was asked for, is left to gather more
 
 
 class Polls:
@@ -48,6 +50,7 @@ class Polls:
         self._arrived: defaultdict[str, deque[Delivery]] = defaultdict(deque)
         self._running: Counter[str] = Counter()
         self._full: set[str] = set()
+        self._not_before: dict[str, float] = {}
         self._failure: Exception | None = None
         self._resting = self._closed = False
         self._rests = 0
@@ -69,12 +72,17 @@ class Polls:
                 self._changed.wait_for(lambda: self._rests != rests or all(poll.done() for poll in mine))
             while not over() and (left_s := until - time.monotonic()) > 0:
                 self._start(queues, limit, wait_s, visibility_s)  # also for polls that ended with nothing
-                self._changed.wait(left_s)
+                self._changed.wait(min(left_s, self._gathering_s(queues)))
             taken = self._taken(queues, limit)
             if not taken and self._failure is not None:
                 failure, self._failure = self._failure, None
                 raise failure
             return taken
+
+    def _gathering_s(self, queues: Sequence[str]) -> float:
+        """Until the first of the queues that are left to gather may be asked again."""
+        now = time.monotonic()
+        return min((at - now for q in queues if (at := self._not_before.get(q, 0.0)) > now), default=math.inf)
 
     def _taken(self, queues: Sequence[str], limit: int) -> list[Delivery]:
         taken: list[Delivery] = []
@@ -87,6 +95,8 @@ class Polls:
     def _start(self, queues: Sequence[str], limit: int, wait_s: float, visibility_s: int) -> list[Future[None]]:
         started = []
         for queue in queues:
+            if wait_s > 0 and self._gathering_s([queue]) < math.inf:
+                continue
             wanted = min(max(1, limit // MOST_IN_A_CALL), self._options.most) if queue in self._full else 1
             running = self._running[queue] if wait_s > 0 else 0
             for _ in range(wanted - running):
@@ -114,6 +124,8 @@ class Polls:
             self._running[queue] -= 1
             self._failure = failure or self._failure
             (self._full.add if len(brought) == count else self._full.discard)(queue)
+            if 0 < len(brought) < count:
+                self._not_before[queue] = time.monotonic() + self._options.linger_s
             unwanted = self._resting
             if not unwanted:
                 self._arrived[queue].extend(brought)

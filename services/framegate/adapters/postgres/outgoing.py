@@ -1,6 +1,7 @@
 """Where messages go in the transaction that makes them true: into the queue itself, or into the outbox of a remote one."""
 
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -70,9 +71,10 @@ class Outbox:
     table: LiteralString = "outbox"
 
     def __init__(self, database: Database, send: Send, linger: timedelta) -> None:
-        """`linger`: how long messages wait for others that go to the same queue; ten share a call."""
+        """`linger`: after a send, how long the next messages of a queue wait to be ten; the first ones wait for nothing."""
         self._database, self._send, self._linger_s = database, send, linger.total_seconds()
-        self._waiting: deque[Row] = deque()
+        self._waiting: defaultdict[str, deque[Row]] = defaultdict(deque)
+        self._sent_at: dict[str, float] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._pool = ThreadPoolExecutor(_CALLS_AT_A_TIME, thread_name_prefix="outbox-send")
@@ -82,8 +84,9 @@ class Outbox:
     def committed(self, rows: Iterable[Row]) -> None:
         """Hands them to the sending thread."""
         with self._changed:
-            if not self._closed and len(self._waiting) < _MOST_WAITING:
-                self._waiting.extend(rows)
+            if not self._closed and sum(map(len, self._waiting.values())) < _MOST_WAITING:
+                for row in rows:
+                    self._waiting[row.queue].append(row)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
                 self._thread.start()
@@ -101,14 +104,30 @@ class Outbox:
                 self._log.exception("sent messages stay in the outbox", action="outbox_failed")
 
     def _next(self) -> list[Row]:
-        """Blocks for a first message and for others to go with it; [] when closed and empty."""
+        """Blocks until some are due; [] when closed and empty."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            if len(self._waiting) < _TOGETHER:
-                self._changed.wait_for(lambda: len(self._waiting) >= _TOGETHER or self._closed, self._linger_s)
-            rows = list(self._waiting)
-            self._waiting.clear()
+            while not (rows := self._due()) and not self._closed:
+                self._changed.wait(self._until_due())
             return rows
+
+    def _due(self) -> list[Row]:
+        """Whole tens of a queue, or all of them when the last send is `linger` ago."""
+        rows: list[Row] = []
+        now = time.monotonic()
+        for queue, waiting in self._waiting.items():
+            due = self._closed or now >= self._due_at(queue)
+            count = len(waiting) if due else len(waiting) // _TOGETHER * _TOGETHER
+            if count:
+                rows += [waiting.popleft() for _ in range(count)]
+                self._sent_at[queue] = now
+        return rows
+
+    def _due_at(self, queue: str) -> float:
+        return self._sent_at.get(queue, float("-inf")) + self._linger_s
+
+    def _until_due(self) -> float | None:
+        moments = [self._due_at(queue) for queue, waiting in self._waiting.items() if waiting]
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _send_each(self, rows: Iterable[Row]) -> list[int]:
         """Those that were sent."""
