@@ -389,3 +389,19 @@ def test_with_a_queue_whose_receives_bring_ten_a_worker_asks_for_no_less(
         rig.until(lambda: all(rig.state(image) is ImageState.INSPECTED for image in images))
     assert OPTIONS.prefetch < 10
     assert min(limits) >= 10
+
+
+def test_what_a_receive_brings_after_the_stop_goes_back_at_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, receive = rig.accept(3), rig.queue.receive
+
+    def slow(*given: Any) -> Any:
+        brought = receive(*given)
+        rig.stop.set()
+        return brought
+
+    monkeypatch.setattr(rig.queue, "receive", slow)
+    with rig.running():
+        rig.until(rig.stop.is_set)
+    depth = rig.queue.depth(LANE)
+    assert (depth.ready, depth.in_flight, depth.delayed) == (3, 0, 0)
+    assert all(rig.state(image) is ImageState.RECEIVED for image in images)
