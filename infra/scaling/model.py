@@ -19,8 +19,8 @@ MONTH_S: Final = 730 * 3600
 STAGES: Final = ("api", "preprocess", "inference", "gate")
 #: Cores that one process of a stage can use: two decoder children (FRAMEGATE_PREPROCESS__CHILDREN), else one.
 CORES: Final = {"api": 1, "preprocess": 2, "inference": 1, "gate": 1}
-#: Messages that an inference process holds: FRAMEGATE_INFERENCE__PREFETCH and a batch.
-INFERENCE_WINDOW: Final = 16
+#: Messages that an inference process holds: two full receives, and a batch.
+INFERENCE_WINDOW: Final = 24
 _LANES: Final = 2
 _QUEUES: Final = 6
 _VCPUS: Final = (2, 4, 8, 16, 32, 48, 64, 96)
@@ -89,15 +89,15 @@ class Size:
             processes, hops = wanted, self._hops(wanted)
 
     def _fill(self, processes: int, window_s: float) -> float:
-        """The first message waits `window_s` for others of its process."""
-        return min(self.inputs["sqs_batch"], 1 + self.rate / processes * window_s)
+        """Two calls of a process that are not full are `window_s` apart."""
+        return min(self.inputs["sqs_batch"], max(1.0, self.rate / processes * window_s))
 
     def _hops(self, processes: Mapping[str, int]) -> list[Hop]:
         hops = []
         for before, stage in pairwise(STAGES):
             sent = self._fill(processes[before], self.inputs["linger_s"])
-            # What was sent together is there together; more comes while the last receive is on its way.
-            received = max(sent, self._fill(processes[stage], self.inputs["call_s"]))
+            # What was sent together is there together.
+            received = max(sent, self._fill(processes[stage], self.inputs["linger_s"]))
             hops.append(Hop(sent, received, self._fill(processes[stage], self.inputs["delete_window_s"])))
         return hops
 

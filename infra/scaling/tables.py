@@ -131,7 +131,7 @@ def calls(i: Inputs) -> str:
 def linger(i: Inputs) -> str:
     """What waiting longer saves at the highest rate."""
     rows = []
-    for milliseconds in (20, 100, 300):
+    for milliseconds in (20, 100, 200, 500):
         i.raw["settings"]["linger_s"]["value"] = milliseconds / 1000
         size = Size(i, RATES[2])
         rows.append(
@@ -143,7 +143,7 @@ def linger(i: Inputs) -> str:
                 size.database_vcpus,
             )
         )
-    i.raw["settings"]["linger_s"]["value"] = 0.02
+    i.raw["settings"]["linger_s"]["value"] = 0.2
     return table(("`LINGER_MS`, at 2,000/s", "calls/image", "SQS, $ a month", "worker cores", "database vCPU"), rows)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from framegate.adapters.aws.queue import _DELETES_WITHIN_S
 from framegate.adapters.postgres.database import ANALYTIC
+from framegate.bootstrap.stages import with_room_for_ten
 from framegate.pipeline import ALL_QUEUES
 from framegate.settings import (
     InferenceSettings,
@@ -19,6 +20,7 @@ from framegate.settings import (
     QueueSettings,
     SweepSettings,
 )
+from framegate.worker.handler import WorkerOptions
 from tests.support.terraform import parsed
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +57,7 @@ def test_no_table_of_inputs_changes_without_the_page(tmp_path: Path, name: str) 
     text = (SCALING / "inputs.toml").read_text("utf-8")
     rows = {
         "prices": ("value = 0.40\n", "value = 0.41\n"),
-        "settings": ("linger_s = { value = 0.02", "linger_s = { value = 0.03"),
+        "settings": ("linger_s = { value = 0.2", "linger_s = { value = 0.3"),
         "choices": ("load = { value = 0.7", "load = { value = 0.8"),
         "limits": ("value = 3_500", "value = 3_600"),
     }
@@ -76,7 +78,8 @@ def test_the_settings_it_is_computed_with_are_the_defaults(model: Any) -> None:
     assert len(ALL_QUEUES) == model._QUEUES
     assert model.CORES["preprocess"] == PreprocessSettings().children
     inference = InferenceSettings()
-    assert inference.prefetch + inference.max_batch == model.INFERENCE_WINDOW
+    handled = with_room_for_ten(WorkerOptions(owner="", prefetch=inference.prefetch, max_batch=inference.max_batch))
+    assert handled.prefetch + handled.max_batch == model.INFERENCE_WINDOW
     assert parsed()["variable"]["database_max_storage_gib"]["default"] == given["database_max_gib"]
 
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
+from framegate.adapters.aws.polling import MOST_IN_A_CALL
 from framegate.adapters.clock import SystemClock
 from framegate.bootstrap.engines import make_engine
 from framegate.bootstrap.models import adopt_model, model_files
@@ -30,8 +31,6 @@ from framegate.settings import Settings
 from framegate.worker.handler import Handler, WorkerOptions
 from framegate.worker.loop import Worker
 from framegate.worker.models import ModelFiles, Rollouts
-
-_TEN: Final = 10
 
 
 class Service(Protocol):
@@ -92,7 +91,7 @@ def make_service(
 
 def with_room_for_ten(options: WorkerOptions) -> WorkerOptions:
     """A receive of SQS costs the same for one message and for ten; a worker asks when half of what it may hold is done."""
-    return replace(options, prefetch=max(options.prefetch, 2 * _TEN))
+    return replace(options, prefetch=max(options.prefetch, 2 * MOST_IN_A_CALL))
 
 
 @dataclass(frozen=True, slots=True)
