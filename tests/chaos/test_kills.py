@@ -57,12 +57,16 @@ class Camera:
 
 
 def assert_all_is_well(box: RunningBox, expected: int) -> None:
-    def quiet() -> dict[str, object] | None:
-        report: dict[str, object] = json.loads(box.run("verify", "--json", ok=False))
-        return report if report["in_flight"] == 0 else None
+    def quiet() -> bool:
+        try:
+            return box.in_flight() == 0
+        except httpx.HTTPError:
+            return False
 
-    report = until(quiet, 120, "every outcome")
+    until(quiet, 120, "every outcome")
+    report = json.loads(box.run("verify", "--json", ok=False))
     assert report["holds"], report
+    assert report["in_flight"] == 0
     assert report["accepted"] == expected
     assert report["failed"] == 0, "an innocent was convicted"
     assert report["decided"] == expected
