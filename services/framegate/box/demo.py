@@ -23,7 +23,7 @@ from framegate.box.box import Box, free_port, open_box
 from framegate.box.client import IMAGE_SUFFIXES, ApiClient, RefusedUpload, api_client, shown
 from framegate.box.directory import prepare_data_dir
 from framegate.box.keys import create_key
-from framegate.box.process import stop_on_signals
+from framegate.box.signals import stop_on_signals
 from framegate.box.verify import Report, verify
 from framegate.kernel.errors import ConfigurationError, DependencyUnavailable
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId

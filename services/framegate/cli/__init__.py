@@ -1,17 +1,47 @@
-"""The command line; one module for each group of commands."""
+"""The command line; one module for each group of commands, imported when one of them is asked for.
 
+Every process of a box is a command, and must not pay for the others at its start. Within a module, what is large and only
+one command needs is imported by that command.
+"""
+
+import gc
 import sys
 
 import typer
 from rich.markup import escape
 
-from framegate import __version__
-from framegate.cli import bench, box, evaluate, events, feed, models, operate, run, train
 from framegate.cli.common import console
+from framegate.cli.lazy import LazyGroup
 from framegate.kernel.errors import FramegateError
 from framegate.observability.logs import configure_logs
 
+
+class _Commands(LazyGroup):
+    modules = {
+        "up": "box",
+        "demo": "box",
+        "submit": "feed",
+        "watch": "feed",
+        "ingest-event": "events",
+        "verify": "operate",
+        "settings": "operate",
+        "train": "train",
+        "evaluate": "evaluate",
+        "calibrate": "evaluate",
+        "run": "run",
+        "migrate": "run",
+        "provision": "run",
+        "bench": "bench",
+        "version": "version",
+        "keys": "operate",
+        "cameras": "operate",
+        "dead-letters": "operate",
+        "models": "models",
+    }
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="framegate",
     help="A queue-driven visual inspection pipeline for warehouses. Start with: framegate demo",
     no_args_is_help=True,
@@ -19,18 +49,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (box, feed, events, operate, models, train, evaluate, run, bench):
-    module.register(app)
 
 
-@app.command()
-def version() -> None:
-    """Prints the version."""
-    print(__version__)
+@app.callback()
+def _before_a_command() -> None:
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def main() -> None:
     """The entry point: errors of ours are one line on standard error and exit code 1, never a traceback."""
+    # Until a command runs, and what is imported by then for good: looking for garbage in it would cost a tenth of the start.
+    gc.disable()
     # Standard output is for results: without this, what a command logs on its way would land among them.
     configure_logs(level="WARNING", json=False)
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from framegate.box.process import stop_on_signals
+from framegate.box.signals import stop_on_signals
 from framegate.cli.common import DataOption, JsonOption, console
 from framegate.observability.logs import configure_logs
 from framegate.settings import Settings

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from framegate.bootstrap import make_engine
-from framegate.cli.common import DataOption, JsonOption, console, manifest_of, out, stores_of
+from framegate.cli.common import DataOption, JsonOption, console, out
+from framegate.cli.stores import manifest_of, stores_of
 from framegate.gate.policy import Policy, document_from_manifest
 from framegate.kernel.ids import DEFAULT_FACILITY
 from framegate.settings import Settings

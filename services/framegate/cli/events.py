@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from framegate.bootstrap import object_intake
-from framegate.cli.common import DataOption, stores_of
+from framegate.cli.common import DataOption
+from framegate.cli.stores import stores_of
 from framegate.kernel.bucket_events import NotAnEvent, ObjectCreated, Skipped, parse
 from framegate.kernel.errors import ConfigurationError, FramegateError
 from framegate.settings import Settings

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from framegate.box.process import stop_on_signals
+from framegate.box.signals import stop_on_signals
 from framegate.cli.common import JsonOption, console
 from framegate.kernel.errors import DependencyUnavailable
 from framegate.settings import default_spool

@@ -10,17 +10,24 @@ import typer
 from rich.table import Table
 
 from framegate.bootstrap import Stores, open_blobs
-from framegate.cli import models_check, models_export
-from framegate.cli.common import DataOption, JsonOption, console, login, out, stores_of
+from framegate.cli.common import DataOption, JsonOption, console, login, out
+from framegate.cli.lazy import LazyGroup
+from framegate.cli.stores import stores_of
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.manifest import ModelManifest
 from framegate.kernel.rollout import ModelState, Rollout
-from framegate.models import deploying, importing
+from framegate.models import deploying
 from framegate.ports.registry import Deployment, RegisteredModel, unknown
 from framegate.settings import Settings
 from framegate.worker.models import register as register_model
 
+
+class _Models(LazyGroup):
+    modules = {"check": "models_check", "export": "models_export"}
+
+
 models = typer.Typer(
+    cls=_Models,
     no_args_is_help=True,
     help="Bring in, check, approve and deploy models: import, check, approve, deploy, and rollback when needed.",
 )
@@ -34,8 +41,6 @@ _CLEAR = 0.3
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    models_check.register(models)
-    models_export.register(models)
     app.add_typer(models, name="models")
 
 
@@ -63,6 +68,8 @@ def import_command(
     Names, size and head are read from the file's own metadata where it has them; what is missing is asked for. The model is
     run once before anything is stored. A .pt file is code: import only your own.
     """
+    from framegate.models import importing
+
     if path.is_dir() or path.suffix == ".toml":
         file = path / "model.toml" if path.is_dir() else path
         described = importing.draft(ModelManifest.load(path).weights, name, version, licence, manifest=file)

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from framegate.bootstrap import is_registered
 from framegate.bootstrap.engines import fastest_engine, open_engine, reference_engine
-from framegate.cli.common import DataOption, JsonOption, console, login, manifest_of, out, stores_of
+from framegate.cli.common import DataOption, JsonOption, console, login, out
+from framegate.cli.stores import manifest_of, stores_of
 from framegate.inference.choice import is_exact
 from framegate.kernel.agreement import USUAL, Agreement, Tolerances
 from framegate.kernel.errors import ConfigurationError

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from framegate.cli.common import DataOption, JsonOption, console, manifest_of, out
+from framegate.cli.common import DataOption, JsonOption, console, out
+from framegate.cli.stores import manifest_of
 from framegate.models.contest import LIMIT, TOLERANCES, Standing
 from framegate.models.exporting import ExportPlan, Precision, Target, export
 from framegate.settings import Settings

@@ -11,7 +11,8 @@ from rich.table import Table
 from framegate.bootstrap import open_blobs
 from framegate.box.keys import create_key, parse_scopes
 from framegate.box.verify import verify
-from framegate.cli.common import DataOption, JsonOption, console, out, stores_of
+from framegate.cli.common import DataOption, JsonOption, console, out
+from framegate.cli.stores import stores_of
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, FacilityId, is_name
 from framegate.kernel.messages import NewerMessage, UndecodableMessage, decode

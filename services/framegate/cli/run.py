@@ -7,8 +7,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from framegate.bootstrap import bucket_events, check_queues, make_api, migrate, open_stores, provision
-from framegate.box.process import EXIT_RESTART, die_with_parent, pin, run_stages
-from framegate.cli.common import DataOption, console, stores_of
+from framegate.box.process import run_stages
+from framegate.box.signals import EXIT_RESTART, die_with_parent, pin
+from framegate.cli.common import DataOption, console
+from framegate.cli.stores import stores_of
 from framegate.kernel.errors import ConfigurationError, FramegateError
 from framegate.kernel.states import Stage
 from framegate.observability.logs import configure_logs, get_log

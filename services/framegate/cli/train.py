@@ -8,7 +8,6 @@ import typer
 from framegate.bootstrap import make_trainer
 from framegate.cli.common import console, out
 from framegate.kernel.errors import ConfigurationError
-from framegate.models import training
 from framegate.observability.logs import configure_logs
 from framegate.ports.training import Epoch
 
@@ -45,6 +44,8 @@ def train(
     holds model.onnx and model.toml with the data set's hash and the metrics: 'framegate up --model DIR' serves it. It has
     no thresholds yet: calibrate it on images that it was not trained on.
     """
+    from framegate.models import training
+
     configure_logs(level="ERROR", json=False)
     trainer = make_trainer()
     if resume:

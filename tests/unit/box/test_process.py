@@ -75,7 +75,7 @@ def test_a_report_that_fails_for_an_unforeseen_reason_is_not_the_last(monkeypatc
 
 _SIGNAL_IN_THE_LOCK = """
 import signal, threading
-from framegate.box.process import stop_on_signals
+from framegate.box.signals import stop_on_signals
 stop = threading.Event()
 stop_on_signals(stop)
 with stop._cond:  # where the main thread is for an instant whenever it waits

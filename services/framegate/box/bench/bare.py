@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from framegate.bootstrap import load_manifest, make_engine
-from framegate.box.process import pin
+from framegate.box.signals import pin
 from framegate.inference.heads import decode_head
 from framegate.kernel.frames import pad
 from framegate.kernel.geometry import Letterbox
