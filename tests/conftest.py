@@ -1,5 +1,6 @@
 """What suites of several kinds share: a real Postgres, and a migrated, empty database of it for each test."""
 
+import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 # No property is about time, and machines are busy.
 hypothesis.settings.register_profile("framegate", deadline=None)
 hypothesis.settings.load_profile("framegate")
+
+# Tests start dozens of processes: where this is set, each of them would compile the whole package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _numbers = count(1)
 _TABLES = "select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
