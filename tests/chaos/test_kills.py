@@ -56,14 +56,14 @@ class Camera:
             time.sleep(0.1)
 
 
-def assert_all_is_well(box: RunningBox, expected: int) -> None:
+def assert_all_is_well(box: RunningBox, expected: int, within_s: float = 120) -> None:
     def quiet() -> bool:
         try:
             return box.in_flight() == 0
         except httpx.HTTPError:
             return False
 
-    until(quiet, 120, "every outcome")
+    until(quiet, within_s, "every outcome")
     report = json.loads(box.run("verify", "--json", ok=False))
     assert report["holds"], report
     assert report["in_flight"] == 0
