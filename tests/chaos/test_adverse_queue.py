@@ -13,10 +13,11 @@ from tests.support.aws import aws_environment
 from tests.support.box import RunningBox, running_box
 from tests.support.fake_sqs.adversity import Adversity
 from tests.support.fake_sqs.running import running_fake_sqs
+from tests.support.models import tiny_manifest
 
 from .test_kills import Camera, assert_all_is_well, fast
 
-IMAGES = int(os.environ.get("IMAGES", "100"))
+IMAGES = int(os.environ.get("IMAGES", "1000"))
 KILLS = int(os.environ.get("KILLS", "3"))
 VICTIMS = ("preprocess", "inference-0", "gate", "api")
 ADVERSE = Adversity(
@@ -33,14 +34,21 @@ ADVERSE = Adversity(
 )
 
 
-def on_sqs(url: str) -> dict[str, str]:
-    return {**aws_environment(url), "FRAMEGATE_QUEUE__KIND": "sqs", "FRAMEGATE_QUEUE__POLL_S": "2"}
+def on_sqs(url: str, model: Path) -> dict[str, str]:
+    """With a model that only averages: it is the messages that are tried here, the more of them the better."""
+    tiny = str(tiny_manifest(model).weights.parent)
+    return {
+        **aws_environment(url),
+        "FRAMEGATE_QUEUE__KIND": "sqs",
+        "FRAMEGATE_QUEUE__POLL_S": "2",
+        "FRAMEGATE_MODEL": tiny,
+    }
 
 
 @pytest.mark.timeout(max(400, IMAGES))
 def test_an_adverse_queue_and_kills_lose_nothing_and_decide_nothing_twice(tmp_path: Path) -> None:
     with running_fake_sqs(ADVERSE) as fake:
-        environment = fast(**on_sqs(fake.url))
+        environment = fast(**on_sqs(fake.url, tmp_path / "model"))
         RunningBox(tmp_path / "data", **environment).run("provision")
         with running_box(tmp_path / "data", **environment) as box:
             box.run("cameras", "add", "dock-1")
