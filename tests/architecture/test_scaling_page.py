@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from framegate.adapters.aws.queue import _DELETES_WITHIN_S
+from framegate.adapters.aws.deletes import WITHIN_S
 from framegate.adapters.postgres.database import ANALYTIC
 from framegate.bootstrap.stages import with_room_for_ten
 from framegate.pipeline import ALL_QUEUES
@@ -73,7 +73,7 @@ def test_the_settings_it_is_computed_with_are_the_defaults(model: Any) -> None:
     assert given["linger_s"] == QueueSettings().linger_ms / 1000
     assert given["poll_s"] == QueueSettings().poll_s
     assert given["sweep_s"] == SweepSettings().every_s
-    assert given["delete_window_s"] == _DELETES_WITHIN_S
+    assert given["delete_window_s"] == WITHIN_S
     assert f"statement_timeout = '{given['conservation_timeout_s'] / 60:.0f}min'" in ANALYTIC
     assert len(ALL_QUEUES) == model._QUEUES
     assert model.CORES["preprocess"] == PreprocessSettings().children

@@ -10,18 +10,9 @@ from framegate.pipeline import ALL_QUEUES
 from framegate.ports.progress import Progress
 from framegate.ports.queue import DeadLetters, Queue
 from framegate.ports.registry import Registry, Shadows
-from framegate.ports.store import (
-    Cameras,
-    ImageRecord,
-    Intake,
-    Keys,
-    NewImage,
-    Policies,
-    Results,
-    Upkeep,
-    Uploads,
-    Workers,
-)
+from framegate.ports.store import Cameras, ImageRecord, Intake, Keys, NewImage, Policies, Results, Workers
+from framegate.ports.upkeep import Upkeep
+from framegate.ports.uploads import Uploads
 
 
 class LettersQueue(Queue, DeadLetters, Protocol):

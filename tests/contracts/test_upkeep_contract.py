@@ -11,7 +11,8 @@ from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmit
 from framegate.kernel.states import ImageState, Lane, Stage, Verdict
 from framegate.pipeline import NEXT_MESSAGE
 from framegate.ports.progress import Claim, Completion, Ending
-from framegate.ports.store import NewImage, Overdue
+from framegate.ports.store import NewImage
+from framegate.ports.upkeep import Overdue
 
 from .examples import (
     FACILITY,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from framegate.kernel.ids import CameraId, FacilityId, new_image_id
 from framegate.kernel.states import Lane
-from framegate.ports.store import NewUpload
+from framegate.ports.uploads import NewUpload
 
 from .examples import CAMERA, FACILITY, OTHER_FACILITY, accept
 from .harness import Harness

@@ -2,8 +2,7 @@
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +28,7 @@ from framegate.preprocess.stage import PreprocessHandler
 from framegate.settings import Settings
 from framegate.worker.handler import Handler, WorkerOptions
 from framegate.worker.loop import Worker
+from tests.support.box import until
 from tests.support.moto_s3 import MotoBucket
 from tests.support.pictures import cut_in_mid_scan, jpeg
 
@@ -85,13 +85,6 @@ def told(key: str, bucket: str = "photos") -> str:
     return json.dumps(
         {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": thing}}]}
     )
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 @pytest.fixture

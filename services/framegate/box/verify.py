@@ -9,7 +9,7 @@ from framegate.bootstrap import Stores
 from framegate.kernel.errors import BlobMissing
 from framegate.kernel.ids import ImageId
 from framegate.ports.blobs import Blobs
-from framegate.ports.store import Check, Conservation
+from framegate.ports.upkeep import Check, Conservation
 
 _PAGE = 500
 

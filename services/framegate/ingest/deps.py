@@ -9,7 +9,8 @@ from framegate.kernel.imagefile import Limits
 from framegate.kernel.states import Lane, Stage
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
-from framegate.ports.store import Cameras, Intake, Keys, Results, Upkeep, Workers
+from framegate.ports.store import Cameras, Intake, Keys, Results, Workers
+from framegate.ports.upkeep import Upkeep
 
 
 class IngestMetrics(Protocol):

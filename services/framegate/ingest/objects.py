@@ -19,7 +19,8 @@ from framegate.kernel.unchecked import REFUSAL, UNCHECKED, refusal_document
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
 from framegate.ports.objects import Objects, PresignedPost
-from framegate.ports.store import Accepted, Intake, NewImage, NewUpload, Uploads
+from framegate.ports.store import Accepted, Intake, NewImage
+from framegate.ports.uploads import NewUpload, Uploads
 from framegate.web.problems import Problem
 
 #: Stands where the API key would, for objects that nobody announced.

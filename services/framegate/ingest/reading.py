@@ -160,12 +160,17 @@ async def show_image(
     return JSONResponse(image_document(await find_image(api, principal, image_id)))
 
 
-async def find_image(api: Api, principal: Principal, image_id: str) -> ImageRecord:
-    """Raises `Problem`: what is no id and what belongs to others is not found alike."""
+def parse_image_id(text: str) -> ImageId:
+    """Raises `Problem`: what is no id is not found, like one that does not exist."""
     try:
-        wanted = ImageId(UUID(image_id))
+        return ImageId(UUID(text))
     except ValueError:
         raise Problem("not-found") from None
+
+
+async def find_image(api: Api, principal: Principal, image_id: str) -> ImageRecord:
+    """Raises `Problem`: what is no id and what belongs to others is not found alike."""
+    wanted = parse_image_id(image_id)
     facilities = principal.visible(None)
     record = await run_in_threadpool(api.deps.results.image, facilities, wanted) if facilities else None
     if record is None:

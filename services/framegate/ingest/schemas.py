@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
 from framegate.ports.objects import PresignedPost
-from framegate.ports.store import Camera, Conservation, ImageRecord, NewUpload
+from framegate.ports.store import Camera, ImageRecord
+from framegate.ports.upkeep import Conservation
+from framegate.ports.uploads import NewUpload
 
 _EXAMPLE_ID = "019ab3a0-5c1e-7c41-9d10-2f6f0c6a7e11"
 

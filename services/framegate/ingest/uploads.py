@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Path
 from starlette.concurrency import run_in_threadpool
@@ -14,10 +13,12 @@ from framegate.ingest.api import Api, ApiDep
 from framegate.ingest.body import read_body
 from framegate.ingest.images import ACCEPTED, accepted_answer, pace_of
 from framegate.ingest.objects import ObjectIntake
+from framegate.ingest.reading import parse_image_id
 from framegate.ingest.schemas import AcceptedView, PresignedList, presigned_document
-from framegate.kernel.ids import ImageId, new_image_id
+from framegate.kernel.ids import new_image_id
 from framegate.kernel.states import Scope
-from framegate.ports.store import Accepted, NewUpload
+from framegate.ports.store import Accepted
+from framegate.ports.uploads import NewUpload
 from framegate.web.identity import Principal
 from framegate.web.openapi import AUTHENTICATED, problems
 from framegate.web.permissions import requires
@@ -133,10 +134,7 @@ def _new_upload(announcement: Announcement, principal: Principal, api: Api) -> N
 
 async def _find(objects: ObjectIntake, principal: Principal, upload_id: str) -> NewUpload:
     """Raises `Problem`: what is no id and what belongs to others is not found alike."""
-    try:
-        wanted = ImageId(UUID(upload_id))
-    except ValueError:
-        raise Problem("not-found") from None
+    wanted = parse_image_id(upload_id)
     visible = principal.visible(None)
     upload = await run_in_threadpool(objects.announced, wanted)
     if upload is None or upload.facility not in visible:

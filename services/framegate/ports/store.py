@@ -64,40 +64,6 @@ class Intake(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class NewUpload:
-    """An announced upload: an image that may reach the bucket until `expires_at` without passing the API."""
-
-    upload_id: ImageId  #: the image's id, when it comes
-    facility: FacilityId
-    key_id: str  #: of the API key
-    camera: CameraId
-    lane: Lane
-    captured_at: datetime | None
-    metadata: Mapping[str, str]
-    media_type: str
-    sha256: str
-    size_bytes: int
-    created_at: datetime
-    expires_at: datetime
-
-
-class Uploads(Protocol):
-    """What was announced, so that an object in the bucket can be told from a stranger's."""
-
-    def announce(self, uploads: Sequence[NewUpload]) -> None:
-        """All of them or none; durable when it returns. A known id changes nothing."""
-        ...
-
-    def upload(self, upload_id: ImageId) -> NewUpload | None:
-        """Also one that has expired: its event may come late."""
-        ...
-
-    def ensure_facility(self, facility: FacilityId) -> None:
-        """Creates it, enabled, when it does not exist: objects that nobody announced come before its first API key."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """Everything the API tells about one image."""
 
@@ -238,83 +204,6 @@ class Workers(Protocol):
 
     def statuses(self, within: timedelta) -> list[WorkerStatus]:
         """Those that reported lately."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Overdue:
-    """An image in flight that nobody moved for too long."""
-
-    facility: FacilityId
-    image_id: ImageId
-    look: int
-    lane: Lane
-    state: ImageState
-    attempts: int
-    reissues: int
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One invariant, looked at: `violations` of them, with up to ten ids."""
-
-    name: str
-    meaning: str
-    violations: int
-    examples: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Conservation:
-    """accepted = decided + rejected + failed + in_flight + lost, with lost = 0."""
-
-    accepted: int
-    decided: int
-    rejected: int
-    failed: int
-    in_flight: int
-    lost: int
-    verdicts: Mapping[str, int]
-
-
-class Upkeep(Protocol):
-    """For the sweeper and `verify`."""
-
-    def reissue_overdue(
-        self, idle: Mapping[ImageState, timedelta], limit: int, ready: Mapping[str, int] | None = None
-    ) -> list[Overdue]:
-        """Images in these states that were not moved for that long and are not claimed: sends their message again in the
-        same transaction (a longer pause after each time) and returns them. Not while workers are only behind: `ready` says
-        how many messages wait in each queue, where the store cannot see that itself.
-        """
-        ...
-
-    def waiting_s(self) -> Mapping[str, float]:
-        """For each queue, how long the image that has waited longest for it has waited, seconds; absent: none waits."""
-        ...
-
-    def in_flight(self) -> int:
-        """How many images have no outcome yet; cheap, whatever the history."""
-        ...
-
-    def conservation(self, facility: FacilityId | None = None) -> Conservation:
-        """Counted from the rows themselves."""
-        ...
-
-    def check_invariants(self) -> list[Check]:
-        """Every invariant that SQL can check; none raises."""
-        ...
-
-    def blob_keys(self, after: ImageId | None, limit: int) -> list[tuple[ImageId, str, str]]:
-        """(image, key, sha256) in id order, to compare with the blob store."""
-        ...
-
-
-class Relay(Protocol):
-    """Of messages for a queue that does not share the database's transactions."""
-
-    def relay(self, idle: timedelta, limit: int) -> int:
-        """Sends up to `limit` messages that were committed that long ago and not sent; says how many."""
         ...
 
 

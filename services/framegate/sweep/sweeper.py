@@ -21,7 +21,7 @@ from framegate.pipeline import ALL_QUEUES, NEXT_MESSAGE
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
 from framegate.ports.queue import Queue
-from framegate.ports.store import Relay, Upkeep
+from framegate.ports.upkeep import Relay, Upkeep
 from framegate.sweep.canary import CanaryGuard
 
 _AT_ONCE = 500

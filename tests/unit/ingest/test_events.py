@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from framegate.kernel.errors import DependencyUnavailable
 from framegate.observability.catalogue import BUCKET_EVENTS, DEAD_LETTERS
 from framegate.observability.metrics import Metrics
 from framegate.ports.queue import Delivery
+from tests.support.clocks import let_time_pass
 from tests.support.pictures import jpeg
 
 EVENTS = "bucket-events"
@@ -78,11 +78,7 @@ class Rig:
 
     def until(self, condition: Callable[[], bool], step_s: float = 0.0) -> None:
         """Lets (fake) time pass until `condition` holds."""
-        deadline = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < deadline, "it never came true"
-            self.clock.advance(step_s)
-            time.sleep(0.002)
+        let_time_pass(self.clock, condition, step_s)
 
     @property
     def empty(self) -> bool:

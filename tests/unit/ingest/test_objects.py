@@ -13,7 +13,8 @@ from framegate.kernel.ids import CameraId, FacilityId, ImageId, new_image_id
 from framegate.kernel.imagefile import Limits
 from framegate.kernel.states import Lane
 from framegate.kernel.unchecked import refusal_of
-from framegate.ports.store import Accepted, NewImage, NewUpload
+from framegate.ports.store import Accepted, NewImage
+from framegate.ports.uploads import NewUpload
 from tests.support.pictures import jpeg
 
 from .fakes import NOW

@@ -13,7 +13,7 @@ from framegate.observability.catalogue import HOUSEKEEPING_FAILURES, IMAGES_BY_E
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.pipeline import ALL_QUEUES
-from framegate.ports.store import Conservation
+from framegate.ports.upkeep import Conservation
 from framegate.sweep.canary import CanaryBounds, CanaryGuard
 from framegate.sweep.sweeper import Sweeper, SweepOptions
 from tests.contracts.examples import accept

@@ -1,7 +1,6 @@
 """A worker over in-memory adapters, a stage that does what its test says, and a clock that the test moves."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from framegate.ports.progress import Claim, Result
 from framegate.ports.store import ImageRecord, NewImage
 from framegate.worker.handler import WorkerOptions
 from framegate.worker.loop import Worker
+from tests.support.clocks import let_time_pass
 
 OPTIONS = WorkerOptions(owner="test", max_batch=4, prefetch=4, poll=timedelta(milliseconds=20))
 
@@ -101,11 +101,7 @@ class Rig:
 
     def until(self, condition: Callable[[], bool], step_s: float = 0.0) -> None:
         """Lets (fake) time pass until `condition` holds."""
-        deadline = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < deadline, "it never came true"
-            self.clock.advance(step_s)
-            time.sleep(0.002)
+        let_time_pass(self.clock, condition, step_s)
 
 
 def _new_image(lane: Lane) -> NewImage:

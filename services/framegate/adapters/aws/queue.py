@@ -3,7 +3,7 @@
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,8 +12,8 @@ from typing import Any, Final
 from framegate.adapters.aws.batches import MOST_BYTES, Entry, in_batches, insist, size_of
 from framegate.adapters.aws.client import Resource, asking
 from framegate.adapters.aws.dead_letters import SUFFIX, SqsDeadLetters
+from framegate.adapters.aws.deletes import Deletes
 from framegate.adapters.aws.polling import MOST_IN_A_CALL, PollOptions, Polls
-from framegate.kernel.errors import Transient
 from framegate.kernel.messages import attributes_of
 from framegate.observability.logs import get_log
 from framegate.ports.clock import Clock
@@ -22,7 +22,6 @@ from framegate.ports.queue import DeadLetter, Delivery, Depth
 #: Amazon SQS quotas: the longest delay of a new message and the longest visibility timeout, seconds.
 _LONGEST_DELAY_S: Final = 900
 _LONGEST_VISIBILITY_S: Final = 12 * 3600
-_DELETES_WITHIN_S: Final = 1.0
 _CALLS_AT_A_TIME: Final = 8
 _LONGEST_ANSWER_S: Final = 2.0
 
@@ -70,7 +69,7 @@ class SqsQueue:
         self._polls = Polls(self._ask, self.release, options)
         self._pool = ThreadPoolExecutor(_CALLS_AT_A_TIME, thread_name_prefix="sqs-call")
         self._letters = SqsDeadLetters(clients.calls, self.url, self.resource, queues, self.send, options.look_s)
-        self._deletes = _Deletes(self._delete, clock) if hold_deletes else None
+        self._deletes = Deletes(self._delete, clock) if hold_deletes else None
         self._log = get_log(component="sqs")
 
     @property
@@ -273,61 +272,6 @@ class SqsQueue:
             self._deletes.close()
         self._pool.shutdown()
         self._clients.close()
-
-
-class _Deletes:
-    """Acknowledged messages on their way: ten of a queue go together, or whatever is there after a second."""
-
-    def __init__(self, delete: Callable[[Sequence[Delivery]], None], clock: Clock) -> None:
-        self._delete, self._clock = delete, clock
-        self._waiting: defaultdict[str, list[tuple[Delivery, float]]] = defaultdict(list)
-        self._changed = threading.Condition()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="sqs-delete", daemon=True)
-        self._thread.start()
-
-    def add(self, deliveries: Iterable[tuple[Delivery, float]]) -> None:
-        """Each with the moment until which its receipt counts."""
-        with self._changed:
-            for delivery, until in deliveries:
-                self._waiting[delivery.queue].append((delivery, until))
-            if any(len(waiting) >= MOST_IN_A_CALL for waiting in self._waiting.values()):
-                self._changed.notify()
-
-    def _run(self) -> None:
-        while not self._closed:
-            with self._changed:
-                full = self._changed.wait_for(lambda: self._closed or self._due(MOST_IN_A_CALL), _DELETES_WITHIN_S)
-            self.flush(MOST_IN_A_CALL if full and not self._closed else 1)
-        self.flush(1)
-
-    def _due(self, least: int) -> bool:
-        return any(len(waiting) >= least for waiting in self._waiting.values())
-
-    def flush(self, least: int) -> None:
-        """Queues in which `least` messages wait; of those only full calls, unless `least` is 1."""
-        with self._changed:
-            going: list[tuple[Delivery, float]] = []
-            for waiting in self._waiting.values():
-                count = len(waiting) if least == 1 else len(waiting) // MOST_IN_A_CALL * MOST_IN_A_CALL
-                going += waiting[:count]
-                del waiting[:count]
-        now = self._clock.monotonic()
-        going = [(delivery, until) for delivery, until in going if until > now]
-        try:
-            self._delete([delivery for delivery, _ in going])
-        except Transient as error:
-            get_log(component="sqs").warning("cannot delete", action="delete_failed", error=str(error))
-            self.add(going)  # those whose receipts run out meanwhile are delivered once more
-        except Exception:
-            get_log(component="sqs").exception("cannot delete", action="delete_failed")
-
-    def close(self) -> None:
-        """Tries once more."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        self._thread.join(timeout=10)
 
 
 def _entry(body: str, delay_s: int) -> Entry:

@@ -8,7 +8,7 @@ from framegate.adapters.memory.state import TAKES, ImageRow, MemoryState, queue_
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.states import ImageState, Verdict
 from framegate.ports.progress import CONVICTING_CRASHES, Ending
-from framegate.ports.store import Check, Conservation, Overdue
+from framegate.ports.upkeep import Check, Conservation, Overdue
 
 #: The pause before a message is sent again doubles each time, up to this factor.
 _LONGEST_PAUSE = 64

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from framegate.kernel.ids import FacilityId, ImageId
-from framegate.ports.store import NewUpload
+from framegate.ports.uploads import NewUpload
 
 
 class MemoryUploads:

@@ -10,7 +10,7 @@ from framegate.adapters.postgres.rows import MESSAGE_FOR, as_json, outgoing, que
 from framegate.adapters.postgres.statements import invariants, statement
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.states import ImageState, Lane, Verdict
-from framegate.ports.store import Check, Conservation, Overdue
+from framegate.ports.upkeep import Check, Conservation, Overdue
 
 _EXAMPLES: Final = 10
 

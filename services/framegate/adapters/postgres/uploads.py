@@ -11,7 +11,7 @@ from framegate.adapters.postgres.cameras import ensure_facility
 from framegate.adapters.postgres.database import Database
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.states import Lane
-from framegate.ports.store import NewUpload
+from framegate.ports.uploads import NewUpload
 
 _UPLOADS = schema.uploads
 
