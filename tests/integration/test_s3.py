@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -133,12 +134,16 @@ def test_what_is_not_durable_is_replaced_as_a_second_look_may_come_out_otherwise
 
 
 def test_in_a_storm_nothing_is_lost_and_nothing_half_is_read(blobs: S3Blobs, fake: FakeS3) -> None:
-    dice, lock = random.Random(7), threading.Lock()
+    asked: Counter[str] = Counter()
+    lock = threading.Lock()
     faults = ["SlowDown", "SlowDown", "reset", "reset-after", "truncate", "corrupt", "corrupt-upload"]
 
     def storm(request: str) -> str | None:
+        # Each request of each key has its own fate, in whatever order the threads ask.
         with lock:
-            return dice.choice(faults) if dice.random() < 0.3 else None
+            asked[request] += 1
+            dice = random.Random(f"7 {request} {asked[request]}")
+        return dice.choice(faults) if dice.random() < 0.3 else None
 
     fake.fault = storm
 
