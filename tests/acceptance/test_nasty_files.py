@@ -31,7 +31,8 @@ def test_every_nasty_file_ends_in_a_stated_way_and_nothing_undecodable_passes(bo
         else:
             assert answer.headers["content-type"] == "application/problem+json"
             refused[entry["file"]] = answer.json()["type"].rpartition("/")[2]
-    assert box.client().get("/healthz").status_code == 200
+    with box.client() as client:
+        assert client.get("/healthz").status_code == 200
 
     outcomes = {name: box.outcome(image_id) for name, image_id in accepted.items()}
     by_name = {entry["file"]: entry for entry in entries}
