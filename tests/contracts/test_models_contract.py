@@ -162,6 +162,23 @@ def test_settling_again_changes_nothing(harness: Harness) -> None:
     assert harness.registry.settle(number) == active
 
 
+def test_an_active_deployment_is_awaited_until_every_living_worker_serves_it(harness: Harness) -> None:
+    number = replacing(harness, "one", "two", "dead")
+    for worker in ("one", "two", "dead"):
+        harness.registry.report_load(number, worker, "")
+    assert harness.registry.settle(number).state is DeploymentState.ACTIVE
+    harness.workers.report("gate", [Stage.GATE], True, "", None)
+    harness.registry.report_serving(number, "one")
+    assert harness.registry.awaited(number) == {"two", "dead"}
+    harness.advance(16)
+    harness.workers.report("two", [Stage.INFERENCE], True, "", None)
+    harness.workers.report("late", [Stage.INFERENCE], True, "", None)
+    assert harness.registry.awaited(number) == {"two", "late"}
+    for worker in ("two", "late", "late"):
+        harness.registry.report_serving(number, worker)
+    assert harness.registry.awaited(number) == frozenset()
+
+
 def test_with_no_worker_alive_a_deployment_serves_from_the_next_start(harness: Harness) -> None:
     number = replacing(harness)
     assert harness.registry.deployment(number).state is DeploymentState.ACTIVE  # type: ignore[union-attr]

@@ -20,6 +20,9 @@ from framegate.worker.models import FRESH_S
 #: Nice value of the thread that loads: the images of now come before the model of tomorrow.
 _NICE: Final = 10
 _TRY_AGAIN_S: Final = 30.0
+#: Between two looks while a deployment is pending; seconds. The worker that settles it swaps at once, the others at their
+#: next look, and until then two models decide.
+_PENDING_S: Final = 0.5
 
 
 class DeploymentWatch:
@@ -42,6 +45,8 @@ class DeploymentWatch:
         self._thread = threading.Thread(target=self._run, name="deployments", daemon=True)
         self._serving = 0
         self._reported = 0
+        self._said_serving = 0
+        self._pause_s = FRESH_S
         self._not_before = float("-inf")
 
     def start(self) -> None:
@@ -51,6 +56,7 @@ class DeploymentWatch:
             raise FramegateError("no model is deployed: framegate models deploy NAME@VERSION")
         self._fleet.load(active.rollout)
         self._serve(active)
+        self._say_serving()
         self._beside()
 
     def __enter__(self) -> Self:
@@ -64,7 +70,7 @@ class DeploymentWatch:
     def _run(self) -> None:
         if hasattr(os, "setpriority"):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
-        while not self._clock.wait(self._stop, FRESH_S):
+        while not self._clock.wait(self._stop, self._pause_s):
             try:
                 self.look()
                 self._beside()
@@ -76,7 +82,9 @@ class DeploymentWatch:
     def look(self) -> None:
         """Once."""
         newest = self._registry.deployment()
-        if newest is not None and newest.state is DeploymentState.PENDING:
+        pending = newest is not None and newest.state is DeploymentState.PENDING
+        self._pause_s = _PENDING_S if pending else FRESH_S
+        if newest is not None and pending:
             if self._reported != newest.number:
                 self._registry.report_load(newest.number, self._worker, self._problem(newest.rollout))
                 self._reported = newest.number
@@ -84,6 +92,13 @@ class DeploymentWatch:
         active = newest if newest and newest.state is DeploymentState.ACTIVE else self._registry.active()
         if active is not None and active.number != self._serving:
             self._swap(active)
+        self._say_serving()
+
+    def _say_serving(self) -> None:
+        """Not together with the swap: what cannot be said now is said at the next look."""
+        if self._said_serving != self._serving:
+            self._registry.report_serving(self._serving, self._worker)
+            self._said_serving = self._serving
 
     def _swap(self, active: Deployment) -> None:
         # Usually all of it is loaded already; not when it became active without this worker being counted in.

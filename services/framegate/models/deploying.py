@@ -11,7 +11,9 @@ from framegate.kernel.rollout import ModelKey, Rollout
 from framegate.ports.registry import Deployment, DeploymentState, Registry, unknown
 from framegate.settings import Settings
 
-_POLL_S: Final = 0.5
+_POLL_S: Final = 0.25
+#: How long an active deployment is waited for to decide everywhere; seconds. A worker looks every two.
+_SWAP_S: Final = 30.0
 
 
 def parse_share(text: str) -> float:
@@ -96,9 +98,23 @@ def order(
         deployment = stores.registry.settle(deployment.number)
     if deployment.state is DeploymentState.FAILED:
         raise ModelRefused(f"a worker could not load it, the old model serves on: {deployment.detail}")
+    _await_swap(stores.registry, deployment.number, say)
     if rollout == Rollout(rollout.incumbent):
         follow_model(stores, manifests[rollout.incumbent])
     return deployment
+
+
+def _await_swap(registry: Registry, number: int, say: Callable[[str], None]) -> None:
+    """Until no worker decides with the old model any more: whoever orders a rollback relies on it from then on."""
+    deadline = time.monotonic() + _SWAP_S
+    while late := registry.awaited(number):
+        if time.monotonic() > deadline:
+            say(
+                f"deployment {number} is active, but after {_SWAP_S:.0f} s the old model still decides in "
+                f"{', '.join(sorted(late))}: that worker's log shows why"
+            )
+            return
+        time.sleep(_POLL_S)
 
 
 def _check_same_input(served: ModelInput, shadow: ModelInput, ref: str) -> None:

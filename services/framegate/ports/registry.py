@@ -208,6 +208,14 @@ class Registry(Protocol):
         """
         ...
 
+    def report_serving(self, number: int, worker: str) -> None:
+        """From its next batch on, an inference worker serves this active deployment."""
+        ...
+
+    def awaited(self, number: int) -> frozenset[str]:
+        """The inference workers seen within `ALIVE` that have not said yet that they serve it: the old one still decides."""
+        ...
+
     def tally(self, number: int) -> dict[str, Tally]:
         """By `name@version`: what was decided since that deployment became active."""
         ...

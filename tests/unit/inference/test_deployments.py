@@ -114,6 +114,24 @@ def test_all_workers_swap_only_when_the_last_one_is_ready(hall: Hall) -> None:
     assert hall.metrics.value(BUILD_INFO, {**running, "model": NEW.ref}) == 1
 
 
+def test_a_worker_says_that_it_serves_also_after_a_dependency_was_away(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hall.registry.order(Rollout(OLD), "lead")
+    (one, fleet), (two, _) = hall.started("one"), hall.started("two")
+    number = hall.registry.order(Rollout(NEW), "lead").number
+    one.look()
+    two.look()
+    assert hall.registry.awaited(number) == {"one"}
+    with monkeypatch.context() as away:
+        away.setattr(hall.registry, "report_serving", lambda *_: (_ for _ in ()).throw(DependencyUnavailable()))
+        with pytest.raises(DependencyUnavailable):
+            one.look()
+    assert (fleet.rollout, hall.registry.awaited(number)) == (Rollout(NEW), {"one"})
+    one.look()
+    assert hall.registry.awaited(number) == frozenset()
+
+
 def test_a_failed_load_keeps_the_old_model_everywhere_and_says_why(hall: Hall) -> None:
     hall.registry.order(Rollout(OLD), "lead")
     (one, fleet_one), (two, fleet_two) = hall.started("one"), hall.started("two")

@@ -39,6 +39,7 @@ class _Entry:
 class _Loads:
     deployment: Deployment
     problems: dict[str, str] = field(default_factory=dict)
+    serving: set[str] = field(default_factory=set)
 
 
 class MemoryRegistry:
@@ -149,6 +150,16 @@ class MemoryRegistry:
                 elif self._alive() <= entry.problems.keys():
                     self._activate(entry)
             return entry.deployment
+
+    def report_serving(self, number: int, worker: str) -> None:
+        """See the port."""
+        with self._state.lock:
+            self._entry(number).serving.add(worker)
+
+    def awaited(self, number: int) -> frozenset[str]:
+        """See the port."""
+        with self._state.lock:
+            return frozenset(self._alive() - self._entry(number).serving)
 
     def tally(self, number: int) -> dict[str, Tally]:
         """See the port."""

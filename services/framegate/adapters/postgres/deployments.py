@@ -90,6 +90,20 @@ def report_load(connection: Connection, number: int, worker: str, problem: str) 
     connection.execute(row.on_conflict_do_update(index_elements=["number", "worker"], set_=said))
 
 
+def report_serving(connection: Connection, number: int, worker: str) -> None:
+    """Also of a worker that nobody waited for while it loaded."""
+    now = func.clock_timestamp()
+    row = upsert(_LOADS).values(number=number, worker=worker, problem="", at=now, serving_since=now)
+    same = row.on_conflict_do_update(index_elements=["number", "worker"], set_={"serving_since": now})
+    connection.execute(same)
+
+
+def awaited(connection: Connection, number: int) -> frozenset[str]:
+    """Those alive that do not serve it yet."""
+    serving = select(_LOADS.c.worker).where(_LOADS.c.number == number, _LOADS.c.serving_since.is_not(None))
+    return frozenset(alive(connection) - set(connection.execute(serving).scalars()))
+
+
 def settle(connection: Connection, pending: Deployment) -> None:
     """Decides about a pending one, if it can be decided."""
     query = select(_LOADS.c.worker, _LOADS.c.problem).where(_LOADS.c.number == pending.number)

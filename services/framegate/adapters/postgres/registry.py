@@ -122,6 +122,14 @@ class PostgresRegistry:
 
         return self._database.core(work)
 
+    def report_serving(self, number: int, worker: str) -> None:
+        """See the port."""
+        self._database.core(lambda connection: deployments.report_serving(connection, number, worker))
+
+    def awaited(self, number: int) -> frozenset[str]:
+        """See the port."""
+        return self._database.core(lambda connection: deployments.awaited(connection, number))
+
     def tally(self, number: int) -> dict[str, Tally]:
         """See the port."""
         return self._database.core(lambda connection: deployments.tally(connection, number))

@@ -68,7 +68,9 @@ deployments = _table(
     since=_MOMENT,
     activated_at=_MOMENT,
 )
-deployment_loads = _table("deployment_loads", number=BigInteger, worker=Text, problem=Text, at=_MOMENT)
+deployment_loads = _table(
+    "deployment_loads", number=BigInteger, worker=Text, problem=Text, at=_MOMENT, serving_since=_MOMENT
+)
 shadow_results = _table(
     "shadow_results", **_ID, model=Text, model_sha256=Text, engine=Text, classes=ARRAY(Text), detections=LargeBinary
 )
