@@ -132,7 +132,9 @@ class Alert:
     subject: str  #: what it is about, the grouping key
     summary: str  #: one sentence
     window_s: float = 1800.0  #: its incident is over when nothing of the same rule and subject came for this long
-    escalate_after_s: float | None = 900.0  #: an incident that nobody acknowledged for this long is told again; None: never
+    escalate_after_s: float | None = (
+        900.0  #: an incident that nobody acknowledged for this long is told again; None: never
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from framegate.adapters.memory.blobs import MemoryBlobs
 from framegate.adapters.memory.clock import FakeClock
+from framegate.adapters.memory.hooks import MemoryHook
 from framegate.adapters.memory.intake import MemoryIntake
 from framegate.adapters.memory.models import MemoryRegistry, MemoryShadows
 from framegate.adapters.memory.objects import MemoryObjects
@@ -18,6 +19,7 @@ __all__ = [
     "FakeClock",
     "MemoryBlobs",
     "MemoryCameras",
+    "MemoryHook",
     "MemoryIntake",
     "MemoryKeys",
     "MemoryObjects",
