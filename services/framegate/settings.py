@@ -6,9 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from framegate.kernel.addresses import Allowed, parse_allow
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, NAME_PATTERN
 
@@ -122,6 +123,27 @@ class EventSettings(_Group):
     )
 
 
+class HookSettings(_Group):
+    """Where alerts may go."""
+
+    allow: str = Field(
+        "",
+        description="receivers on the premises that hooks may reach, which only this opens: hosts, addresses or CIDRs, "
+        "separated by commas, each with http:// in front for plain http and a port behind it if not 443 (http: 80)",
+    )
+
+    @field_validator("allow")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        parse_allow(value)
+        return value
+
+    @property
+    def allowed(self) -> Allowed:
+        """What `allow` opens."""
+        return parse_allow(self.allow)
+
+
 class Settings(BaseSettings):
     """Immutable once read."""
 
@@ -166,6 +188,7 @@ class Settings(BaseSettings):
     queue: QueueSettings = QueueSettings()
     blobs: BlobSettings = BlobSettings()
     events: EventSettings = EventSettings()
+    hooks: HookSettings = HookSettings()
 
     @classmethod
     def read(cls, **overrides: object) -> Self:

@@ -5,14 +5,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from framegate.ports.hooks import MAX_HEAD_CHARS, MAX_PAYLOAD_BYTES, Attempt, Ending, HookRefused, Reason
+from framegate.ports.hooks import MAX_HEAD_CHARS, MAX_PAYLOAD_BYTES, Attempt, Ending, HookKind, HookRefused, Reason
 
-from .hook_harness import HookStand, MemoryStand, message
+from .hook_harness import HookStand, HttpStand, MemoryStand, SnsStand, message
 
 
-@pytest.fixture(params=["memory"])
-def stand(request: pytest.FixtureRequest) -> Iterator[HookStand]:
-    made: HookStand = MemoryStand()
+@pytest.fixture(params=["memory", "webhook", "slack", "sns"])
+def stand(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[HookStand]:
+    made: HookStand
+    match request.param:
+        case "memory":
+            made = MemoryStand()
+        case "sns":
+            made = SnsStand(request.getfixturevalue("moto_url"), monkeypatch)
+        case kind:
+            made = HttpStand(HookKind(kind))
     yield made
     made.close()
 

@@ -4,6 +4,7 @@ from framegate.adapters.embedded_postgres import EmbeddedPostgres, database_of
 from framegate.adapters.postgres import migrate
 from framegate.bootstrap.api import make_api, read_pepper
 from framegate.bootstrap.engines import make_engine
+from framegate.bootstrap.hooks import open_hooks
 from framegate.bootstrap.models import (
     adopt_model,
     follow_model,
@@ -36,6 +37,7 @@ __all__ = [
     "model_files",
     "object_intake",
     "open_blobs",
+    "open_hooks",
     "open_objects",
     "open_stores",
     "provision",

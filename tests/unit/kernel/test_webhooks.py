@@ -1,5 +1,5 @@
 import json
-from pathlib import Path
+import time
 from typing import Any
 
 import pytest
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from framegate.kernel.webhooks import TOLERANCE_S, SignatureRefused, new_secret, sign, verify
+from tests.support.pictures import shared_data
 
-VECTORS = Path(__file__).parents[4] / "shared" / "data" / "events" / "standard_webhooks_vectors.json"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = 1_614_265_330
 BODY = b'{"test": 2432232314}'
@@ -22,9 +22,7 @@ HEADERS = {
 
 @pytest.fixture
 def vectors() -> dict[str, Any]:
-    if not VECTORS.exists():
-        pytest.skip(f"the vectors of Standard Webhooks are not at {VECTORS}")
-    read: dict[str, Any] = json.loads(VECTORS.read_text("utf-8"))
+    read: dict[str, Any] = json.loads(shared_data("events", "standard_webhooks_vectors.json").read_text("utf-8"))
     return read
 
 
@@ -53,8 +51,6 @@ def test_a_new_secret_has_32_random_bytes_and_the_prefix() -> None:
 
 
 def test_what_we_sign_passes_the_reference_verifier() -> None:
-    import time
-
     secret, now = new_secret(), int(time.time())
     signed = headers(webhook_timestamp=str(now), webhook_signature=sign([secret], HEADERS["webhook-id"], now, BODY))
     assert Webhook(secret).verify(BODY, signed) == json.loads(BODY)

@@ -1,0 +1,149 @@
+"""A topic of Amazon SNS as a receiver: programs that subscribe get the payload, people get words."""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+)
+
+from framegate.adapters.aws.client import Resource, explain, make_client
+from framegate.kernel.errors import ConfigurationError, DependencyUnavailable
+from framegate.kernel.redelivery import parse_retry_after
+from framegate.ports.clock import Clock
+from framegate.ports.hooks import Attempt, Ending, Endpoint, HookMessage, HookRefused, Reason, judge
+
+#: The region becomes part of a host name, so nothing else may stand there.
+_ARN: Final = re.compile(
+    r"arn:aws(?:-[a-z]{2,10}){0,2}:sns:(?P<region>[a-z]{2}(?:-[a-z]+){1,2}-[0-9]{1,2}):[0-9]{12}:"
+    r"[A-Za-z0-9_-]{1,256}(?P<fifo>\.fifo)?"
+)
+#: Seconds of silence; with 2 s to connect and without repetitions well below the deadline of a try.
+READ_S: Final = 8.0
+_MAX_SUBJECT: Final = 99
+_NOT_IN_SUBJECT: Final = re.compile(r"[^ -~]+")
+_TIMEOUTS: Final = (ConnectTimeoutError, ReadTimeoutError)
+
+OpenClient = Callable[[str], Any]
+
+
+def open_sns(region: str) -> Any:
+    """A client that tries once: trying again is the schedule's."""
+    return make_client("sns", region, read_s=READ_S, connections=16, attempts=1)
+
+
+class SnsHook:
+    """`Hook`. Safe for use from many threads; one client for each region that a topic was in."""
+
+    def __init__(self, clock: Clock, open_client: OpenClient = open_sns) -> None:
+        """`open_client`: by region; raises `ConfigurationError` or `DependencyUnavailable`."""
+        self._clock, self._open_client = clock, open_client
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def check(self, target: str) -> None:
+        """Only the form: whether the topic exists and may be used is known when something is sent."""
+        if _ARN.fullmatch(target) is None:
+            raise HookRefused(
+                Reason.INVALID_URL, "this is no topic's ARN: it looks like arn:aws:sns:eu-central-1:123456789012:alerts"
+            )
+
+    def deliver(self, endpoint: Endpoint, message: HookMessage) -> Attempt:
+        """AWS is trusted to answer in time or not at all: there is no deadline over silence and words together."""
+        started = time.monotonic()
+        ending, status, reason, detail, retry_after_s = self._publish(endpoint.target, message)
+        return Attempt(
+            ending,
+            status,
+            reason,
+            detail,
+            retry_after_s=retry_after_s,
+            request_head=f"Publish {message.message_id} ({message.type})",
+            response_head="" if status is None else f"HTTP/1.1 {status}",
+            elapsed_ms=(time.monotonic() - started) * 1000,
+        )
+
+    def _publish(self, arn: str, message: HookMessage) -> tuple[Ending, int | None, Reason, str, float | None]:
+        form = _ARN.fullmatch(arn)
+        if form is None:
+            return Ending.RETRY, None, Reason.INVALID_URL, "the target is no topic's ARN", None
+        resource = Resource(f"SNS topic {arn}", "the hook's ARN")
+        try:
+            answer = self._client(form["region"]).publish(**publication(arn, message))
+            return Ending.DELIVERED, _status(answer), Reason.DELIVERED, "delivered", None
+        except ClientError as error:
+            status = _status(error.response)
+            ending, reason = judge(status)
+            detail = explain(error, resource, "sns:Publish")
+            return ending, status, reason, detail, self._asked(error.response)
+        except BotoCoreError as error:
+            return Ending.RETRY, None, _reason(error), explain(error, resource, "sns:Publish"), None
+        except (ConfigurationError, DependencyUnavailable) as error:
+            return Ending.RETRY, None, Reason.CREDENTIALS, str(error), None
+
+    def _asked(self, answer: Any) -> float | None:
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        return parse_retry_after(str(headers.get("retry-after", "")), self._clock.now())
+
+    def _client(self, region: str) -> Any:
+        with self._lock:  # creating clients is not thread-safe, using them is
+            if region not in self._clients:
+                self._clients[region] = self._open_client(region)
+            return self._clients[region]
+
+    def close(self) -> None:
+        """Closes the clients."""
+        with self._lock:
+            while self._clients:
+                self._clients.popitem()[1].close()
+
+
+def publication(arn: str, message: HookMessage) -> dict[str, Any]:
+    """What is published. The id is an attribute, so that subscribers can drop what comes twice and filter by the rest."""
+    words = "\n\n".join(part for part in (message.title, message.text, message.link) if part)
+    told = {
+        "TopicArn": arn,
+        "MessageStructure": "json",
+        "Message": json.dumps(
+            {"default": message.payload.decode("utf-8"), "email": words, "sms": message.title}, ensure_ascii=False
+        ),
+        "Subject": _subject(message),
+        "MessageAttributes": {
+            name: {"DataType": "String", "StringValue": value}
+            for name, value in (
+                ("message_id", message.message_id),
+                ("type", message.type),
+                ("severity", message.severity),
+            )
+        },
+    }
+    if arn.endswith(".fifo"):
+        told |= {"MessageGroupId": message.message_id, "MessageDeduplicationId": message.message_id}
+    return told
+
+
+def _subject(message: HookMessage) -> str:
+    # SNS: ASCII in one line, under 100 characters, not beginning with a space.
+    return _NOT_IN_SUBJECT.sub("?", message.title)[:_MAX_SUBJECT].strip() or message.type
+
+
+def _status(answer: Any) -> int:
+    return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _reason(error: BotoCoreError) -> Reason:
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return Reason.CREDENTIALS
+    if isinstance(error, _TIMEOUTS):
+        return Reason.TIMEOUT
+    return Reason.CONNECT if isinstance(error, EndpointConnectionError) else Reason.PROTOCOL
