@@ -48,6 +48,7 @@ PIPELINE: Final = (
         None,
         ImageState.DECIDED,
     ),
+    Step(Stage.ALERTS, None, None, "groups alerts into incidents; signs, delivers and repeats messages", None, None),
     Step(
         Stage.SWEEP, None, None, "sends again what is overdue, expires blobs, checks conservation", FrameSubmitted, None
     ),

@@ -132,6 +132,13 @@ class HookSettings(_Group):
         "separated by commas, each with http:// in front for plain http and a port behind it if not 443 (http: 80)",
     )
 
+    base_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="where people reach the API, for links in messages; default: http:// and the API's host and port",
+    )
+    slots: int = Field(4, ge=1, le=64, description="messages on their way to one receiver at a time")
+
     @field_validator("allow")
     @classmethod
     def _readable(cls, value: str) -> str:
@@ -226,6 +233,12 @@ class Settings(BaseSettings):
     def lease(self) -> timedelta:
         """The lease of messages and claims."""
         return timedelta(seconds=self.worker.lease_s)
+
+    @property
+    def public_url(self) -> str:
+        """Where receivers of messages reach the API, without a slash at its end."""
+        host = self.api.host
+        return (self.hooks.base_url or f"http://{f'[{host}]' if ':' in host else host}:{self.api.port}").rstrip("/")
 
     @property
     def codec(self) -> Literal["raw", "zstd"]:

@@ -7,6 +7,8 @@ from typing import Protocol
 from framegate.adapters.memory import FakeClock, MemoryQueue, MemoryStore
 from framegate.kernel.messages import Message, decode
 from framegate.pipeline import ALL_QUEUES
+from framegate.ports.deliveries import Deliveries, Endpoints
+from framegate.ports.incidents import Incidents
 from framegate.ports.progress import Progress
 from framegate.ports.queue import DeadLetters, Queue
 from framegate.ports.registry import Registry, Shadows
@@ -81,6 +83,15 @@ class Harness(Protocol):
     @property
     def keys(self) -> Keys: ...
 
+    @property
+    def endpoints(self) -> Endpoints: ...
+
+    @property
+    def deliveries(self) -> Deliveries: ...
+
+    @property
+    def incidents(self) -> Incidents: ...
+
     def queue_of(self, owner: str) -> LettersQueue:
         """The same queues in the hands of another worker."""
         ...
@@ -122,6 +133,7 @@ class MemoryHarness:
         self.cameras, self.policies, self.registry = store.cameras, store.policies, store.registry
         self.shadows, self.uploads = store.shadows, store.uploads
         self.workers, self.upkeep, self.keys = store.workers, store.upkeep, store.keys
+        self.endpoints, self.deliveries, self.incidents = store.endpoints, store.deliveries, store.incidents
 
     def queue_of(self, owner: str) -> LettersQueue:
         return self._memory_queue.as_owner(owner)
@@ -138,7 +150,8 @@ class MemoryHarness:
         return [Audited(e.facility, e.actor, e.action, e.object) for e in self._state.audit]
 
     def alerts(self) -> list[Raised]:
-        return [Raised(str(i), a.rule, a.severity, a.subject) for i, a in self._state.alerts]
+        found = ((str(r.image_id), r.alert) for r in self._state.alerts)
+        return [Raised(image, alert.rule, alert.severity, alert.subject) for image, alert in found]
 
     def close(self) -> None:
         pass

@@ -8,6 +8,9 @@ from psycopg import sql
 from framegate.adapters.postgres import (
     Database,
     PostgresCameras,
+    PostgresDeliveries,
+    PostgresEndpoints,
+    PostgresIncidents,
     PostgresIntake,
     PostgresKeys,
     PostgresPolicies,
@@ -26,7 +29,9 @@ from .harness import Audited, LettersQueue, Raised
 _MOMENTS = """
 select table_name, column_name from information_schema.columns
 where table_schema = 'public' and data_type = 'timestamp with time zone'
-  and table_name in ('queue_messages', 'dead_letters', 'progress', 'workers') and column_name <> 'received_at'
+  and table_name in ('queue_messages', 'dead_letters', 'progress', 'workers',
+    'alert_outbox', 'incidents', 'hook_endpoints', 'hook_deliveries')
+  and column_name <> 'received_at'
 """
 
 
@@ -47,7 +52,8 @@ class PostgresHarness:
         self.policies, self.registry = PostgresPolicies(database), PostgresRegistry(database)
         self.shadows, self.uploads = PostgresShadows(database), PostgresUploads(database)
         self.workers, self.upkeep = PostgresWorkers(database), PostgresUpkeep(database)
-        self.keys = PostgresKeys(database)
+        self.keys, self.endpoints = PostgresKeys(database), PostgresEndpoints(database)
+        self.deliveries, self.incidents = PostgresDeliveries(database), PostgresIncidents(database)
 
     def queue_of(self, owner: str) -> LettersQueue:
         queue = PostgresQueue(self._database, owner=owner, max_receives=self.max_receives)

@@ -4,7 +4,7 @@ from framegate.adapters.embedded_postgres import EmbeddedPostgres, database_of
 from framegate.adapters.postgres import migrate
 from framegate.bootstrap.api import make_api, read_pepper
 from framegate.bootstrap.engines import make_engine
-from framegate.bootstrap.hooks import open_hooks
+from framegate.bootstrap.hooks import make_announcer, open_hooks, signing_secrets
 from framegate.bootstrap.models import (
     adopt_model,
     follow_model,
@@ -29,6 +29,7 @@ __all__ = [
     "follow_model",
     "is_registered",
     "load_manifest",
+    "make_announcer",
     "make_api",
     "make_engine",
     "make_service",
@@ -43,5 +44,6 @@ __all__ = [
     "provision",
     "read_pepper",
     "resolve_model",
+    "signing_secrets",
     "worker_name",
 ]

@@ -1,11 +1,26 @@
-"""Hooks: where messages for people and other programs go out."""
+"""Hooks: where messages for people and other programs go out, and the stage that sends them."""
 
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from framegate.adapters.clock import SystemClock
 from framegate.adapters.hook_http import open_http_hooks
+from framegate.adapters.postgres import ALERTS, Wakeups
+from framegate.bootstrap.api import read_pepper
+from framegate.bootstrap.stores import Stores
+from framegate.kernel.hooksecrets import secrets_of
+from framegate.observability.logs import get_log
+from framegate.observability.metrics import Metrics
+from framegate.ports.deliveries import Subscription
 from framegate.ports.hooks import Hook, HookKind
+from framegate.ports.notices import Announcer
 from framegate.settings import Settings
+
+if TYPE_CHECKING:
+    from framegate.alerts.service import AlertService
 
 
 def open_hooks(settings: Settings) -> Mapping[HookKind, Hook]:
@@ -18,3 +33,51 @@ def open_hooks(settings: Settings) -> Mapping[HookKind, Hook]:
     except ImportError:
         return hooks
     return {**hooks, HookKind.SNS: SnsHook(clock)}
+
+
+def make_announcer(settings: Settings) -> Announcer:
+    """What turns changes of incidents into messages."""
+    return Announcer(settings.public_url, read_pepper(settings))
+
+
+def signing_secrets(settings: Settings) -> Callable[[Subscription, datetime], tuple[str, ...]]:
+    """The secrets that sign for an endpoint at a moment, newest first."""
+    pepper = read_pepper(settings)
+    return lambda to, now: secrets_of(pepper, to.endpoint_id, to.generation, to.rotated_at, now)
+
+
+def make_alerts(settings: Settings, stores: Stores, metrics: Metrics, closing: ExitStack, owner: str) -> "AlertService":
+    """The alerts stage."""
+    from framegate.alerts.dispatcher import Dispatcher, DispatchOptions
+    from framegate.alerts.service import AlertOptions, AlertService
+
+    clock, log = SystemClock(), get_log(stage="alerts")
+    hooks = open_hooks(settings)
+    for hook in hooks.values():
+        closing.callback(hook.close)
+    wakeups = Wakeups(stores.database)
+    closing.callback(wakeups.close)
+    dispatcher = Dispatcher(
+        stores.deliveries,
+        hooks,
+        signing_secrets(settings),
+        owner,
+        DispatchOptions(slots=settings.hooks.slots),
+        clock,
+        random.random,
+        metrics,
+        log,
+        wakeups.interrupt,
+    )
+    return AlertService(
+        stores.incidents,
+        stores.deliveries,
+        dispatcher,
+        wakeups,
+        make_announcer(settings),
+        owner,
+        AlertOptions(ALERTS, drain=timedelta(seconds=settings.worker.drain_s)),
+        clock,
+        metrics,
+        log,
+    )

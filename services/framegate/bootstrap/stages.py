@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from framegate.adapters.aws.polling import MOST_IN_A_CALL
 from framegate.adapters.clock import SystemClock
 from framegate.bootstrap.engines import make_engine
+from framegate.bootstrap.hooks import make_alerts
 from framegate.bootstrap.models import adopt_model, model_files
 from framegate.bootstrap.stores import Stores, open_blobs
 from framegate.gate.policy import document_from_manifest
@@ -34,7 +35,7 @@ from framegate.worker.models import ModelFiles, Rollouts
 
 
 class Service(Protocol):
-    """What a process runs: a worker or the sweeper."""
+    """What a process runs: a worker, the alerts or the sweeper."""
 
     def run(self, stop: Any) -> None:
         """Blocks until stopped; raises when it cannot go on."""
@@ -60,6 +61,8 @@ def make_service(
     """One stage of the process that reports itself as `process`, ready to run: children started, models loaded and warm."""
     clock, blobs = SystemClock(), open_blobs(settings)
     owner = f"{worker_name(settings, [stage])}#{stage}"
+    if stage is Stage.ALERTS:
+        return make_alerts(settings, stores, metrics, closing, owner)
     queue = stores.queue(owner)
     closing.callback(queue.close)
     options = WorkerOptions(

@@ -12,6 +12,9 @@ from framegate.adapters.postgres import (
     Database,
     Outbox,
     PostgresCameras,
+    PostgresDeliveries,
+    PostgresEndpoints,
+    PostgresIncidents,
     PostgresIntake,
     PostgresKeys,
     PostgresPolicies,
@@ -62,6 +65,9 @@ class Stores:
     workers: PostgresWorkers
     upkeep: PostgresUpkeep
     keys: PostgresKeys
+    incidents: PostgresIncidents
+    endpoints: PostgresEndpoints
+    deliveries: PostgresDeliveries
     close: Callable[[], None]  #: sends what is in the outbox's hands, closes the connections
 
 
@@ -105,6 +111,9 @@ def open_stores(settings: Settings, url: str) -> Stores:
         PostgresWorkers(database),
         PostgresUpkeep(database, outbox),
         PostgresKeys(database),
+        PostgresIncidents(database),
+        PostgresEndpoints(database),
+        PostgresDeliveries(database),
         close,
     )
 

@@ -48,7 +48,7 @@ def free_port() -> int:
 
 
 def child_specs(settings: Settings, data: Path, url: str) -> list[ChildSpec]:
-    """One API, one preprocess, one pinned inference process for each core, and one for gate and sweep."""
+    """One API, one preprocess, one pinned inference process for each core, one for gate and sweep, and one for alerts."""
     environment = child_environment(DATABASE_URL=url, FRAMEGATE_DATA=str(data))
     environment.pop("FRAMEGATE_MODEL", None)  # the children serve what is deployed
     environment |= {"FRAMEGATE_API__PORT": str(settings.api.port), "FRAMEGATE_API__HOST": settings.api.host}
@@ -65,6 +65,7 @@ def child_specs(settings: Settings, data: Path, url: str) -> list[ChildSpec]:
     return [
         spec("api", "run", Stage.INGEST),
         spec("gate", "run", Stage.GATE, Stage.SWEEP),
+        spec("alerts", "run", Stage.ALERTS),
         *(spec(f"inference-{i}", "run", Stage.INFERENCE, FRAMEGATE_PIN_CPU=str(i)) for i in range(cores)),
         spec("preprocess", "run", Stage.PREPROCESS),
     ]

@@ -23,10 +23,15 @@ def is_name(text: str) -> bool:
 
 
 def new_image_id(now_s: float | None = None) -> ImageId:
-    """A UUIDv7 (RFC 9562 §5.7): ordered by time, so that new rows land together in the index."""
+    """Of an image that was received now, or at `now_s`."""
+    return ImageId(new_uuid7(now_s))
+
+
+def new_uuid7(now_s: float | None = None) -> UUID:
+    """RFC 9562 §5.7: ordered by time, so that new rows land together in the index."""
     milliseconds = int((time.time() if now_s is None else now_s) * 1000)
     random = int.from_bytes(os.urandom(10), "big")
     value = (milliseconds & (2**48 - 1)) << 80
     value |= 0x7 << 76 | (random >> 68 & 0xFFF) << 64
     value |= 0b10 << 62 | (random & (2**62 - 1))
-    return ImageId(UUID(int=value))
+    return UUID(int=value)

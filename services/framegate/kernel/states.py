@@ -32,6 +32,7 @@ class Stage(StrEnum):
     PREPROCESS = "preprocess"
     INFERENCE = "inference"
     GATE = "gate"
+    ALERTS = "alerts"
     SWEEP = "sweep"
 
 

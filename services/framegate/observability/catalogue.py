@@ -128,6 +128,38 @@ CANARY_ROLLBACKS: Final = Metric(
     "framegate_canary_rollbacks_total", "counter", (), "canaries that were taken back because they left their bounds",
     "framegate models show REF says which bound; the incumbent decides everything again",
 )  # fmt: skip
+INCIDENT_CHANGES: Final = Metric(
+    "framegate_incident_changes_total", "counter", ("change",), "changes of incidents that receivers are told of",
+    "incident.escalated rising: nobody acknowledges; framegate incidents list",
+)  # fmt: skip
+ALERTS_GROUPED: Final = Metric(
+    "framegate_alerts_grouped_total", "counter", (), "alerts taken into incidents, new and old",
+    "many for few changes is the purpose of incidents; 0 while images fail: the alerts stage is down",
+)  # fmt: skip
+HOOK_ATTEMPTS: Final = Metric(
+    "framegate_hook_attempts_total", "counter", ("kind", "reason"), "attempts to deliver a message, by how they ended",
+    "anything but delivered: framegate hooks log ENDPOINT says what the receiver did",
+)  # fmt: skip
+HOOK_SECONDS: Final = Metric(
+    "framegate_hook_seconds", "histogram", ("kind",), "time of one attempt, from the name's resolution to the answer",
+    "above 1 s: that receiver is slow; it delays only itself", SECONDS,
+)  # fmt: skip
+FIRST_ATTEMPT_SECONDS: Final = Metric(
+    "framegate_alert_first_attempt_seconds", "histogram", (), "time from what happened to the first attempt to tell of it",
+    "above 1 s: the alerts stage is down or its database slow, or an endpoint has more than its slots can deliver", SECONDS,
+)  # fmt: skip
+HOOK_DEAD: Final = Metric(
+    "framegate_hook_dead_total", "counter", ("kind",), "deliveries that were given up",
+    "framegate hooks dead names them; framegate hooks replay sends them again once the receiver is well",
+)  # fmt: skip
+HOOK_WAITING: Final = Metric(
+    "framegate_hook_waiting", "gauge", (), "deliveries that are due and not in anybody's hands, or are being made",
+    "rising: receivers are slow or the alerts stage is down",
+)  # fmt: skip
+HOOK_OLDEST_SECONDS: Final = Metric(
+    "framegate_hook_oldest_seconds", "gauge", (), "for how long the oldest delivery has been due",
+    "rising for minutes: the alerts stage is down, or one endpoint is slow (framegate hooks list)",
+)  # fmt: skip
 BUILD_INFO: Final = Metric(
     "framegate_build_info", "gauge", ("version", "model", "engine"), "1; what runs here", "nothing to do",
 )  # fmt: skip

@@ -81,6 +81,7 @@ class Reason(StrEnum):
     TLS = "tls"
     PROTOCOL = "protocol"  #: what came is not HTTP, or the connection ended before the answer
     TOO_LARGE = "too-large"  #: the answer's head has no end
+    INTERNAL = "internal"  #: our own fault; the log has it
     CREDENTIALS = "credentials"  #: ours are missing or refused (SNS)
 
 

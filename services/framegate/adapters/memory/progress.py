@@ -6,6 +6,7 @@ from typing import assert_never
 from uuid import uuid4
 
 from framegate.adapters.memory.state import TAKES, ImageRow, Lease, MemoryState
+from framegate.kernel.incidents import RaisedAlert
 from framegate.kernel.inspection import Failed, Inspected, Outcome, Prepared, Refused
 from framegate.kernel.messages import Message
 from framegate.kernel.states import ImageState, Stage
@@ -118,7 +119,9 @@ class MemoryProgress:
                 return
             case Outcome():
                 self._state.end(row, result)
-                self._state.alerts += [(row.facts.image_id, alert) for alert in result.alerts]
+                facts, now = row.facts, self._state.now()
+                raised = [RaisedAlert(uuid4(), facts.facility, facts.image_id, alert, now) for alert in result.alerts]
+                self._state.alerts += raised
             case _:
                 assert_never(result)
         if not isinstance(result, Failed):

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 
 from framegate.adapters.memory.queue import MemoryQueue
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
-from framegate.kernel.inspection import Alert, Finding, ImageFacts, Outcome, Prepared
+from framegate.kernel.incidents import RaisedAlert
+from framegate.kernel.inspection import Finding, ImageFacts, Outcome, Prepared
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message, encode
 from framegate.kernel.states import TERMINAL, ImageState, Lane, Stage
 from framegate.ports.clock import Clock
@@ -95,7 +96,7 @@ class MemoryState:
         self.policies: dict[FacilityId, list[PolicyVersion]] = {}
         self.serving: tuple[str, str] | None = None  #: model, sha256
         self.keys: dict[str, ApiKey] = {}
-        self.alerts: list[tuple[ImageId, Alert]] = []
+        self.alerts: list[RaisedAlert] = []
         self.audit: list[AuditEntry] = []
 
     def now(self) -> datetime:

@@ -1,5 +1,7 @@
 """Everything in memory at once."""
 
+from framegate.adapters.memory.deliveries import MemoryDeliveries, MemoryEndpoints
+from framegate.adapters.memory.incidents import MemoryIncidents
 from framegate.adapters.memory.intake import MemoryIntake
 from framegate.adapters.memory.models import MemoryRegistry, MemoryShadows
 from framegate.adapters.memory.progress import MemoryProgress
@@ -30,3 +32,6 @@ class MemoryStore:
         self.shadows = MemoryShadows(self.state)
         self.upkeep = MemoryUpkeep(self.state)
         self.keys = MemoryKeys(self.state)
+        self.endpoints = MemoryEndpoints(self.state)
+        self.deliveries = MemoryDeliveries(self.state, self.endpoints)
+        self.incidents = MemoryIncidents(self.state, self.deliveries)

@@ -2,6 +2,9 @@
 
 from framegate.adapters.postgres.cameras import PostgresCameras
 from framegate.adapters.postgres.database import Database
+from framegate.adapters.postgres.deliveries import PostgresDeliveries
+from framegate.adapters.postgres.endpoints import PostgresEndpoints
+from framegate.adapters.postgres.incidents import ALERTS, PostgresIncidents
 from framegate.adapters.postgres.intake import PostgresIntake
 from framegate.adapters.postgres.keys import PostgresKeys
 from framegate.adapters.postgres.migrate import migrate
@@ -14,12 +17,17 @@ from framegate.adapters.postgres.results import PostgresResults
 from framegate.adapters.postgres.shadows import PostgresShadows
 from framegate.adapters.postgres.upkeep import PostgresUpkeep
 from framegate.adapters.postgres.uploads import PostgresUploads
+from framegate.adapters.postgres.wakeups import Wakeups
 from framegate.adapters.postgres.workers import PostgresWorkers
 
 __all__ = [
+    "ALERTS",
     "Database",
     "Outbox",
     "PostgresCameras",
+    "PostgresDeliveries",
+    "PostgresEndpoints",
+    "PostgresIncidents",
     "PostgresIntake",
     "PostgresKeys",
     "PostgresPolicies",
@@ -31,5 +39,6 @@ __all__ = [
     "PostgresUpkeep",
     "PostgresUploads",
     "PostgresWorkers",
+    "Wakeups",
     "migrate",
 ]

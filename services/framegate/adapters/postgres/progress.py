@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, assert_never
 
 from framegate.adapters.postgres.database import Database, Raw
+from framegate.adapters.postgres.incidents import ALERTS
 from framegate.adapters.postgres.outgoing import Outgoing, QueueTable, Row
 from framegate.adapters.postgres.rows import (
     MESSAGE_FOR,
@@ -18,6 +19,7 @@ from framegate.adapters.postgres.rows import (
     storable,
 )
 from framegate.adapters.postgres.statements import statement
+from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import Failed, ImageFacts, Inspected, Outcome, Prepared, Refused
 from framegate.kernel.messages import Message
@@ -89,6 +91,8 @@ class PostgresProgress:
         rows = run(lambda c: self._execute(c, batches)) if batches else []
         done = {row[0] for row in rows}
         self._outgoing.committed(Row(*row[1:]) for row in rows if len(row) > 1 and row[1] is not None)
+        if any(isinstance(c.result, Outcome) and c.result.alerts for c in completions):
+            wake(self._database, [ALERTS])
         missed = [_identity(n, c.claim) for n, c in enumerate(completions) if n not in done]
         repeated = self._repeated(missed) if missed else set()
         return [n in done or n in repeated for n in range(len(completions))]

@@ -56,11 +56,14 @@ audited as (
   order by n
 ),
 raised as (
-  insert into alert_outbox (facility_id, image_id, rule, severity, subject, summary, payload, created_at)
-  select e.facility, e.image, a.rule, a.severity, a.subject, a.summary,
+  insert into alert_outbox (
+    facility_id, image_id, rule, severity, subject, summary, window_s, escalate_after_s, payload, created_at
+  )
+  select e.facility, e.image, a.rule, a.severity, a.subject, a.summary, a.window_s, a.escalate_after_s,
     jsonb_build_object('state', e.ends, 'verdict', e.verdict, 'reason', e.reason, 'detail', e.detail), now
   from moment, ended e
-  cross join lateral json_to_recordset(e.alerts) as a (rule text, severity text, subject text, summary text)
+  cross join lateral json_to_recordset(e.alerts)
+    as a (rule text, severity text, subject text, summary text, window_s real, escalate_after_s real)
   on conflict do nothing
 )
 select n, null from ended

@@ -1,0 +1,271 @@
+"""Incidents: alerts are taken into them, and what changed is written together with its deliveries."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, func, insert, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from framegate.adapters.postgres import schema
+from framegate.adapters.postgres.audit import record
+from framegate.adapters.postgres.cameras import ensure_facility
+from framegate.adapters.postgres.database import Database
+from framegate.adapters.postgres.endpoints import subscription
+from framegate.adapters.postgres.wakeups import wake
+from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
+from framegate.kernel.incidents import SYSTEM, Change, Incident, IncidentState, RaisedAlert, take, tend
+from framegate.kernel.inspection import Alert
+from framegate.ports.hooks import HookMessage
+from framegate.ports.incidents import Announce, Grouped, IncidentEvent
+
+#: What whoever groups and delivers listens to.
+ALERTS: Final = "alerts"
+_ALERTS, _INCIDENTS, _EVENTS = schema.alert_outbox, schema.incidents, schema.incident_events
+_ENDPOINTS, _DELIVERIES = schema.hook_endpoints, schema.hook_deliveries
+_GOING_ON = _INCIDENTS.c.state != IncidentState.RESOLVED
+
+
+class PostgresIncidents:
+    """`Incidents`. Safe for use from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def group(self, limit: int, announce: Announce) -> Grouped:
+        """See the port."""
+
+        def work(connection: Connection) -> Grouped:
+            _take_turns(connection)
+            waiting = select(_ALERTS).where(_ALERTS.c.incident_id.is_(None))
+            rows = connection.execute(waiting.order_by(_ALERTS.c.created_at, _ALERTS.c.id).limit(limit)).all()
+            alerts = [_raised(row) for row in rows]
+            going_on = {incident.key: incident for incident in _going_on(connection, {a.key for a in alerts})}
+            journal = _Journal(announce)
+            taken: dict[UUID, UUID] = {}
+            for raised in alerts:
+                for incident, change in take(going_on.get(raised.key), raised, new_uuid7()):
+                    journal.note(incident, change, raised.at, SYSTEM)
+                    going_on[raised.key] = incident
+                taken[raised.alert_id] = going_on[raised.key].incident_id
+            journal.write(connection)
+            _assign(connection, taken)
+            return Grouped(len(alerts), journal.changes)
+
+        return self._database.core(work)
+
+    def tend(self, limit: int, announce: Announce) -> Sequence[Change]:
+        """Those that go on are few: they are read, and judged here."""
+
+        def work(connection: Connection) -> list[Change]:
+            _take_turns(connection)
+            now = _now(connection)
+            journal = _Journal(announce)
+            for row in connection.execute(select(_INCIDENTS).where(_GOING_ON).order_by(_INCIDENTS.c.last_at)):
+                step = tend(_incident(row), now)
+                if step is not None and len(journal.changes) < limit:
+                    journal.note(*step, now, SYSTEM)
+            journal.write(connection)
+            return journal.changes
+
+        return self._database.core(work)
+
+    def acknowledge(
+        self, facilities: frozenset[FacilityId], incident_id: UUID, actor: str, announce: Announce
+    ) -> Incident | None:
+        """See the port."""
+
+        def step(incident: Incident, now: datetime) -> tuple[Incident, Change] | None:
+            if incident.state is not IncidentState.OPEN:
+                return None
+            return incident.acknowledge(now, actor), Change.ACKNOWLEDGED
+
+        return self._by_hand(facilities, incident_id, actor, announce, step)
+
+    def resolve(
+        self, facilities: frozenset[FacilityId], incident_id: UUID, actor: str, announce: Announce
+    ) -> Incident | None:
+        """See the port."""
+
+        def step(incident: Incident, now: datetime) -> tuple[Incident, Change] | None:
+            if incident.state is IncidentState.RESOLVED:
+                return None
+            return incident.resolve(now, actor), Change.RESOLVED
+
+        return self._by_hand(facilities, incident_id, actor, announce, step)
+
+    def _by_hand(
+        self,
+        facilities: frozenset[FacilityId],
+        incident_id: UUID,
+        actor: str,
+        announce: Announce,
+        step: Callable[[Incident, datetime], tuple[Incident, Change] | None],
+    ) -> Incident | None:
+        def work(connection: Connection) -> Incident | None:
+            _take_turns(connection)
+            found = _find(connection, facilities, incident_id)
+            if found is None:
+                return None
+            now = _now(connection)
+            done = step(found, now)
+            if done is None:
+                return found
+            incident, change = done
+            journal = _Journal(announce)
+            journal.note(incident, change, now, actor)
+            journal.write(connection)
+            record(connection, incident.facility, actor, str(change), str(incident_id), {"subject": incident.subject})
+            return incident
+
+        result = self._database.core(work)
+        wake(self._database, [ALERTS])
+        return result
+
+    def incident(self, facilities: frozenset[FacilityId], incident_id: UUID) -> Incident | None:
+        """See the port."""
+        return self._database.core(lambda connection: _find(connection, facilities, incident_id))
+
+    def incidents(
+        self, facilities: frozenset[FacilityId], states: frozenset[IncidentState], limit: int
+    ) -> list[Incident]:
+        """See the port."""
+        query = (
+            select(_INCIDENTS)
+            .where(_INCIDENTS.c.facility_id.in_(facilities), _INCIDENTS.c.state.in_(states))
+            .order_by(_INCIDENTS.c.last_at.desc(), _INCIDENTS.c.incident_id.desc())
+            .limit(limit)
+        )
+        return self._database.core(lambda connection: [_incident(row) for row in connection.execute(query)])
+
+    def events(self, incident_id: UUID) -> list[IncidentEvent]:
+        """See the port."""
+        query = select(_EVENTS).where(_EVENTS.c.incident_id == incident_id).order_by(_EVENTS.c.sequence)
+        return self._database.core(lambda connection: [_event(row) for row in connection.execute(query)])
+
+    def raise_alert(self, facility: FacilityId, alert: Alert) -> None:
+        """See the port."""
+        self._database.core(lambda connection: raise_alert(connection, facility, alert))
+        wake(self._database, [ALERTS])
+
+
+def raise_alert(connection: Connection, facility: FacilityId, alert: Alert) -> None:
+    """In the transaction of whatever it is about."""
+    ensure_facility(connection, facility)
+    row = asdict(alert) | {"facility_id": facility, "payload": {}, "created_at": func.clock_timestamp()}
+    connection.execute(insert(_ALERTS).values(row))
+
+
+class _Journal:
+    """What one transaction changes, written at its end: a busy incident is one row however many alerts it took."""
+
+    def __init__(self, announce: Announce) -> None:
+        self._announce = announce
+        self._incidents: dict[UUID, Incident] = {}
+        self._said: list[tuple[Incident, Change, datetime, str, HookMessage]] = []
+
+    @property
+    def changes(self) -> list[Change]:
+        return [change for _, change, *_ in self._said]
+
+    def note(self, incident: Incident, change: Change | None, at: datetime, actor: str) -> None:
+        self._incidents[incident.incident_id] = incident
+        if change is not None:
+            self._said.append((incident, change, at, actor, self._announce(incident, change, at, actor)))
+
+    def write(self, connection: Connection) -> None:
+        if self._incidents:
+            # One after the other: what is over must be so before another one with its key begins.
+            row = upsert(_INCIDENTS)
+            new = {c.name: row.excluded[c.name] for c in _INCIDENTS.c if c.name != "incident_id"}
+            statement = row.on_conflict_do_update(index_elements=["incident_id"], set_=new)
+            connection.execute(statement, [_row(incident) for incident in self._incidents.values()])
+        if self._said:
+            connection.execute(insert(_EVENTS), [_event_row(*said) for said in self._said])
+            self._address(connection)
+
+    def _address(self, connection: Connection) -> None:
+        facilities = {incident.facility for incident, *_ in self._said}
+        wanted = select(_ENDPOINTS).where(_ENDPOINTS.c.facility_id.in_(facilities), _ENDPOINTS.c.enabled)
+        subscriptions = [subscription(row) for row in connection.execute(wanted)]
+        now = _now(connection)
+        rows = [
+            {
+                "endpoint_id": one.endpoint_id,
+                "message_id": message.message_id,
+                "state": "pending",
+                "created_at": now,
+                "due_at": now,
+            }
+            for incident, *_, message in self._said
+            for one in subscriptions
+            if one.facility == incident.facility and one.wants(message)
+        ]
+        if rows:
+            connection.execute(insert(_DELIVERIES), rows)
+
+
+def _take_turns(connection: Connection) -> None:
+    connection.execute(text("select pg_advisory_xact_lock(hashtext('incidents'))"))
+
+
+def _now(connection: Connection) -> datetime:
+    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return now
+
+
+def _going_on(connection: Connection, keys: Iterable[tuple[FacilityId, str, str]]) -> list[Incident]:
+    key = tuple_(_INCIDENTS.c.facility_id, _INCIDENTS.c.rule, _INCIDENTS.c.subject)
+    query = select(_INCIDENTS).where(_GOING_ON, key.in_(sorted(keys)))
+    return [_incident(row) for row in connection.execute(query)]
+
+
+def _assign(connection: Connection, taken: dict[UUID, UUID]) -> None:
+    if taken:
+        pairs = func.unnest(list(taken), list(taken.values())).table_valued("alert", "incident").render_derived()
+        statement = update(_ALERTS).where(_ALERTS.c.id == pairs.c.alert).values(incident_id=pairs.c.incident)
+        connection.execute(statement)
+
+
+def _find(connection: Connection, facilities: frozenset[FacilityId], incident_id: UUID) -> Incident | None:
+    query = select(_INCIDENTS).where(_INCIDENTS.c.incident_id == incident_id, _INCIDENTS.c.facility_id.in_(facilities))
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _incident(row)
+
+
+def _raised(row: Row[Any]) -> RaisedAlert:
+    alert = Alert(row.rule, row.severity, row.subject, row.summary, row.window_s, row.escalate_after_s)
+    image = None if row.image_id is None else ImageId(row.image_id)
+    return RaisedAlert(row.id, FacilityId(row.facility_id), image, alert, row.created_at)
+
+
+def _row(incident: Incident) -> dict[str, Any]:
+    row = asdict(incident)
+    return row | {"facility_id": row.pop("facility")}
+
+
+def _incident(row: Row[Any]) -> Incident:
+    found = dict(row._mapping)
+    return Incident(facility=found.pop("facility_id"), state=IncidentState(found.pop("state")), **found)
+
+
+def _event_row(incident: Incident, change: Change, at: datetime, actor: str, message: HookMessage) -> dict[str, Any]:
+    return {
+        "message_id": message.message_id,
+        "incident_id": incident.incident_id,
+        "facility_id": incident.facility,
+        "change": change,
+        "actor": actor,
+        "at": at,
+        "severity": message.severity,
+        "title": message.title,
+        "body": message.text,
+        "link": message.link,
+        "payload": message.payload.decode(),
+    }
+
+
+def _event(row: Row[Any]) -> IncidentEvent:
+    return IncidentEvent(row.message_id, Change(row.change), row.at, row.actor, row.payload.encode())

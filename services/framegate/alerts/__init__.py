@@ -1,0 +1,1 @@
+"""Alerts: taken into incidents, and what changes is told to whoever wants to hear of it."""

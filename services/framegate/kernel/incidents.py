@@ -1,0 +1,157 @@
+"""Incidents: alerts about the same thing, taken together, so that people hear of a change and not of every image. Pure."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Self
+from uuid import UUID
+
+from framegate.kernel.ids import FacilityId, ImageId
+from framegate.kernel.inspection import Alert
+
+#: Who acts where no person does.
+SYSTEM: Final = "framegate"
+
+
+class IncidentState(StrEnum):
+    """How far people have come with it."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"  #: somebody takes care; it does not escalate any more
+    RESOLVED = "resolved"  #: over; the next alert about the same opens another one
+
+
+class Change(StrEnum):
+    """What receivers hear of, and nothing else: the `type` of a message."""
+
+    OPENED = "incident.opened"
+    RAISED = "incident.raised"  #: from a warning to critical
+    ESCALATED = "incident.escalated"  #: nobody acknowledged it in time
+    ACKNOWLEDGED = "incident.acknowledged"
+    RESOLVED = "incident.resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class RaisedAlert:
+    """An alert as it was written with its outcome."""
+
+    alert_id: UUID
+    facility: FacilityId
+    image_id: ImageId | None  #: None: not about a single image
+    alert: Alert
+    at: datetime
+
+    @property
+    def key(self) -> tuple[FacilityId, str, str]:
+        """What makes two alerts the same incident, while it lasts."""
+        return self.facility, self.alert.rule, self.alert.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Its state after its latest change; `images` counts the alerts that it took."""
+
+    incident_id: UUID
+    facility: FacilityId
+    rule: str
+    subject: str
+    severity: str
+    state: IncidentState
+    summary: str
+    images: int
+    first_image: ImageId | None
+    last_image: ImageId | None
+    opened_at: datetime
+    last_at: datetime
+    window_s: float
+    escalate_after_s: float | None
+    escalated_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+
+    @classmethod
+    def open(cls, raised: RaisedAlert, incident_id: UUID) -> Self:
+        """By its first alert."""
+        alert = raised.alert
+        return cls(
+            incident_id,
+            raised.facility,
+            alert.rule,
+            alert.subject,
+            alert.severity,
+            IncidentState.OPEN,
+            alert.summary,
+            1,
+            raised.image_id,
+            raised.image_id,
+            raised.at,
+            raised.at,
+            alert.window_s,
+            alert.escalate_after_s,
+        )
+
+    @property
+    def key(self) -> tuple[FacilityId, str, str]:
+        """See `RaisedAlert.key`."""
+        return self.facility, self.rule, self.subject
+
+    @property
+    def quiet_at(self) -> datetime:
+        """When it is over unless something comes."""
+        return self.last_at + timedelta(seconds=self.window_s)
+
+    @property
+    def escalates_at(self) -> datetime | None:
+        """None: not any more, or never."""
+        waits = self.state is IncidentState.OPEN and self.escalated_at is None and self.escalate_after_s is not None
+        return self.opened_at + timedelta(seconds=self.escalate_after_s or 0) if waits else None
+
+    def resolve(self, at: datetime, by: str) -> "Incident":
+        """Over."""
+        return replace(self, state=IncidentState.RESOLVED, resolved_at=at, resolved_by=by)
+
+    def acknowledge(self, at: datetime, by: str) -> "Incident":
+        """Somebody takes care."""
+        return replace(self, state=IncidentState.ACKNOWLEDGED, acknowledged_at=at, acknowledged_by=by)
+
+
+#: An incident as it is now, and what of that people must hear; None: nothing, it only counted.
+Step = tuple[Incident, Change | None]
+
+
+def take(current: Incident | None, raised: RaisedAlert, new_id: UUID) -> list[Step]:
+    """What an alert does to the unresolved incident of its key, if there is one.
+
+    An incident whose time had passed before the alert came is over, however late that is noticed: what counts is when
+    things happened and not when they were looked at.
+    """
+    if current is None:
+        return [(Incident.open(raised, new_id), Change.OPENED)]
+    if raised.at > current.quiet_at:
+        return [(current.resolve(raised.at, SYSTEM), Change.RESOLVED), *take(None, raised, new_id)]
+    alert = raised.alert
+    worse = (current.severity, alert.severity) == ("warning", "critical")
+    grown = replace(
+        current,
+        images=current.images + 1,
+        last_image=raised.image_id or current.last_image,
+        last_at=max(current.last_at, raised.at),
+        summary=alert.summary if worse else current.summary,
+        severity=alert.severity if worse else current.severity,
+        # The rule of now, also where the policy has changed meanwhile.
+        window_s=alert.window_s,
+        escalate_after_s=alert.escalate_after_s,
+    )
+    return [(grown, Change.RAISED if worse else None)]
+
+
+def tend(incident: Incident, now: datetime) -> Step | None:
+    """What time alone does to an unresolved incident."""
+    if now >= incident.quiet_at:
+        return incident.resolve(now, SYSTEM), Change.RESOLVED
+    due = incident.escalates_at
+    if due is not None and now >= due:
+        return replace(incident, escalated_at=now, severity="critical"), Change.ESCALATED
+    return None

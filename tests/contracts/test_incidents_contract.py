@@ -1,0 +1,194 @@
+"""Incidents: alerts about the same thing are one, and people hear of its changes only."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from framegate.kernel.ids import FacilityId
+from framegate.kernel.incidents import Change, Incident, IncidentState
+from framegate.kernel.inspection import Alert
+from framegate.kernel.states import Stage, Verdict
+from framegate.ports.notices import Announcer
+
+from .examples import FACILITY, OTHER_FACILITY, accept, advance_to, complete, must_claim, outcome
+from .harness import Harness
+from .hooks import claimed, subscribed
+
+announce = Announcer("https://inspect.example", b"pepper")
+HERE = frozenset({FACILITY})
+EVERY = frozenset(IncidentState)
+PALLET = Alert("damage", "warning", "pallet/7", "dock-1 saw a torn carton", window_s=1800, escalate_after_s=900)
+WORSE = replace(PALLET, severity="critical", summary="dock-1 saw a crushed carton")
+
+
+def raised(harness: Harness, *alerts: Alert, facility: FacilityId = FACILITY) -> list[Change]:
+    for alert in alerts:
+        harness.incidents.raise_alert(facility, alert)
+    return list(harness.incidents.group(1000, announce).changes)
+
+
+def only(harness: Harness) -> Incident:
+    (found,) = harness.incidents.incidents(HERE, EVERY, 10)
+    return found
+
+
+def test_alerts_about_the_same_are_one_incident_and_one_change(harness: Harness) -> None:
+    assert raised(harness, PALLET) == [Change.OPENED]
+    assert raised(harness, *[PALLET] * 5) == []
+    found = only(harness)
+    assert (found.images, found.state, found.severity) == (6, IncidentState.OPEN, "warning")
+    assert (found.rule, found.subject, found.summary) == ("damage", "pallet/7", PALLET.summary)
+    assert found.last_at >= found.opened_at
+
+
+def test_an_alert_of_an_outcome_names_its_image(harness: Harness) -> None:
+    images = [accept(harness.intake) for _ in range(2)]
+    for image in images:
+        advance_to(harness.progress, image, Stage.GATE)
+        held = must_claim(harness.progress, Stage.GATE, image)
+        assert complete(harness.progress, held, outcome(Verdict.FAIL, 1, PALLET))
+    assert harness.incidents.group(1, announce).alerts == 1
+    assert harness.incidents.group(10, announce).alerts == 1
+    found = only(harness)
+    assert {found.first_image, found.last_image} == {image.image_id for image in images}
+    assert (found.images, found.window_s, found.escalate_after_s) == (2, 1800, 900)
+
+
+@pytest.mark.parametrize("other", [replace(PALLET, subject="pallet/8"), replace(PALLET, rule="operations")])
+def test_another_subject_or_rule_is_another_incident(harness: Harness, other: Alert) -> None:
+    assert raised(harness, PALLET, other) == [Change.OPENED, Change.OPENED]
+
+
+def test_another_facility_is_another_incident_that_only_it_sees(harness: Harness) -> None:
+    raised(harness, PALLET)
+    raised(harness, PALLET, facility=OTHER_FACILITY)
+    (there,) = harness.incidents.incidents(frozenset({OTHER_FACILITY}), EVERY, 10)
+    assert only(harness).incident_id != there.incident_id
+    assert harness.incidents.incident(HERE, there.incident_id) is None
+    assert harness.incidents.acknowledge(HERE, there.incident_id, "lead", announce) is None
+    assert harness.incidents.resolve(HERE, there.incident_id, "lead", announce) is None
+
+
+def test_what_gets_worse_is_told_once_more_and_what_gets_better_is_not(harness: Harness) -> None:
+    assert raised(harness, PALLET, WORSE, WORSE, PALLET) == [Change.OPENED, Change.RAISED]
+    assert (only(harness).severity, only(harness).summary) == ("critical", WORSE.summary)
+
+
+def test_an_incident_that_nobody_acknowledges_escalates_once_and_is_critical_then(harness: Harness) -> None:
+    raised(harness, PALLET)
+    harness.advance(899)
+    assert list(harness.incidents.tend(100, announce)) == []
+    harness.advance(2)
+    assert list(harness.incidents.tend(100, announce)) == [Change.ESCALATED]
+    assert list(harness.incidents.tend(100, announce)) == []
+    assert only(harness).severity == "critical"
+
+
+def test_an_acknowledged_incident_does_not_escalate(harness: Harness) -> None:
+    raised(harness, PALLET)
+    done = harness.incidents.acknowledge(HERE, only(harness).incident_id, "lead", announce)
+    assert done is not None
+    assert (done.state, done.acknowledged_by) == (IncidentState.ACKNOWLEDGED, "lead")
+    harness.advance(1000)
+    assert list(harness.incidents.tend(100, announce)) == []
+    assert raised(harness, PALLET) == []
+    assert "incident.acknowledged" in [entry.action for entry in harness.audit()]
+
+
+def test_one_without_escalation_only_ends(harness: Harness) -> None:
+    raised(harness, replace(PALLET, escalate_after_s=None))
+    harness.advance(1700)
+    assert list(harness.incidents.tend(100, announce)) == []
+    harness.advance(101)
+    assert list(harness.incidents.tend(100, announce)) == [Change.RESOLVED]
+
+
+def test_a_quiet_incident_resolves_by_itself_and_the_next_alert_opens_another(harness: Harness) -> None:
+    raised(harness, PALLET)
+    harness.advance(1000)
+    raised(harness, PALLET)
+    harness.advance(1000)
+    assert Change.RESOLVED not in harness.incidents.tend(100, announce)
+    harness.advance(900)
+    assert list(harness.incidents.tend(100, announce)) == [Change.RESOLVED]
+    assert (only(harness).resolved_by, only(harness).images) == ("framegate", 2)
+    assert raised(harness, PALLET) == [Change.OPENED]
+
+
+def test_what_was_over_before_the_alert_came_is_over_though_nobody_had_looked(harness: Harness) -> None:
+    raised(harness, PALLET)
+    harness.advance(1801)
+    assert raised(harness, PALLET) == [Change.RESOLVED, Change.OPENED]
+    newest, oldest = harness.incidents.incidents(HERE, EVERY, 10)
+    assert (newest.state, oldest.state) == (IncidentState.OPEN, IncidentState.RESOLVED)
+
+
+def test_a_person_resolves_it_once(harness: Harness) -> None:
+    raised(harness, PALLET)
+    incident_id = only(harness).incident_id
+    for _ in range(2):
+        done = harness.incidents.resolve(HERE, incident_id, "lead", announce)
+        assert done is not None
+        assert (done.state, done.resolved_by) == (IncidentState.RESOLVED, "lead")
+    again = harness.incidents.acknowledge(HERE, incident_id, "late", announce)
+    assert again == done
+    assert [e.change for e in harness.incidents.events(incident_id)] == [Change.OPENED, Change.RESOLVED]
+
+
+def test_every_change_is_an_event_with_its_payload_and_actor(harness: Harness) -> None:
+    raised(harness, PALLET)
+    harness.incidents.acknowledge(HERE, only(harness).incident_id, "lead", announce)
+    opened, acknowledged = harness.incidents.events(only(harness).incident_id)
+    assert (opened.change, opened.actor) == (Change.OPENED, "framegate")
+    assert (acknowledged.change, acknowledged.actor) == (Change.ACKNOWLEDGED, "lead")
+    told = json.loads(opened.payload)
+    assert told["type"] == "incident.opened"
+    assert told["data"]["incident"]["id"] == str(only(harness).incident_id)
+    assert opened.message_id != acknowledged.message_id
+
+
+def test_the_newest_incidents_come_first_and_states_are_filtered(harness: Harness) -> None:
+    for n in range(3):
+        raised(harness, replace(PALLET, subject=f"pallet/{n}"))
+        harness.advance(1)
+    shown = harness.incidents.incidents(HERE, EVERY, 2)
+    assert [incident.subject for incident in shown] == ["pallet/2", "pallet/1"]
+    harness.incidents.resolve(HERE, shown[0].incident_id, "lead", announce)
+    open_now = harness.incidents.incidents(HERE, frozenset({IncidentState.OPEN}), 10)
+    assert [incident.subject for incident in open_now] == ["pallet/1", "pallet/0"]
+
+
+def test_a_stuck_pallet_is_one_incident_and_at_most_three_notices(harness: Harness) -> None:
+    endpoint = subscribed(harness)
+    minutes, images = 10, 1000 if harness.name == "memory" else 50
+    changes: list[Change] = []
+    for _ in range(minutes):
+        for _ in range(images):
+            harness.incidents.raise_alert(FACILITY, replace(PALLET, escalate_after_s=300))
+        while (done := harness.incidents.group(500, announce)).alerts:
+            changes += done.changes
+        changes += harness.incidents.tend(100, announce)
+        harness.advance(60)
+    harness.advance(1800)
+    changes += harness.incidents.tend(100, announce)
+    assert changes == [Change.OPENED, Change.ESCALATED, Change.RESOLVED]
+    assert only(harness).images == minutes * images
+    assert len(harness.deliveries.deliveries(endpoint.endpoint_id, 100)) == 3
+
+
+def test_a_change_is_due_for_every_endpoint_that_wants_it_and_no_other(harness: Harness) -> None:
+    wants_all = subscribed(harness)
+    wants_ends = subscribed(harness, changes=frozenset({"incident.resolved"}))
+    wants_critical = subscribed(harness, min_severity="critical")
+    subscribed(harness, facility=OTHER_FACILITY)
+    subscribed(harness, enabled=False, reason="by hand")
+    raised(harness, PALLET)
+    first = claimed(harness)
+    assert [d.subscription.endpoint_id for d in first] == [wants_all.endpoint_id]
+    assert first[0].message.payload == harness.incidents.events(only(harness).incident_id)[0].payload
+    raised(harness, WORSE)
+    assert {d.subscription.endpoint_id for d in claimed(harness)} == {wants_all.endpoint_id, wants_critical.endpoint_id}
+    harness.incidents.resolve(HERE, only(harness).incident_id, "lead", announce)
+    told = {d.subscription.endpoint_id for d in claimed(harness)}
+    assert told == {wants_all.endpoint_id, wants_ends.endpoint_id, wants_critical.endpoint_id}
