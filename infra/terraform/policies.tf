@@ -61,6 +61,12 @@ locals {
           Resource = [for prefix in row.deletes : "${local.bucket_arn}/${prefix}*"]
         },
         {
+          Sid      = "PublishAlerts"
+          Effect   = "Allow"
+          Action   = ["sns:Publish"]
+          Resource = stage == "alerts" ? var.hook_topic_arns : []
+        },
+        {
           # Every process looks for its bucket when it starts. And without this S3 answers 403 for an object that is
           # gone, which looks like a lack of permission and not like a lost file. A condition on s3:prefix would take
           # both away again: neither request has a prefix.

@@ -42,6 +42,15 @@ locals {
       writes         = []
       deletes        = []
     }
+    # Its endpoints that are topics: var.hook_topic_arns.
+    alerts = {
+      consumes       = []
+      sends          = []
+      reads          = []
+      reads_versions = []
+      writes         = []
+      deletes        = []
+    }
     # Sends again what is overdue in any state, and measures every queue.
     sweep = {
       consumes       = []

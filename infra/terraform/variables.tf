@@ -87,6 +87,12 @@ variable "event_prefixes" {
   }
 }
 
+variable "hook_topic_arns" {
+  description = "Topics of Amazon SNS that alerts may be published to; which of them are endpoints, `framegate hooks` says."
+  type        = list(string)
+  default     = []
+}
+
 variable "eventbridge" {
   description = "Whether the bucket sends its events to EventBridge, too, for other consumers."
   type        = bool

@@ -152,8 +152,8 @@ def test_env_files_hold_no_secret_and_nothing_to_interpolate(file: Path) -> None
         assert not re.search(r"SECRET|ACCESS_KEY", name) or value == "anything"
 
 
-def test_only_ingest_is_given_what_keys_are_hashed_with() -> None:
-    assert [service.name for service in OURS if "FRAMEGATE_PEPPER" in service.environment] == ["ingest"]
+def test_only_ingest_and_alerts_are_given_what_keys_are_hashed_and_messages_signed_with() -> None:
+    assert [service.name for service in OURS if "FRAMEGATE_PEPPER" in service.environment] == ["ingest", "alerts"]
 
 
 def test_every_image_of_compose_is_named_by_a_tag_and_every_dockerfile_is_used() -> None:

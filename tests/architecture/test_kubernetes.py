@@ -111,8 +111,9 @@ def test_the_repository_holds_no_secret_value(overlay: str) -> None:
 
 
 @of_every_overlay
-def test_only_ingest_is_given_what_keys_are_hashed_with(overlay: str) -> None:
-    assert [pod.name for pod in pods(overlay) if "FRAMEGATE_PEPPER" in pod.environment] == ["framegate-ingest"]
+def test_only_ingest_and_alerts_are_given_what_keys_are_hashed_and_messages_signed_with(overlay: str) -> None:
+    given = {pod.name for pod in pods(overlay) if "FRAMEGATE_PEPPER" in pod.environment}
+    assert given == {"framegate-ingest", "framegate-alerts"}
 
 
 @of_every_overlay

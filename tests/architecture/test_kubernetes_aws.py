@@ -14,7 +14,13 @@ from tests.support.compose import env_file
 from tests.support.kubernetes import FOLDER, ON_AWS, ROOT, by_name, kustomize, of_kind, pods, render, stages
 from tests.support.terraform import ACCOUNT
 
-OTHERS = {"account": "444455556666", "region": "us-east-2", "bucket": "elsewhere", "version": "2.3.4-rc.1"}
+OTHERS = {
+    "account": "444455556666",
+    "region": "us-east-2",
+    "bucket": "elsewhere",
+    "url": "https://elsewhere.example",
+    "version": "2.3.4-rc.1",
+}
 
 pytestmark = pytest.mark.parametrize("overlay", ON_AWS)
 
@@ -34,6 +40,7 @@ def test_an_account_is_named_in_one_file_and_a_change_of_it_rolls_the_pods(overl
     (settings,) = of_kind(yaml.safe_load_all(text), "ConfigMap")
     assert settings["data"]["AWS_REGION"] == "us-east-2"
     assert settings["data"]["FRAMEGATE_BLOBS__BUCKET"] == "elsewhere"
+    assert settings["data"]["FRAMEGATE_HOOKS__BASE_URL"] == "https://elsewhere.example"
     (before,) = of_kind(render(overlay), "ConfigMap")
     assert settings["metadata"]["name"] != before["metadata"]["name"]
     assert text.count(f"name: {settings['metadata']['name']}\n") == 1 + len(Stage)

@@ -33,6 +33,7 @@ SENDS = {step.stage: {step.emits} for step in PIPELINE if step.emits}
 SENDS[Stage.PREPROCESS] = SENDS[Stage.PREPROCESS] | {FrameInspected}
 SENDS[Stage.INFERENCE] = SENDS[Stage.INFERENCE] | {FrameSubmitted}
 SENDS[Stage.GATE] = set()
+SENDS[Stage.ALERTS] = set()
 SENDS[Stage.SWEEP] = {step.consumes for step in PIPELINE if step.consumes}
 CONSUMES = {step.stage: list(queues_of(step.stage)) for step in PIPELINE}
 CONSUMES[Stage.INGEST] = [EVENTS]
@@ -45,6 +46,7 @@ OBJECTS = {
     Stage.PREPROCESS: {"originals/": {GET}, "prepared/": {PUT}},
     Stage.INFERENCE: {"prepared/": {GET, DELETE}, "models/": {GET}},
     Stage.GATE: {},
+    Stage.ALERTS: {},
     Stage.SWEEP: {"prepared/": {DELETE}},
 }
 ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:framegate-"
