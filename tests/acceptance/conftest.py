@@ -5,10 +5,20 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.box import RunningBox, running_box
+from tests.support.receivers import ReceiverServer
 
 
 @pytest.fixture(scope="session")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBox]:
-    with running_box(tmp_path_factory.mktemp("box") / "data") as running:
+def receiver() -> Iterator[ReceiverServer]:
+    """Where the box may send messages to, besides the internet; it answers 200."""
+    server = ReceiverServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def box(receiver: ReceiverServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBox]:
+    allow = f"http://127.0.0.1:{receiver.port}"
+    with running_box(tmp_path_factory.mktemp("box") / "data", FRAMEGATE_HOOKS__ALLOW=allow) as running:
         running.run("cameras", "add", "dock-1")
         yield running

@@ -65,6 +65,7 @@ def test_another_facility_is_another_incident_that_only_it_sees(harness: Harness
     raised(harness, PALLET, facility=OTHER_FACILITY)
     (there,) = harness.incidents.incidents(frozenset({OTHER_FACILITY}), EVERY, 10)
     assert only(harness).incident_id != there.incident_id
+    assert {FACILITY, OTHER_FACILITY} <= harness.incidents.facilities()
     assert harness.incidents.incident(HERE, there.incident_id) is None
     assert harness.incidents.acknowledge(HERE, there.incident_id, "lead", announce) is None
     assert harness.incidents.resolve(HERE, there.incident_id, "lead", announce) is None

@@ -9,8 +9,11 @@ from pathlib import Path
 
 _LIBRARIES = (
     "adapters.aws.client",
+    "adapters.hook_http",
     "adapters.aws.queue",
     "adapters.engine_onnxruntime",
+    "alerts.dispatcher",
+    "alerts.service",
     "box.process",
     "cli",
     "gate.stage",

@@ -4,7 +4,7 @@ from framegate.adapters.embedded_postgres import EmbeddedPostgres, database_of
 from framegate.adapters.postgres import migrate
 from framegate.bootstrap.api import make_api, read_pepper
 from framegate.bootstrap.engines import make_engine
-from framegate.bootstrap.hooks import make_announcer, open_hooks, signing_secrets
+from framegate.bootstrap.hooks import PUBLIC_URL_FILE, make_announcer, open_hooks, signing_secrets
 from framegate.bootstrap.models import (
     adopt_model,
     follow_model,
@@ -19,6 +19,7 @@ from framegate.bootstrap.stages import Service, make_service, worker_name
 from framegate.bootstrap.stores import Stores, check_queues, open_blobs, open_objects, open_stores, provision
 
 __all__ = [
+    "PUBLIC_URL_FILE",
     "EmbeddedPostgres",
     "Service",
     "Stores",

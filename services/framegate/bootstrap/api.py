@@ -83,7 +83,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
                 min_free_bytes=api.min_free_mb * 2**20,
                 max_backlog=api.max_backlog,
             ),
-            required_stages=frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE, Stage.SWEEP}),
+            required_stages=frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE, Stage.ALERTS, Stage.SWEEP}),
             backlog=stores.upkeep.in_flight,
             watch_failures=not loopback,
             objects=object_intake(settings, stores) if settings.blobs.kind == "s3" else None,

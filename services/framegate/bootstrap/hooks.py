@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from framegate.adapters.clock import SystemClock
 from framegate.adapters.hook_http import open_http_hooks
@@ -18,6 +18,9 @@ from framegate.ports.deliveries import Subscription
 from framegate.ports.hooks import Hook, HookKind
 from framegate.ports.notices import Announcer
 from framegate.settings import Settings
+
+#: In the data directory: where the box of that directory is reached.
+PUBLIC_URL_FILE: Final = "url"
 
 if TYPE_CHECKING:
     from framegate.alerts.service import AlertService
@@ -37,7 +40,15 @@ def open_hooks(settings: Settings) -> Mapping[HookKind, Hook]:
 
 def make_announcer(settings: Settings) -> Announcer:
     """What turns changes of incidents into messages."""
-    return Announcer(settings.public_url, read_pepper(settings))
+    return Announcer(_public_url(settings), read_pepper(settings))
+
+
+def _public_url(settings: Settings) -> str:
+    if settings.hooks.base_url or settings.database:
+        return settings.public_url
+    # A command on a box's data directory does not know at which port the box was started.
+    file = settings.data / PUBLIC_URL_FILE
+    return file.read_text("ascii") if file.exists() else settings.public_url
 
 
 def signing_secrets(settings: Settings) -> Callable[[Subscription, datetime], tuple[str, ...]]:

@@ -12,6 +12,7 @@ from typing import IO
 import httpx
 
 from framegate.bootstrap import (
+    PUBLIC_URL_FILE,
     EmbeddedPostgres,
     adopt_model,
     check_queues,
@@ -114,4 +115,7 @@ def open_box(settings: Settings, output: IO[bytes] | None) -> Iterator[Box]:
             adopt_model(settings.model_copy(update={"data": data}), stores, "operator")
         finally:
             stores.close()
-        yield Box(settings, data, url, Supervisor(child_specs(settings, data, url), output, postgres.ensure_running))
+        box = Box(settings, data, url, Supervisor(child_specs(settings, data, url), output, postgres.ensure_running))
+        # For links in messages that commands of this box make.
+        (data / PUBLIC_URL_FILE).write_text(box.base_url, "ascii")
+        yield box

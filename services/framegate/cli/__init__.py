@@ -37,6 +37,8 @@ class _Commands(LazyGroup):
         "cameras": "operate",
         "dead-letters": "operate",
         "models": "models",
+        "hooks": "hooks",
+        "incidents": "hooks",
     }
 
 

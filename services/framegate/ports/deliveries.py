@@ -32,6 +32,13 @@ class Subscription:
     failures: int = 0  #: since then
     last_success_at: datetime | None = None
 
+    @property
+    def shown_target(self) -> str:
+        """The path of a Slack URL is a secret."""
+        if self.kind is not HookKind.SLACK:
+            return self.target
+        return "/".join(self.target.split("/")[:3]) + "/..."
+
     def wants(self, message: HookMessage) -> bool:
         """Whether it is to hear of this."""
         severe = self.min_severity == "warning" or message.severity == "critical"

@@ -70,6 +70,10 @@ class Incidents(Protocol):
         """Those with the newest alerts first."""
         ...
 
+    def facilities(self) -> frozenset[FacilityId]:
+        """All that there are: for whoever may see everything."""
+        ...
+
     def events(self, incident_id: UUID) -> list[IncidentEvent]:
         """Oldest first."""
         ...

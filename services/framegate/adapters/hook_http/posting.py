@@ -74,7 +74,6 @@ class Poster:
 
 _NOTHING_SENT: Final = (Reason.DNS, Reason.BLOCKED_ADDRESS, Reason.CONNECT, Reason.TLS)
 _DETAILS: Final = {
-    Reason.DELIVERED: "delivered",
     Reason.GONE: "the receiver answered 410: it wants no more messages",
     Reason.REDIRECT: "the receiver answered with a redirect, which is never followed: enter the final URL",
 }

@@ -92,6 +92,10 @@ class MemoryIncidents:
             found = [i for i in self._incidents.values() if i.facility in facilities and i.state in states]
             return sorted(found, key=lambda i: (i.last_at, i.incident_id), reverse=True)[:limit]
 
+    def facilities(self) -> frozenset[FacilityId]:
+        """See the port."""
+        return frozenset(incident.facility for incident in self._incidents.values())
+
     def events(self, incident_id: UUID) -> list[IncidentEvent]:
         """See the port."""
         with self._state.lock:

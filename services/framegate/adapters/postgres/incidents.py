@@ -140,6 +140,11 @@ class PostgresIncidents:
         )
         return self._database.core(lambda connection: [_incident(row) for row in connection.execute(query)])
 
+    def facilities(self) -> frozenset[FacilityId]:
+        """See the port."""
+        query = select(schema.facilities.c.id)
+        return self._database.core(lambda c: frozenset(map(FacilityId, c.execute(query).scalars())))
+
     def events(self, incident_id: UUID) -> list[IncidentEvent]:
         """See the port."""
         query = select(_EVENTS).where(_EVENTS.c.incident_id == incident_id).order_by(_EVENTS.c.sequence)
