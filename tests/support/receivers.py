@@ -39,7 +39,9 @@ def answering(status: int, headers: Mapping[str, str] | None = None, body: bytes
 class ReceiverServer:
     """Everything has ended when `close` returns; behaviours that wait do so for `ended`."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None, *, greet: bool = True) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None = None, *, greet: bool = True, address: str = "127.0.0.1", port: int = 0
+    ) -> None:
         """`greet`: reads requests; otherwise the behaviour has the bare connection and an empty request."""
         self.behaviour: Behaviour = answering(200)
         self.requests: list[Request] = []
@@ -48,7 +50,7 @@ class ReceiverServer:
         self._tls, self._greet = tls, greet
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener = socket.create_server((address, port), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self._start(self._accept)
 

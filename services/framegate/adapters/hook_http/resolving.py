@@ -3,12 +3,11 @@
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 from typing import Final
 
 from framegate.adapters.hook_http.failures import Unanswered
-from framegate.kernel.addresses import Address
+from framegate.kernel.addresses import Address, host_address
 from framegate.ports.hooks import Reason
 
 RESOLVE_S: Final = 3.0
@@ -38,12 +37,10 @@ class Resolver:
         answer = self._ask(host, port, min(limit_s, self._limit_s))
         if isinstance(answer, OSError | UnicodeError):
             raise Unanswered(Reason.DNS, f"{host} cannot be resolved: check the name and its DNS") from answer
-        try:
-            addresses: list[Address] = [ip_address(text) for text in answer]
-        except ValueError:  # with a zone, fe80::1%eth0
-            raise Unanswered(Reason.DNS, f"{host} resolves to something that is no address") from None
-        if not addresses:
-            raise Unanswered(Reason.DNS, f"{host} has no address: check the name and its DNS")
+        read = [host_address(text) for text in answer]
+        addresses = [address for address in read if address is not None]
+        if not addresses or len(addresses) < len(read):  # a zone, fe80::1%eth0, is no address either
+            raise Unanswered(Reason.DNS, f"{host} has no address that can be used: check the name and its DNS")
         return addresses
 
     def _ask(self, host: str, port: int, limit_s: float) -> Sequence[str] | OSError | UnicodeError:

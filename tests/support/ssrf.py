@@ -1,0 +1,185 @@
+# ruff: noqa: RUF001, S104 - looking like something else is the point
+"""Where hooks must not go, and the neighbours where they may. Written out, so that no list is derived from the one it tests."""
+
+#: Smokescreen's rows, metadata services, and the ends of every special-purpose network.
+DENIED = [
+    # this network, unspecified
+    "0.0.0.0", "0.0.0.1", "0.255.255.255",
+    # private
+    "10.0.0.0", "10.0.0.1", "10.255.255.255", "172.16.0.0", "172.16.0.1", "172.31.255.255",
+    "192.168.0.0", "192.168.0.1", "192.168.255.255",
+    # carriers'
+    "100.64.0.0", "100.64.0.1", "100.100.100.200", "100.127.255.255",
+    # loopback
+    "127.0.0.0", "127.0.0.1", "127.0.1.1", "127.1.2.3", "127.255.255.255",
+    # link-local and metadata
+    "169.254.0.0", "169.254.0.1", "169.254.169.253", "169.254.169.254", "169.254.170.2", "169.254.170.23", "169.254.255.255",
+    "168.63.129.16",
+    # protocols, documentation, benchmarks
+    "192.0.0.0", "192.0.0.1", "192.0.0.8", "192.0.0.9", "192.0.0.10", "192.0.0.170", "192.0.0.192", "192.0.0.255",
+    "192.0.2.0", "192.0.2.1", "192.0.2.255", "192.88.99.0", "192.88.99.1", "192.88.99.255",
+    "198.18.0.0", "198.18.0.1", "198.19.255.255", "198.51.100.0", "198.51.100.1", "198.51.100.255",
+    "203.0.113.0", "203.0.113.1", "203.0.113.255",
+    # multicast, reserved, broadcast
+    "224.0.0.0", "224.0.0.1", "232.0.0.1", "239.255.255.250", "239.255.255.255", "240.0.0.0", "240.0.0.1", "255.255.255.254",
+    "255.255.255.255",
+    # IPv6: unspecified, loopback, IPv4 in its last bits
+    "::", "::1", "::2", "::7f00:1", "::a00:1", "::a9fe:a9fe", "::ffff:ffff",
+    # mapped
+    "::ffff:0.0.0.0", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::ffff:8.8.8.8",
+    "::ffff:255.255.255.255",
+    # translated
+    "::ffff:0:0:0", "::ffff:0:7f00:1", "::ffff:0:a9fe:a9fe", "::ffff:0:ffff:ffff",
+    "64:ff9b::", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b::808:808", "64:ff9b::ffff:ffff",
+    "64:ff9b:1::", "64:ff9b:1::a9fe:a9fe", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff",
+    # Teredo, ORCHID, benchmarks, documentation, discard
+    "2001::", "2001::1", "2001:0:a9fe:a9fe::1", "2001:0:ffff:ffff:ffff:ffff:ffff:ffff", "2001:2::1", "2001:10::1", "2001:20::1",
+    "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db8::", "2001:db8::1", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+    "100::", "100::1", "100:0:0:1::1", "3fff::1", "3fff:fff:ffff::1", "5f00::1",
+    # 6to4
+    "2002::", "2002:7f00:1::1", "2002:a9fe:a9fe::1", "2002:a00:1::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    # local
+    "fc00::", "fc00::1", "fd00::1", "fd00:ec2::254", "fd20:ce::254", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "fe80::", "fe80::1", "fe80::a9fe:a9fe", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    "fec0::", "fec0::1", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    # multicast, never assigned
+    "ff00::", "ff02::1", "ff0e::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "4000::1", "8000::1", "e000::1",
+    "fe00::1", "1::1",
+]  # fmt: skip
+
+#: One below or above a denied network.
+NEIGHBOURS = [
+    "1.0.0.0", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.0",
+    "168.63.129.15", "168.63.129.17", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0",
+    "191.255.255.255", "192.0.1.0", "192.0.1.255", "192.0.3.0", "192.88.98.255", "192.88.100.0", "192.167.255.255",
+    "192.169.0.0", "198.17.255.255", "198.20.0.0", "198.51.99.255", "198.51.101.0", "203.0.112.255", "203.0.114.0",
+    "223.255.255.255",
+    "2000::", "2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001:200::", "2001:db7:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db9::",
+    "2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2003::", "3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff:1000::",
+]  # fmt: skip
+
+PUBLIC = [
+    "1.1.1.1", "8.8.8.8", "9.9.9.9", "52.95.110.1", "93.184.216.34", "140.82.112.3", "151.101.1.69",
+    "2001:4860:4860::8888", "2606:4700:4700::1111", "2a00:1450:4001:82b::200e",
+]  # fmt: skip
+
+#: URLs that are refused for what they look like.
+MALFORMED_URLS = [
+    "",
+    "   ",
+    "hooks.example.org",
+    "//hooks.example.org/x",
+    "https:/hooks.example.org/x",
+    "https:hooks.example.org",
+    "https://",
+    "https:///path",
+    "https://:443/",
+    "https://?x",
+    "http://hooks.example.org/",
+    "http://hooks.example.org:443/",
+    "HTTP://hooks.example.org/",
+    "ftp://hooks.example.org/",
+    "file:///etc/passwd",
+    "file://hooks.example.org/etc/passwd",
+    "gopher://127.0.0.1:6379/_x",
+    "dict://127.0.0.1:11211/",
+    "ldap://127.0.0.1/",
+    "ws://hooks.example.org/",
+    "javascript:alert(1)",
+    "data:text/plain,x",
+    "jar:https://hooks.example.org!/x",
+    "https://user@hooks.example.org/",
+    "https://user:password@hooks.example.org/",
+    "https://@hooks.example.org/",
+    "https://hooks.example.org@169.254.169.254/",
+    "https://169.254.169.254#@hooks.example.org/",
+    "https://hooks.example.org:443@127.0.0.1/",
+    "https://hooks.example.org:22/",
+    "https://hooks.example.org:80/",
+    "https://hooks.example.org:8443/",
+    "https://hooks.example.org:0/",
+    "https://hooks.example.org:65536/",
+    "https://hooks.example.org:99999/",
+    "https://hooks.example.org:-1/",
+    "https://hooks.example.org:443:443/",
+    "https://hooks.example.org:4 43/",
+    "https://hooks.example.org:٤٤٣/",
+    "https://hooks.example.org:x/",
+    # numbers that resolvers take for addresses
+    "https://127.1/",
+    "https://127.0.1/",
+    "https://0/",
+    "https://0x7f.1/",
+    "https://0x7f000001/",
+    "https://0x7f.0x0.0x0.0x1/",
+    "https://0x/",
+    "https://0177.0.0.1/",
+    "https://017700000001/",
+    "https://2130706433/",
+    "https://2852039166/",
+    "https://10.1/",
+    "https://127.0.0.1./",
+    "https://127.0.0.01/",
+    "https://127.0.0.256/",
+    "https://127.0.0.1.1/",
+    "https://1.2.3.4.5/",
+    "https://169.254.43518/",
+    "https://0251.0376.0251.0376/",
+    "https://example.org.0x7f/",
+    "https://١٢٧.٠.٠.١/",
+    "https://１２７.0.0.1/",
+    "https://①②⑦.0.0.1/",
+    "https://127。0。0。1/",
+    "https://%31%32%37.0.0.1/",
+    "https://127.0.0.1%00.example.org/",
+    # brackets
+    "https://[::ffff:169.254.169.254]/",
+    "https://[::ffff:127.0.0.1]/",
+    "https://[::ffff:a9fe:a9fe]/",
+    "https://[0:0:0:0:0:ffff:7f00:1]/",
+    "https://[fe80::1%25eth0]/",
+    "https://[fe80::1%eth0]/",
+    "https://[127.0.0.1]/",
+    "https://[hooks.example.org]/",
+    "https://[::1/",
+    "https://::1/",
+    "https://[v1.x]/",
+    "https://[]/",
+    "https://[::1]x/",
+    # white space, control characters, backslashes, fragments
+    " https://hooks.example.org/",
+    "https://hooks.example.org/ ",
+    "https://hooks.example.org/a b",
+    "https://hooks.example.org/\r\nx: y",
+    "https://hooks.exam\tple.org/",
+    "https://hooks.example.org/\x00",
+    "https://hooks.example.org/\x7f",
+    "https://hooks\u00ad.example.org/",
+    "https://hooks.example.org\\@127.0.0.1/",
+    "https:\\\\127.0.0.1/",
+    "https://hooks.example.org/#fragment",
+    "https://hooks.example.org#",
+    # names
+    "https://hooks_example.org/",
+    "https://-hooks.example.org/",
+    "https://hooks-.example.org/",
+    "https://hooks..example.org/",
+    "https://.example.org/",
+    "https://hooks.example.org./",
+    "https://hooks!.example.org/",
+    "https://*.example.org/",
+    "https://$HOST/",
+    "https://" + "a" * 64 + ".org/",
+    "https://" + "a." * 130 + "org/",
+    "https://hooks.example.org/" + "x" * 3_000,
+    # homographs
+    "https://аррӏе.com/",
+    "https://pаypal.com/",
+    "https://exаmple.org/",
+    "https://xn--pypal-4ve.com/",
+    "https://xn--exmple-4nf.org/",
+    "https://xn--a/",
+    "https://xn--zzzzzzzz999999.org/",
+    "https://google。com/",
+    "https://ｇoogle.com/",
+]
