@@ -25,7 +25,17 @@ from framegate.kernel.addresses import parse_allow
 from framegate.kernel.webhooks import new_secret, verify
 from framegate.ports.clock import Clock
 from framegate.ports.hooks import Attempt, Ending, Endpoint, Hook, HookKind, HookMessage, Reason
-from tests.support.receivers import HOST, Authority, Behaviour, ReceiverServer, Request, answering, loopback, names
+from tests.support.receivers import (
+    HOST,
+    Authority,
+    Behaviour,
+    ReceiverServer,
+    Request,
+    answering,
+    loopback,
+    names,
+    sending,
+)
 
 DEADLINE_S = 0.5
 #: A busy machine may take this long beyond it.
@@ -91,10 +101,6 @@ def drip(server: ReceiverServer, first: bytes, then: Callable[[int], bytes]) -> 
             number += 1
 
     return behave
-
-
-def sending(data: bytes) -> Behaviour:
-    return lambda connection, _request: connection.sendall(data)
 
 
 def flood(data: bytes) -> Behaviour:

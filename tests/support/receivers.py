@@ -36,6 +36,11 @@ def answering(status: int, headers: Mapping[str, str] | None = None, body: bytes
     return behave
 
 
+def sending(data: bytes) -> Behaviour:
+    """These bytes, and the connection ends."""
+    return lambda connection, _request: connection.sendall(data)
+
+
 class ReceiverServer:
     """Everything has ended when `close` returns; behaviours that wait do so for `ended`."""
 

@@ -16,6 +16,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 
 from framegate.adapters.aws.client import Resource, explain, make_client
 from framegate.kernel.errors import ConfigurationError, DependencyUnavailable
@@ -25,7 +26,7 @@ from framegate.ports.hooks import Attempt, Ending, Endpoint, HookMessage, HookRe
 
 #: The region becomes part of a host name, so nothing else may stand there.
 _ARN: Final = re.compile(
-    r"arn:aws(?:-[a-z]{2,10}){0,2}:sns:(?P<region>[a-z]{2}(?:-[a-z]+){1,2}-[0-9]{1,2}):[0-9]{12}:"
+    r"arn:aws(?:-[a-z]{1,10}){0,2}:sns:(?P<region>[a-z]{2}(?:-[a-z]+){1,2}-[0-9]{1,2}):[0-9]{12}:"
     r"[A-Za-z0-9_-]{1,256}(?P<fifo>\.fifo)?"
 )
 #: Seconds of silence; with 2 s to connect and without repetitions well below the deadline of a try.
@@ -86,6 +87,9 @@ class SnsHook:
             ending, reason = judge(status)
             detail = explain(error, resource, "sns:Publish")
             return ending, status, reason, detail, self._asked(error.response)
+        except ResponseParserError:  # no BotoCoreError; its words are the body of the answer
+            detail = f"{resource.name}: what answered is not SNS: check AWS_ENDPOINT_URL"
+            return Ending.RETRY, None, Reason.PROTOCOL, detail, None
         except BotoCoreError as error:
             return Ending.RETRY, None, _reason(error), explain(error, resource, "sns:Publish"), None
         except (ConfigurationError, DependencyUnavailable) as error:

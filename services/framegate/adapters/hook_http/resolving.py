@@ -58,7 +58,11 @@ class Resolver:
                 self._slots.release()
 
         # A daemon: a lookup that hangs must not keep the process from ending.
-        threading.Thread(target=look_up, name=f"resolve {host}", daemon=True).start()
+        try:
+            threading.Thread(target=look_up, name=f"resolve {host}", daemon=True).start()
+        except RuntimeError:  # this process may have no more threads
+            self._slots.release()
+            raise late from None
         try:
             return answers.get(timeout=max(0.0, limit_s))
         except Empty:
