@@ -48,6 +48,17 @@ def test_states_follow_one_another(harness: Harness) -> None:
     assert states == [ImageState.RECEIVED, ImageState.PREPARED, ImageState.INSPECTED, ImageState.DECIDED]
 
 
+def test_every_stage_is_told_what_the_sender_said_of_the_image(harness: Harness) -> None:
+    said = {"pallet": "P-118", "meta.note": "caf\u00e9"}
+    image = accept(harness.intake, metadata=said)
+    for stage, result in ((Stage.PREPROCESS, prepared()), (Stage.INFERENCE, inspected("box"))):
+        held = must_claim(harness.progress, stage, image)
+        assert held.image.metadata == said
+        assert complete(harness.progress, held, result)
+    assert must_claim(harness.progress, Stage.GATE, image).image.metadata == said
+    assert record(harness, image).facts.metadata == said
+
+
 @pytest.mark.parametrize("lane", list(Lane))
 def test_each_step_sends_the_next_message_on_the_lane_of_the_image(harness: Harness, lane: Lane) -> None:
     image = accept(harness.intake, lane=lane)

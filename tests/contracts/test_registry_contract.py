@@ -6,6 +6,7 @@ import pytest
 
 from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.states import CameraStatus, Stage
+from framegate.ports.store import PolicyConflict
 
 from .examples import FACILITY, OTHER_FACILITY, accept, api_key
 from .harness import Harness, seconds
@@ -102,6 +103,39 @@ def test_a_new_policy_is_audited(harness: Harness) -> None:
     before = len(harness.audit())
     harness.policies.add_policy(FACILITY, {"a": 1}, "lead")
     assert [(e.facility, e.actor) for e in harness.audit()[before:]] == [(FACILITY, "lead")]
+
+
+def test_a_policy_made_for_the_newest_version_becomes_the_next_one(harness: Harness) -> None:
+    first = harness.policies.add_policy(FACILITY, {"a": 1}, "lead", expected=0)
+    second = harness.policies.add_policy(FACILITY, {"a": 2}, "lead", expected=1)
+    assert (first.version, second.version) == (1, 2)
+
+
+@pytest.mark.parametrize("expected", [0, 1, 3])
+def test_a_policy_made_for_another_version_is_refused_and_says_who_came_first(harness: Harness, expected: int) -> None:
+    harness.policies.add_policy(FACILITY, {"a": 1}, "lead")
+    newest = harness.policies.add_policy(FACILITY, {"a": 2}, "night shift")
+    audited = len(harness.audit())
+    with pytest.raises(PolicyConflict, match="night shift applied version 2"):
+        harness.policies.add_policy(FACILITY, {"a": 3}, "lead", expected=expected)
+    assert harness.policies.current_policy(FACILITY) == newest
+    assert len(harness.audit()) == audited
+
+
+def test_what_somebody_else_applied_just_like_that_is_no_conflict(harness: Harness) -> None:
+    harness.policies.add_policy(FACILITY, {"a": 1}, "lead")
+    newest = harness.policies.add_policy(FACILITY, {"a": 2}, "night shift")
+    assert harness.policies.add_policy(FACILITY, {"a": 2}, "lead", expected=1) == newest
+
+
+def test_every_version_can_be_read_again(harness: Harness) -> None:
+    added = [harness.policies.add_policy(FACILITY, {"a": n}, "lead") for n in range(4)]
+    harness.policies.add_policy(OTHER_FACILITY, {"a": 9}, "lead")
+    assert [harness.policies.policy(FACILITY, n) for n in (1, 4)] == [added[0], added[3]]
+    assert [harness.policies.policy(FACILITY, n) for n in (0, 5, -1)] == [None] * 3
+    assert harness.policies.policy_history(FACILITY, 10) == added[::-1]
+    assert harness.policies.policy_history(FACILITY, 2, before=4) == [added[2], added[1]]
+    assert harness.policies.policy_history(FacilityId("hall-9"), 10) == []
 
 
 # --- workers -------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from framegate.kernel.errors import DependencyUnavailable
 from framegate.kernel.inspection import Failed, Outcome, Refused
 from framegate.kernel.states import ImageState, Stage
 from framegate.ports.progress import Claim, Completion, Ending, PrepareAgain
-from framegate.ports.store import NewImage
+from framegate.ports.store import NewImage, PolicyConflict
 from tests.contracts.examples import (
     CAMERA,
     FACILITY,
@@ -101,6 +101,19 @@ def test_policies_added_at_once_get_numbers_of_their_own(database: Database) -> 
     policies = PostgresPolicies(database)
     added = together(*[lambda n=n: policies.add_policy(FACILITY, {"n": n}, "lead") for n in range(4)])
     assert sorted(p.version for p in added) == [1, 2, 3, 4]
+
+
+def test_of_policies_made_for_the_same_version_at_once_one_is_applied(database: Database) -> None:
+    policies = PostgresPolicies(database)
+
+    def apply(n: int) -> int | None:
+        try:
+            return policies.add_policy(FACILITY, {"n": n}, "lead", expected=0).version
+        except PolicyConflict:
+            return None
+
+    answers = together(*[lambda n=n: apply(n) for n in range(4)])
+    assert sorted(answers, key=str) == [1, None, None, None]
 
 
 def test_an_outcome_completed_twice_at_once_is_written_once_and_both_are_told_so(database: Database) -> None:

@@ -2,51 +2,63 @@
 
 from typing import assert_never
 
+from framegate.gate.alerting import Occurrence, alerts_about
 from framegate.gate.policy import Policy, Rules
 from framegate.kernel.chain import UNAVAILABLE
-from framegate.kernel.inspection import Alert, Failed, Finding, ImageFacts, Inspected, Outcome, Prepared, Refused
+from framegate.kernel.inspection import Failed, Finding, ImageFacts, Inspected, Outcome, Prepared, Refused
 from framegate.kernel.states import CameraStatus, ImageState, Verdict
+
+_UNNAMED = " could not name what is in the picture"
 
 
 def decide(policy: Policy, image: ImageFacts, prepared: Prepared | None, finding: Finding) -> Outcome:
     """A pass needs everything in order; a fail needs one clear defect; all else is for people."""
+    rules = policy.for_camera(image.camera)
     match finding:
         case Refused(reason, detail):
-            return Outcome(ImageState.REJECTED, None, reason, detail, policy.version)
+            end = Occurrence(ImageState.REJECTED, None, (reason,), detail)
         case Failed(reason, detail):
-            alert = Alert(
-                "operations", "critical", f"pipeline/{reason}", f"An image of {image.camera} failed: {detail}"
-            )
-            return Outcome(ImageState.FAILED, None, reason, detail, policy.version, (alert,))
+            end = Occurrence(ImageState.FAILED, None, (reason,), detail)
         case Inspected():
-            return _verdict(policy, image, prepared, finding)
+            end = _verdict(rules, image, prepared, finding)
         case _:
             assert_never(finding)
+    alerts = alerts_about(rules.alerts, image, end)
+    return Outcome(end.state, end.verdict, end.reasons[0], end.detail, policy.version, alerts)
 
 
-def _verdict(policy: Policy, image: ImageFacts, prepared: Prepared | None, found: Inspected) -> Outcome:
-    rules = policy.for_camera(image.camera)
+def silent_models(detail: str) -> frozenset[str]:
+    """The models of the chain that had no answer, from the detail of an outcome that is for people."""
+    texts = [text.removesuffix(_UNNAMED) for text in detail.split("; ") if text.endswith(_UNNAMED)]
+    return frozenset(model for text in texts for model in text.split(", "))
+
+
+def _verdict(rules: Rules, image: ImageFacts, prepared: Prepared | None, found: Inspected) -> Occurrence:
     failing, doubtful = _defects(rules, found)
+    classes = tuple(name for name, _ in (*failing, *doubtful))
+
+    def end(verdict: Verdict, detail: str, *reasons: str) -> Occurrence:
+        return Occurrence(ImageState.DECIDED, verdict, reasons, detail, classes, found.labels)
+
     if failing:
-        detail = f"{failing[0]} and {len(failing) - 1} more" if len(failing) > 1 else failing[0]
-        alert = Alert("damage", "critical", f"camera/{image.camera}", f"{image.camera} saw {detail}")
-        return Outcome(ImageState.DECIDED, Verdict.FAIL, "damage", detail, policy.version, (alert,))
-    reasons = [("uncertain", text) for text in doubtful] + _reservations(rules, image, prepared, found)
+        first = failing[0][1]
+        detail = f"{first} and {len(failing) - 1} more" if len(failing) > 1 else first
+        return end(Verdict.FAIL, detail, "damage")
+    reasons = [("uncertain", text) for _, text in doubtful] + _reservations(rules, image, prepared, found)
     if reasons:
-        detail = "; ".join(text for _, text in reasons)
-        return Outcome(ImageState.DECIDED, Verdict.REVIEW, reasons[0][0], detail, policy.version)
-    return Outcome(ImageState.DECIDED, Verdict.PASS, "clear", "nothing above its threshold", policy.version)
+        return end(Verdict.REVIEW, "; ".join(text for _, text in reasons), *(reason for reason, _ in reasons))
+    return end(Verdict.PASS, "nothing above its threshold", "clear")
 
 
-def _defects(rules: Rules, found: Inspected) -> tuple[list[str], list[str]]:
-    """(what fails the image, what is doubtful), the most confident first."""
+def _defects(rules: Rules, found: Inspected) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """(what fails the image, what is doubtful), each with its class, the most confident first."""
     failing, doubtful = [], []
     for name, confidence in zip(found.classes, found.detections.confidence.tolist(), strict=True):
         limits = rules.thresholds(name)
         if limits.fail is not None and confidence >= limits.fail:
-            failing.append(f"{name} at {confidence:.2f} (fails from {limits.fail:.2f})")
+            failing.append((name, f"{name} at {confidence:.2f} (fails from {limits.fail:.2f})"))
         elif limits.review is not None and confidence >= limits.review:
-            doubtful.append(f"{name} at {confidence:.2f} (review from {limits.review:.2f})")
+            doubtful.append((name, f"{name} at {confidence:.2f} (review from {limits.review:.2f})"))
     return failing, doubtful
 
 
@@ -68,5 +80,5 @@ def _reservations(
         reasons.append(("camera-unconfirmed", f"nobody has confirmed the camera {image.camera} yet"))
     silent = [link.model for link in rules.chain if link.model not in found.chained]
     if silent:
-        reasons.append((UNAVAILABLE, f"{', '.join(silent)} could not name what is in the picture"))
+        reasons.append((UNAVAILABLE, f"{', '.join(silent)}{_UNNAMED}"))
     return reasons

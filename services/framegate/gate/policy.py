@@ -1,17 +1,27 @@
 """The policy: a versioned document of thresholds, and the decision it leads to."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
 
-from framegate.kernel.chain import Link, parse_chain
+from framegate.gate.alerting import DEFAULT_ALERTS, AlertRule, read_alerts
+from framegate.gate.entries import Entry
+from framegate.kernel.chain import Link, parse_chain, parse_link
 from framegate.kernel.errors import ConfigurationError
+from framegate.kernel.ids import is_name
 from framegate.kernel.manifest import ModelManifest
 
 #: Confidence from which a detection of a class without thresholds of its own needs a person.
-_UNKNOWN_CLASS_REVIEW = 0.25
+_UNKNOWN_CLASS_REVIEW: Final = 0.25
 #: What a frame may be that makes a pass untrustworthy.
-_DOUBTFUL = ("too-dark", "too-bright", "blurred", "flat", "noise", "small")
+_DOUBTFUL: Final = ("too-dark", "too-bright", "blurred", "flat", "noise", "small")
+#: What a policy may have rules about. Nothing finds frozen pictures yet.
+FLAGS: Final = (*_DOUBTFUL, "frozen")
+_RULES: Final = (
+    "classes", "otherwise", "require", "require_confidence", "quality", "doubtful_quality", "chain", "alerts",
+)  # fmt: skip
+_IN_CHAIN: Final = re.compile(r"(?:\[(\d+)\])?(?:\.(\w+))?: (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +43,9 @@ class Rules:
     otherwise: Thresholds
     require: frozenset[str]
     require_confidence: float
-    doubtful_quality: frozenset[str]
+    doubtful_quality: frozenset[str]  #: flags that make a pass a review
     chain: tuple[Link, ...] = ()  #: what inference had to ask after the detector
+    alerts: Mapping[str, AlertRule] = field(default_factory=lambda: DEFAULT_ALERTS)  #: by name
 
     def thresholds(self, class_name: str) -> Thresholds:
         """Those of the class, or the ones for every other class."""
@@ -55,16 +66,31 @@ class Policy:
 
     @classmethod
     def parse(cls, version: int, document: Mapping[str, Any]) -> Self:
-        """Raises `ConfigurationError` that names the entry. A camera's entry replaces single entries of the general one."""
-        if document.get("schema") != 1:
-            raise ConfigurationError(
-                f"policy: schema {document.get('schema')!r} is unknown; this release reads schema 1"
-            )
-        general = _rules(document, "policy")
-        cameras = {
-            name: _rules(_merged(document, own), f"cameras.{name}")
-            for name, own in dict(document.get("cameras", {})).items()
-        }
+        """Raises `ConfigurationError` that names the entries. Entries that this release does not know are left alone."""
+        entry = Entry(document)
+        policy = cls.read(version, entry)
+        if entry.problems:
+            raise ConfigurationError("; ".join(f"policy.{problem}" for problem in entry.problems))
+        return policy
+
+    @classmethod
+    def read(cls, version: int, entry: Entry) -> Self:
+        """What is wrong is noted in the entry. A camera's entry replaces single entries of the general one."""
+        general = _NO_RULES
+        if entry["schema"].raw != 1:
+            entry["schema"].refuse(f"schema {entry['schema'].raw!r} is unknown; this release reads schema 1: write 1")
+            return cls(version, general, {})
+        entry.only("schema", *_RULES, "cameras", "calibration")
+        entry.needs("classes", "it holds the thresholds of each class, {} where there are none")
+        entry.needs("otherwise", "it holds the thresholds of every other class: {review: 0.25, fail: null}")
+        general = _rules(entry, general)
+        cameras = {}
+        if "cameras" in entry:
+            for name, own in entry["cameras"].entries():
+                if entry.strict and not is_name(name):
+                    own.refuse(f"{name!r} cannot name a camera", at_name=True)
+                own.only(*_RULES)
+                cameras[name] = _rules(own, general)
         return cls(version, general, cameras)
 
 
@@ -86,31 +112,70 @@ def document_from_manifest(manifest: ModelManifest) -> dict[str, Any]:
     }
 
 
-def _merged(document: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    return {**document, **own, "classes": {**document.get("classes", {}), **own.get("classes", {})}}
+_NO_RULES: Final = Rules({}, Thresholds(None, None), frozenset(), _UNKNOWN_CLASS_REVIEW, frozenset(_DOUBTFUL))
 
 
-def _rules(document: Mapping[str, Any], where: str) -> Rules:
-    try:
-        return Rules(
-            classes={name: _thresholds(t, f"{where}.classes.{name}") for name, t in document["classes"].items()},
-            otherwise=_thresholds(document["otherwise"], f"{where}.otherwise"),
-            require=frozenset(document.get("require", ())),
-            require_confidence=float(document.get("require_confidence", _UNKNOWN_CLASS_REVIEW)),
-            doubtful_quality=frozenset(document.get("doubtful_quality", _DOUBTFUL)),
-            chain=parse_chain(document.get("chain", ()), f"{where}.chain"),
-        )
-    except KeyError as error:
-        raise ConfigurationError(f"{where}: the entry {error} is missing") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ConfigurationError(f"{where}: {error}") from error
+def _rules(entry: Entry, base: Rules) -> Rules:
+    """`base` with what the entry says instead: of classes, quality and alerts one by one, of everything else as a whole."""
+    read: dict[str, Any] = {
+        "classes": lambda e: {**base.classes, **{name: _thresholds(one) for name, one in e.entries()}},
+        "otherwise": _thresholds,
+        "require": lambda e: frozenset(e.names()),
+        "require_confidence": lambda e: e.number() or 0.0,
+        "chain": _chain,
+        "alerts": lambda e: read_alerts(e, base.alerts),
+    }
+    found = {name: reader(entry[name]) for name, reader in read.items() if name in entry}
+    return replace(base, **found, doubtful_quality=_doubtful(entry, base.doubtful_quality))
 
 
-def _thresholds(raw: Mapping[str, Any], where: str) -> Thresholds:
-    review, fail = (None if raw.get(key) is None else float(raw[key]) for key in ("review", "fail"))
-    for value in (review, fail):
-        if value is not None and not 0 <= value <= 1:
-            raise ConfigurationError(f"{where}: confidences lie between 0 and 1, not at {value}")
+def _doubtful(entry: Entry, base: frozenset[str]) -> frozenset[str]:
+    """From `quality`, or from `doubtful_quality`, which is older and names all that are for people."""
+    known = FLAGS if entry.strict else None
+    if "doubtful_quality" in entry:
+        if "quality" in entry:
+            entry["doubtful_quality"].refuse("quality says the same: keep one of the two", at_name=True)
+        return frozenset(entry["doubtful_quality"].names(known))
+    if "quality" not in entry:
+        return base
+    entry["quality"].only(*FLAGS)
+    said = {flag: one.name(("ignore", "review")) for flag, one in entry["quality"].entries()}
+    review = {flag for flag, what in said.items() if what == "review"}
+    return (base - said.keys()) | review
+
+
+def _thresholds(entry: Entry) -> Thresholds:
+    entry.only("review", "fail")
+    if entry.strict:
+        for name in ("review", "fail"):
+            entry.needs(name, "a confidence from 0 to 1, or null for never")
+    review, fail = (None if entry[key].raw is None else entry[key].number() for key in ("review", "fail"))
     if review is not None and fail is not None and review > fail:
-        raise ConfigurationError(f"{where}: review ({review}) must not be above fail ({fail})")
+        entry.refuse(f"review ({review:g}) must not be above fail ({fail:g})")
     return Thresholds(review, fail)
+
+
+def _chain(entry: Entry) -> tuple[Link, ...]:
+    """Each link by itself, so that every mistake is found; then what holds for all of them together."""
+    before = len(entry.problems)
+    if isinstance(entry.raw, list | tuple):
+        for n, raw in enumerate(entry.raw):
+            try:
+                parse_link(raw, f"[{n}]")
+            except ConfigurationError as error:
+                _refuse_link(entry, str(error))
+    if len(entry.problems) == before:
+        try:
+            return parse_chain(entry.raw, "")
+        except ConfigurationError as error:
+            _refuse_link(entry, str(error))
+    return ()
+
+
+def _refuse_link(chain: Entry, message: str) -> None:
+    """`message` begins with the place in the chain."""
+    found = _IN_CHAIN.fullmatch(message)
+    assert found is not None  # noqa: S101 (what `framegate.kernel.chain` writes)
+    place, name, text = found.groups()
+    entry = chain if place is None else chain[int(place)]
+    (entry if name is None else entry[name]).refuse(text)

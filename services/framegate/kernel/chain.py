@@ -56,14 +56,15 @@ def parse_chain(raw: Any, where: str) -> tuple[Link, ...]:
         raise ConfigurationError(f"{where}: a chain is a list of entries with a model, not {raw!r}")
     if len(raw) > MAX_LINKS:
         raise ConfigurationError(f"{where}: a chain has at most {MAX_LINKS} models, not {len(raw)}")
-    links = tuple(_link(entry, f"{where}[{n}]") for n, entry in enumerate(raw))
+    links = tuple(parse_link(entry, f"{where}[{n}]") for n, entry in enumerate(raw))
     for n, link in enumerate(links):
         if any(link.model == earlier.model for earlier in links[:n]):
             raise ConfigurationError(f"{where}[{n}].model: {link.model} is in this chain already")
     return links
 
 
-def _link(raw: Any, where: str) -> Link:
+def parse_link(raw: Any, where: str) -> Link:
+    """One entry of a chain, likewise."""
     if not isinstance(raw, Mapping):
         raise ConfigurationError(f"{where}: write {{model: NAME@VERSION, of: [CLASS, ...]}}, not {raw!r}")
     unknown = {*raw} - {"model", "of", "min_confidence"}

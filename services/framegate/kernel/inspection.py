@@ -1,5 +1,6 @@
 """What the stages learn about one image, in the order in which they learn it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
@@ -27,6 +28,7 @@ class ImageFacts:
     height: int
     orientation: int  #: EXIF, 1..8
     received_at: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)  #: what the sender said of the image
 
 
 @dataclass(frozen=True, slots=True)

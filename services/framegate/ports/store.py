@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from framegate.kernel.errors import FramegateError
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import ImageFacts, Label
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Stage, Verdict
@@ -163,6 +164,20 @@ class PolicyVersion:
     created_by: str
 
 
+class PolicyConflict(FramegateError):
+    """Somebody else applied a policy meanwhile: look at what holds now, and apply yours again if it still fits."""
+
+
+def superseded(facility: FacilityId, expected: int, current: PolicyVersion | None) -> PolicyConflict:
+    """What `Policies.add_policy` raises for a version that is not the newest any more."""
+    holds = f"{current.created_by} applied version {current.version}" if current else "there is no policy any more"
+    was = f"version {expected}" if expected else "no policy at all"
+    return PolicyConflict(
+        f"the policy of {facility} changed meanwhile: yours was made for {was}, and {holds}. Look at it with "
+        "'framegate policy diff', and apply yours again if it still fits"
+    )
+
+
 class Policies(Protocol):
     """Versioned decision rules."""
 
@@ -174,8 +189,22 @@ class Policies(Protocol):
         """The newest version of every facility that has one, ordered by facility."""
         ...
 
-    def add_policy(self, facility: FacilityId, document: Mapping[str, Any], actor: str) -> PolicyVersion:
-        """The next version; audited. An identical newest document is returned as it is."""
+    def policy(self, facility: FacilityId, version: int) -> PolicyVersion | None:
+        """That version."""
+        ...
+
+    def policy_history(self, facility: FacilityId, limit: int, before: int | None = None) -> list[PolicyVersion]:
+        """Newest first; those older than version `before`."""
+        ...
+
+    def add_policy(
+        self, facility: FacilityId, document: Mapping[str, Any], actor: str, expected: int | None = None
+    ) -> PolicyVersion:
+        """The next version; audited. An identical newest document is returned as it is.
+
+        With `expected` (0: none yet), raises `PolicyConflict` when another version is the newest, unless that one is
+        identical.
+        """
         ...
 
 

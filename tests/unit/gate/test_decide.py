@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from framegate.gate.decide import decide
+from framegate.gate.decide import decide, silent_models
 from framegate.gate.policy import Policy
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, new_image_id
@@ -70,6 +70,17 @@ def test_a_doubtful_picture_never_passes_but_may_fail() -> None:
     assert outcome(inspected(carton=0.9), IMAGE, "too-dark").verdict is Verdict.PASS  # not in this policy
 
 
+def test_each_doubt_about_a_picture_can_be_ignored_or_not_and_a_camera_may_differ() -> None:
+    cameras = {"dark": {"quality": {"too-dark": "ignore"}}, "old": {"doubtful_quality": ["flat"]}}
+    document = {k: v for k, v in DOCUMENT.items() if k != "doubtful_quality"}
+    policy = Policy.parse(7, {**document, "quality": {"blurred": "ignore", "frozen": "review"}, "cameras": cameras})
+    found = {camera: policy.for_camera(camera).doubtful_quality for camera in ("dock-1", "dark", "old")}
+    others = {"too-bright", "flat", "noise", "small", "frozen"}
+    assert found == {"dock-1": others | {"too-dark"}, "dark": others, "old": {"flat"}}
+    for flag, verdict in (("blurred", Verdict.PASS), ("too-dark", Verdict.REVIEW)):
+        assert decide(policy, IMAGE, prepared(flag), inspected(carton=0.9)).verdict is verdict
+
+
 def test_an_unconfirmed_camera_never_passes() -> None:
     stranger = replace(IMAGE, camera_status=CameraStatus.UNCONFIRMED)
     assert outcome(inspected(carton=0.9), stranger).reason == "camera-unconfirmed"
@@ -98,6 +109,12 @@ def test_a_model_of_the_chain_that_was_not_there_sends_the_picture_to_people_ins
     assert (result.verdict, result.reason) == (Verdict.REVIEW, "chain-unavailable")
     assert "wear@1" in result.detail
     assert "scene@1" not in result.detail
+
+
+def test_the_detail_of_a_review_tells_which_models_had_no_answer() -> None:
+    assert silent_models(chained("scene@1").detail) == {"wear@1"}
+    assert silent_models(chained(hole=0.3).detail) == {"wear@1", "scene@1"}
+    assert silent_models(chained("wear@1", "scene@1", hole=0.3).detail) == frozenset()
 
 
 def test_a_defect_fails_the_picture_whatever_became_of_its_chain() -> None:

@@ -64,6 +64,7 @@ class MemoryIntake:
             new.height,
             new.orientation,
             now,
+            dict(new.metadata),
         )
         row = ImageRow(new, facts, len(self._state.images) + 1, first, now, self._state.clock.monotonic())
         row.timeline["received"] = now

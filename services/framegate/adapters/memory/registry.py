@@ -9,7 +9,7 @@ from framegate.adapters.memory.state import MemoryState
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, FacilityId
 from framegate.kernel.states import CameraStatus, Stage
 from framegate.ports.clock import Clock
-from framegate.ports.store import ApiKey, Camera, PolicyVersion, WorkerStatus
+from framegate.ports.store import ApiKey, Camera, PolicyVersion, WorkerStatus, superseded
 
 
 class MemoryCameras:
@@ -54,12 +54,28 @@ class MemoryPolicies:
         with self._state.lock:
             return [versions[-1] for _, versions in sorted(self._state.policies.items()) if versions]
 
-    def add_policy(self, facility: FacilityId, document: Mapping[str, Any], actor: str) -> PolicyVersion:
+    def policy(self, facility: FacilityId, version: int) -> PolicyVersion | None:
+        """That version."""
+        with self._state.lock:
+            versions = self._state.policies.get(facility, [])
+            return versions[version - 1] if 0 < version <= len(versions) else None
+
+    def policy_history(self, facility: FacilityId, limit: int, before: int | None = None) -> list[PolicyVersion]:
+        """See the port."""
+        with self._state.lock:
+            versions = self._state.policies.get(facility, [])
+            return [one for one in versions[::-1] if before is None or one.version < before][:limit]
+
+    def add_policy(
+        self, facility: FacilityId, document: Mapping[str, Any], actor: str, expected: int | None = None
+    ) -> PolicyVersion:
         """See the port."""
         with self._state.lock:
             versions = self._state.policies.setdefault(facility, [])
             if versions and versions[-1].document == document:
                 return versions[-1]
+            if expected is not None and expected != len(versions):
+                raise superseded(facility, expected, versions[-1] if versions else None)
             version = PolicyVersion(facility, len(versions) + 1, dict(document), self._state.now(), actor)
             versions.append(version)
             self._state.record(facility, actor, "policy.added", str(version.version), document)

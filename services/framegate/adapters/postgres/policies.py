@@ -10,7 +10,7 @@ from framegate.adapters.postgres.audit import record
 from framegate.adapters.postgres.cameras import ensure_facility
 from framegate.adapters.postgres.database import Database
 from framegate.kernel.ids import FacilityId
-from framegate.ports.store import PolicyVersion
+from framegate.ports.store import PolicyVersion, superseded
 
 _POLICIES = schema.policies
 
@@ -32,14 +32,32 @@ class PostgresPolicies:
         newest = select(_POLICIES).where(tuple_(facility, version).in_(numbers)).order_by(facility)
         return self._database.core(lambda connection: [_version(row) for row in connection.execute(newest)])
 
-    def add_policy(self, facility: FacilityId, document: Mapping[str, Any], actor: str) -> PolicyVersion:
-        """Two who add at once get two versions, or one when they add the same."""
+    def policy(self, facility: FacilityId, version: int) -> PolicyVersion | None:
+        """By the primary key."""
+        query = select(_POLICIES).where(_POLICIES.c.facility_id == facility, _POLICIES.c.version == version)
+        row = self._database.core(lambda connection: connection.execute(query).one_or_none())
+        return None if row is None else _version(row)
+
+    def policy_history(self, facility: FacilityId, limit: int, before: int | None = None) -> list[PolicyVersion]:
+        """Newest first."""
+        query = select(_POLICIES).where(_POLICIES.c.facility_id == facility)
+        if before is not None:
+            query = query.where(_POLICIES.c.version < before)
+        query = query.order_by(_POLICIES.c.version.desc()).limit(limit)
+        return self._database.core(lambda connection: [_version(row) for row in connection.execute(query)])
+
+    def add_policy(
+        self, facility: FacilityId, document: Mapping[str, Any], actor: str, expected: int | None = None
+    ) -> PolicyVersion:
+        """Two who add at once get two versions, or one when they add the same; of two who expect, one is refused."""
 
         def work(connection: Connection) -> PolicyVersion:
             ensure_facility(connection, facility)
             current = _current(connection, facility)
             if current is not None and current.document == document:
                 return current
+            if expected is not None and expected != (current.version if current else 0):
+                raise superseded(facility, expected, current)
             values = {
                 "facility_id": facility,
                 "version": current.version + 1 if current else 1,

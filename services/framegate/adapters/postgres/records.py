@@ -16,16 +16,16 @@ _STAGES: Final = (("preprocess", "received"), ("inference", "prepared"), ("gate"
 def record(row: Sequence[Any]) -> ImageRecord:
     """Columns by position, in the order of the statement."""
     facts = ImageFacts(
-        FacilityId(row[0]), ImageId(row[1]), CameraId(row[2]), CameraStatus(row[3]), Lane(row[4]), *row[5:13]
+        FacilityId(row[0]), ImageId(row[1]), CameraId(row[2]), CameraStatus(row[3]), Lane(row[4]), *row[5:14]
     )
-    captured_at, metadata, duplicate_of, state, look = row[13:18]
+    captured_at, duplicate_of, state, look = row[14:18]
     verdict, reason, detail, policy_version, reused_from, decided_at = row[18:24]
     model, model_sha256, engine, prepared, attempts, history = row[24:30]
     moments, work_ms, detections = row[30:35], row[35:38], row[38]
     return ImageRecord(
         facts=facts,
         captured_at=captured_at,
-        metadata=metadata,
+        metadata=facts.metadata,
         state=ImageState(state),
         look=look,
         verdict=None if verdict is None else Verdict(verdict),

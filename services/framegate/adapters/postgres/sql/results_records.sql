@@ -1,8 +1,8 @@
 -- Everything about the named images, in the order in which they are named.
 select
   i.facility_id, i.image_id, i.camera_id, i.camera_status, i.lane, i.blob_key, i.media_type, i.sha256, i.size_bytes,
-  i.width, i.height, i.orientation, i.received_at,
-  i.captured_at, i.metadata, i.duplicate_of,
+  i.width, i.height, i.orientation, i.received_at, i.metadata,
+  i.captured_at, i.duplicate_of,
   coalesce(o.state, p.state, 'received') as state, coalesce(o.look, p.look, 1) as look,
   o.verdict, o.reason, o.detail, o.policy_version, o.reused_from, o.decided_at,
   coalesce(o.model, p.finding->>'model') as model,

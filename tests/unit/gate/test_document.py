@@ -1,0 +1,177 @@
+"""Policies as people write them."""
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from framegate.gate.document import PolicyRefused, problems_of, read_document, write_document
+from framegate.gate.policy import FLAGS, Policy, document_from_manifest
+from framegate.kernel.manifest import ModelManifest
+from framegate.starter import starter_dir
+
+SHORT = """\
+schema: 1
+classes:
+  torn: {review: 0.2, fail: 0.6}
+otherwise: {review: 0.25, fail: null}
+"""
+
+
+def refused(text: str | bytes) -> list[str]:
+    with pytest.raises(PolicyRefused) as caught:
+        read_document(text, "policy.yaml")
+    return str(caught.value).splitlines()
+
+
+def test_all_mistakes_are_told_at_once_each_with_its_line_and_column() -> None:
+    text = """\
+schema: 1
+classes:
+  torn: {review: 0.2, fial: 0.6}
+  hole: {review: 0.7, fail: 0.6}
+otherwise: {review: -1, fail: null}
+chain:
+  - model: wear
+    of: [carton]
+  - {model: scene@1, min_confidence: 3}
+cameras:
+  dock-1:
+    requires: [carton]
+"""
+    assert refused(text) == [
+        "policy.yaml:3:3: classes.torn: the entry 'fail' is missing: a confidence from 0 to 1, or null for never",
+        "policy.yaml:3:23: classes.torn.fial: there is no such entry; did you mean fail?",
+        "policy.yaml:4:9: classes.hole: review (0.7) must not be above fail (0.6)",
+        "policy.yaml:5:21: otherwise.review: write a number between 0 and 1, not -1",
+        "policy.yaml:7:12: chain[0].model: a model is written as NAME@VERSION, not as 'wear'",
+        "policy.yaml:9:38: chain[1].min_confidence: a confidence lies between 0 and 1, not at 3",
+        "policy.yaml:12:5: cameras.dock-1.requires: there is no such entry; did you mean require?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("quality: {too-drak: ignore}", "5:11: quality.too-drak: there is no such entry; did you mean too-dark?"),
+        ("quality: {blurred: reject}", "5:20: quality.blurred: 'reject' is unknown; there are ignore, review"),
+        ("doubtful_quality: [blury]", "5:20: doubtful_quality[0]: 'blury' is unknown; did you mean blurred?"),
+        ("alerts: {damage: {when: [fial]}}", "5:26: alerts.damage.when[0]: 'fial' is unknown; did you mean fail?"),
+        ("alerts: {damage: {when: []}}", "5:25: alerts.damage.when: nothing raises this alert"),
+        ("alerts: {damage: {severity: critical}}", "5:10: alerts.damage: the entry 'when' is missing"),
+        ("alerts: {damage: }", "5:10: alerts.damage: is empty"),
+        ("alerts: {a b: {when: [fail]}}", "5:10: alerts.a b: 'a b' cannot name an alert"),
+        ("alerts: {x: {when: [fail], window: 30}}", "5:36: alerts.x.window: a duration is written as 90s, 30m"),
+        ("alerts: {x: {when: [fail], window: 31d}}", "5:36: alerts.x.window: 31d is longer than 30d"),
+        ("alerts: {x: {when: [fail], escalate_after: no}}", "or never"),
+        ("alerts: {x: {when: [fail], group_by: [pallet]}}", "alerts are not grouped by 'pallet'"),
+        ("alerts: {x: {when: [fail], group_by: []}}", "name what alerts are grouped by"),
+        ("alerts: {x: {when: [fail], severity: urgent}}", "there are critical, warning"),
+        ("require: carton", "5:10: require: write a list of names"),
+        ("require: [2]", "5:11: require[0]: write a name here, not 2"),
+        ("require_confidence: .nan", "write a number between 0 and 1, not nan"),
+        ("cameras: {dock 1: {}}", "5:11: cameras.dock 1: 'dock 1' cannot name a camera"),
+        ("cameras: {dock-1: {cameras: {}}}", "5:20: cameras.dock-1.cameras: there is no such entry"),
+        ("chain: [{model: a@1}, {model: a@1}]", "5:31: chain[1].model: a@1 is in this chain already"),
+        ("chain: a@1", "5:8: chain: a chain is a list"),
+        ("schema: 1", "5:1: schema: is there twice, first in line 1: keep one"),
+        ("true: {}", "5:1: True: True cannot be a name: put it in quotes"),
+        ("require: *all", "policies have no aliases"),
+        ("require: !!python/name:os.system x", "leave the tag"),
+        ("require: [", "this is not YAML"),
+        ("\tx: 1", "this is not YAML"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_what_to_do(more: str, expected: str) -> None:
+    [line] = refused(SHORT + more + "\n")
+    assert line.startswith("policy.yaml:")
+    assert expected in line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "- 1",
+        "schema: 2",
+        "schema: '1'",
+        "[" * 5000,
+        b"\xff\xfe\x00",
+        "\x07",
+        "# only a comment",
+        "x" * (1 << 20) + "x",
+    ],
+)
+def test_what_is_no_policy_is_refused_in_one_line(text: str | bytes) -> None:
+    [line] = refused(text)
+    assert line.startswith("policy.yaml")
+
+
+def test_both_ways_to_say_what_is_doubtful_at_once_are_refused() -> None:
+    [line] = refused(SHORT + "quality: {blurred: ignore}\ndoubtful_quality: [blurred]\n")
+    assert "quality says the same" in line
+
+
+def test_words_that_old_yaml_takes_for_booleans_are_names() -> None:
+    raw = read_document(SHORT + "require: [on, off, yes, no, 2026-01-01, 1:30]\n", "p").raw
+    assert raw["require"] == ["on", "off", "yes", "no", "2026-01-01", "1:30"]
+
+
+def test_the_policy_of_a_models_maker_is_a_valid_document() -> None:
+    assert problems_of(document_from_manifest(ModelManifest.load(starter_dir()))) == []
+
+
+NAMES = st.text(min_size=1, max_size=12).filter(str.isprintable)
+CONFIDENCES = st.floats(0, 1) | st.sampled_from([0, 1])
+
+
+def _thresholds(pair: list[Any]) -> dict[str, Any]:
+    return dict(zip(("review", "fail"), pair if None in pair else sorted(pair), strict=True))
+
+
+THRESHOLDS = st.lists(st.none() | CONFIDENCES, min_size=2, max_size=2).map(_thresholds)
+ALERT = st.fixed_dictionaries(
+    {"when": st.lists(st.sampled_from(["fail", "review", "failed", "quality"]), min_size=1, max_size=3, unique=True)},
+    optional={
+        "classes": st.lists(NAMES, max_size=2),
+        "severity": st.sampled_from(["critical", "warning"]),
+        "group_by": st.lists(st.sampled_from(["camera", "class", "metadata.pallet"]), min_size=1, unique=True),
+        "window": st.sampled_from(["90s", "30m"]),
+        "escalate_after": st.sampled_from(["never", "1h"]),
+    },
+)
+OPTIONAL: dict[str, Any] = {
+    "require": st.lists(NAMES, max_size=3),
+    "require_confidence": st.floats(0, 1),
+    "quality": st.dictionaries(st.sampled_from(FLAGS), st.sampled_from(["ignore", "review"])),
+    "chain": st.just([])
+    | st.just([{"model": "wear@1", "of": ["carton"], "min_confidence": 0.5}, {"model": "scene@1"}]),
+    "alerts": st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), ALERT | st.just(False), max_size=3),
+}
+RULES = {"classes": st.dictionaries(NAMES, THRESHOLDS, max_size=4), "otherwise": THRESHOLDS}
+CAMERAS = st.dictionaries(
+    st.from_regex(r"[a-z]{1,4}-[0-9]", fullmatch=True),
+    st.fixed_dictionaries({}, optional={**RULES, **OPTIONAL}),
+    max_size=3,
+)
+DOCUMENTS = st.fixed_dictionaries(
+    {"schema": st.just(1), **RULES},
+    optional={
+        **OPTIONAL,
+        "cameras": CAMERAS,
+        "calibration": st.dictionaries(NAMES, NAMES | st.floats(0, 1) | st.none()),
+    },
+)
+
+
+@given(DOCUMENTS)
+def test_what_is_written_is_read_as_the_same(document: dict[str, Any]) -> None:
+    assert read_document(write_document(document), "policy.yaml").raw == document
+
+
+@given(DOCUMENTS)
+def test_a_valid_document_is_read_by_any_yaml_and_decides(document: dict[str, Any]) -> None:
+    assert yaml.safe_load(write_document(document)) == document
+    assert Policy.parse(1, document).version == 1
