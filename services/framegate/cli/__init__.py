@@ -39,6 +39,7 @@ class _Commands(LazyGroup):
         "models": "models",
         "hooks": "hooks",
         "incidents": "hooks",
+        "policy": "policy",
     }
 
 

@@ -3,6 +3,8 @@
 import json as jsonlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +17,7 @@ from framegate.bootstrap import make_engine
 from framegate.cli.common import DataOption, JsonOption, console, out
 from framegate.cli.stores import manifest_of, stores_of
 from framegate.gate.policy import Policy, document_from_manifest
+from framegate.kernel.errors import FramegateError
 from framegate.kernel.ids import DEFAULT_FACILITY
 from framegate.settings import Settings
 
@@ -112,20 +115,25 @@ def calibrate(
     examined = _examined(labels, settings, defect)
     result = find_thresholds(examined, miss_rate, false_alarm_rate)
     first = document_from_manifest(examined.manifest)
-    version, document = None, policy_document(first, result, examined)
+    version, document, refused = None, policy_document(first, result, examined), None
     if apply:
-        version, document = _apply(settings, lambda base: policy_document(base or first, result, examined))
+        version, document, refused = _apply(
+            settings, examined, lambda base: policy_document(base or first, result, examined)
+        )
     verdicts = examined.verdicts(Policy.parse(version or 0, document))
     summary = summarise(examined, result, verdicts)
     files = write_report(out_dir, examined, result, document, summary)
     if json:
         print(jsonlib.dumps({**summary, "policy_version": version, "files": [str(file) for file in files]}, indent=2))
-        return
-    out.print(_limit_table(result))
-    out.print(_verdict_table(verdicts, "with these thresholds"))
-    out.print(f"{summary['expected_per_1000']['review']:g} reviews expected in 1,000 images like these.")
-    console.print(f"Read {out_dir / 'report.html'}.", soft_wrap=True)
-    if version is not None:
+    else:
+        out.print(_limit_table(result))
+        out.print(_verdict_table(verdicts, "with these thresholds"))
+        out.print(f"{summary['expected_per_1000']['review']:g} reviews expected in 1,000 images like these.")
+        console.print(f"Read {out_dir / 'report.html'}.", soft_wrap=True)
+    if refused is not None:
+        console.print(f"The policy is in {out_dir / 'policy.yaml'}, but was not applied.", soft_wrap=True)
+        raise refused
+    if version is not None and not json:
         console.print(f"The box decides by policy version {version} now.")
 
 
@@ -165,18 +173,33 @@ def _check_box(settings: Settings) -> None:
 
 
 def _apply(
-    settings: Settings, make: Callable[[Mapping[str, Any] | None], dict[str, Any]]
-) -> tuple[int, dict[str, Any]]:
-    """What the box decides by now with the new thresholds; the rest of its policy stays, also the rules of cameras."""
+    settings: Settings, examined: "Examined", make: Callable[[Mapping[str, Any] | None], dict[str, Any]]
+) -> tuple[int | None, dict[str, Any], FramegateError | None]:
+    """What the box decides by now with the new thresholds; the rest of its policy stays, also the rules of cameras.
+
+    (version, document, why it was not applied). The model that was calibrated may be about to serve.
+    """
+    from framegate.box.policies import PolicyDesk
+    from framegate.gate.document import Document, PolicyRefused
+    from framegate.ports.store import PolicyConflict
+
     with stores_of(settings) as stores:
-        current = stores.policies.current_policy(DEFAULT_FACILITY)
+        desk = PolicyDesk.of(stores, DEFAULT_FACILITY)
+        current = desk.policies.current_policy(DEFAULT_FACILITY)
         document = make(current.document if current else None)
-        version = stores.policies.add_policy(DEFAULT_FACILITY, document, "operator").version
+        try:
+            admission = desk.admit(Document(document, "policy.yaml"), datetime.now(UTC), [examined.manifest])
+            admission.insist(force=False)
+            version = desk.apply(replace(admission, base=current), "operator").version
+        except (PolicyRefused, PolicyConflict) as error:
+            return None, document, error
+    for note in admission.notes:
+        console.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True, highlight=False)
     for camera, rules in document.get("cameras", {}).items():
         own = sorted(rules.get("classes", ()))
         if own:
             console.print(f"[yellow]{escape(camera)}[/] keeps thresholds of its own for {escape(', '.join(own))}.")
-    return version, document
+    return version, document, None
 
 
 def _report(examined: "Examined", scores: "Scores | None", verdicts: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,3 +35,8 @@ def new_uuid7(now_s: float | None = None) -> UUID:
     value |= 0x7 << 76 | (random >> 68 & 0xFFF) << 64
     value |= 0b10 << 62 | (random & (2**62 - 1))
     return UUID(int=value)
+
+
+def created_s(image_id: ImageId) -> float:
+    """The moment in a UUIDv7, in seconds since 1970."""
+    return (image_id.int >> 80) / 1000

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import yaml
 
+from framegate.gate.document import write_document
 from framegate.kernel.errors import ConfigurationError
 from framegate.models.calibration import CITATION, Calibration, Limit
 from framegate.models.evaluation import Examined
@@ -78,7 +78,7 @@ def write_report(
     pictures = _pictures(examined, calibration)
     page = render(calibration, summary, pictures)
     files = {
-        "policy.yaml": yaml.safe_dump(dict(policy), sort_keys=False, allow_unicode=True, width=100).encode(),
+        "policy.yaml": write_document(policy).encode(),
         "calibration.json": (json.dumps(summary, indent=2) + "\n").encode(),
         **pictures,
         "report.html": page.encode(),
