@@ -157,6 +157,14 @@ def test_a_stored_version_can_be_simulated(site: Site) -> None:
     assert "90s, 30m, 12h or 7d" in str(done.exception)
 
 
+def test_a_simulation_notes_names_of_nothing_and_goes_on(site: Site) -> None:
+    site.inspect(1, hole=0.4)
+    done = site.ok("simulate", site.file({**DOCUMENT, "require": ["pallet"]}), "--json")
+    assert "note" in done.stderr
+    assert "require[0]: no model that serves knows the class 'pallet'" in done.stderr
+    assert json.loads(done.stdout)["images"] == 1
+
+
 def test_many_images_are_read_page_by_page_and_none_twice(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulate, "_PAGE", 7)
     images = site.inspect(60, hole=0.4)

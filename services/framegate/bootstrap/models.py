@@ -1,5 +1,6 @@
 """Models: what a reference means, what a box adopts at its start, and what trains new ones."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from framegate.bootstrap.stores import Stores, open_blobs
@@ -9,6 +10,7 @@ from framegate.kernel.ids import DEFAULT_FACILITY
 from framegate.kernel.manifest import ModelManifest
 from framegate.ports.blobs import Blobs
 from framegate.ports.registry import unknown
+from framegate.ports.store import PolicyConflict
 from framegate.ports.training import Trainer
 from framegate.settings import Settings, keep_ultralytics_offline
 from framegate.starter import starter_dir
@@ -76,4 +78,6 @@ def follow_model(stores: Stores, manifest: ModelManifest) -> None:
     """A policy that only came from another model's manifest follows the new one; what people wrote stays."""
     current = stores.policies.current_policy(DEFAULT_FACILITY)
     if current is None or current.created_by == "framegate":
-        stores.policies.add_policy(DEFAULT_FACILITY, document_from_manifest(manifest), "framegate")
+        expected = current.version if current else 0
+        with suppress(PolicyConflict):
+            stores.policies.add_policy(DEFAULT_FACILITY, document_from_manifest(manifest), "framegate", expected)

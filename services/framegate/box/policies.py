@@ -71,10 +71,7 @@ class PolicyDesk:
 
     def admit(self, document: Document, now: datetime, models: Iterable[ModelManifest] = ()) -> Admission:
         """`models`: detectors that are to serve, beside those that do. Raises `PolicyRefused` for names of nothing."""
-        detectors = [*self._serving(), *models]
-        known = self._known(document.raw, detectors)
-        if problems := unknown_names(document.raw, known):
-            raise document.refusal(problems)
+        detectors, known = self.check_names(document, models)
         base = self.policies.current_policy(self.facility)
         policy = Policy.parse((base.version if base else 0) + 1, document.raw)
         tried = Simulation(policy, parsed(base))
@@ -85,6 +82,16 @@ class PolicyDesk:
             notes.append(f"No image of {', '.join(hopeless)} can pass by its own rules.")
         everything = nothing_passes(policy, known.classes) or _all_reviewed(tried)
         return Admission(document, policy, base, everything, (*notes, *_blind(policy, detectors)), tried)
+
+    def check_names(
+        self, document: Document, models: Iterable[ModelManifest] = ()
+    ) -> tuple[list[ModelManifest], Known]:
+        """The detectors, and what there is to name. Raises `PolicyRefused`."""
+        detectors = [*self._serving(), *models]
+        known = self._known(document.raw, detectors)
+        if problems := unknown_names(document.raw, known):
+            raise document.refusal(problems)
+        return detectors, known
 
     def apply(self, admission: Admission, actor: str) -> PolicyVersion:
         """Raises `PolicyConflict` when another policy was applied since it was admitted."""

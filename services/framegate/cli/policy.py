@@ -185,6 +185,7 @@ def simulate_command(
         raise ConfigurationError(f"--since: {error}") from None
     with _refusals(), _desk(data, facility) as desk:
         document = _stored(_version(desk, version)) if file is None else _read(file)
+        _note_names(desk, document)
         base, now = desk.policies.current_policy(desk.facility), _now()
         candidate = Policy.parse((base.version if base else 0) + 1, document.raw)
         simulation = Simulation(candidate, parsed(base))
@@ -263,6 +264,15 @@ def _apply(desk: PolicyDesk, document: Document, actor: str, *, force: bool) -> 
     admission.insist(force=force)
     applied = desk.apply(admission, actor)
     console.print(f"{desk.facility} decides by policy version {applied.version} now.")
+
+
+def _note_names(desk: PolicyDesk, document: Document) -> None:
+    """Of models that do not serve yet as well: whoever simulates may be ahead of a deployment."""
+    try:
+        desk.check_names(document)
+    except PolicyRefused as error:
+        for line in str(error).splitlines():
+            console.print(f"[yellow]note[/] {escape(line)}", soft_wrap=True, highlight=False)
 
 
 def _tell(admission: Admission) -> None:

@@ -10,7 +10,7 @@ from framegate.kernel.ids import FacilityId
 from framegate.kernel.states import Stage
 from framegate.ports.clock import Clock
 from framegate.ports.progress import Claim, Result
-from framegate.ports.store import Policies
+from framegate.ports.store import Policies, PolicyConflict, PolicyVersion
 
 #: How long a new policy version may go unnoticed.
 _FRESH_S = 2.0
@@ -42,13 +42,21 @@ class GateHandler:
     def _policy(self, facility: FacilityId) -> Policy:
         since, policy = self._known.get(facility, (float("-inf"), None))
         if policy is None or self._clock.monotonic() - since > _FRESH_S:
-            stored = self._policies.current_policy(facility)
-            if stored is None:
-                stored = self._policies.add_policy(facility, self._first_policy, "framegate")
+            stored = self._policies.current_policy(facility) or self._first(facility)
             if policy is None or policy.version != stored.version:
                 policy = Policy.parse(stored.version, stored.document)
             self._known[facility] = (self._clock.monotonic(), policy)
         return policy
+
+    def _first(self, facility: FacilityId) -> PolicyVersion:
+        """What somebody applied in the same moment comes before what the model's maker suggests."""
+        try:
+            return self._policies.add_policy(facility, self._first_policy, "framegate", expected=0)
+        except PolicyConflict:
+            stored = self._policies.current_policy(facility)
+            if stored is None:
+                raise
+            return stored
 
     def settled(self, jobs: Sequence[Claim]) -> None:
         """Nothing to clean up."""
