@@ -1,8 +1,9 @@
 """`framegate policy` as it is typed, on a real database."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,12 +12,15 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from framegate.cli import app
+from framegate.cli import app, evaluate
 from framegate.cli.common import out
 from framegate.gate import simulate
 from framegate.gate.policy import Policy
-from framegate.kernel.errors import ConfigurationError
+from framegate.kernel.errors import ConfigurationError, FramegateError
 from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
+from framegate.kernel.manifest import ModelManifest
+from framegate.ports.store import PolicyConflict
+from framegate.settings import Settings
 from tests.contracts.examples import CAMERA
 from tests.contracts.postgres_harness import PostgresHarness
 from tests.support.policies import DOCUMENT, Inspector, serve_detector
@@ -217,6 +221,36 @@ def test_each_facility_has_its_own_policy(site: Site) -> None:
     assert "there is no facility hall-3" in str(
         site.run("apply", site.file(STRICTER), "--facility", "hall-3").exception
     )
+
+
+def calibrated(site: Site, make: Callable[[Any], dict[str, Any]]) -> FramegateError | None:
+    model = site.stores.registry.model("carton@1")
+    assert model is not None
+    examined: Any = SimpleNamespace(manifest=ModelManifest.parse(model.manifest, model.ref))
+    version, _, refused = evaluate._apply(Settings.read(), examined, make)
+    assert (version is None) == (refused is not None)
+    return refused
+
+
+def test_a_calibration_is_refused_like_any_policy(site: Site) -> None:
+    refused = calibrated(site, lambda base: {**base, "require": ["hole"], "require_confidence": 0.5})
+    assert "everything would go to people" in str(refused)
+    refused = calibrated(site, lambda base: {**base, "require": ["pallet"]})
+    assert "policy.yaml: require[0]: no model that serves knows the class 'pallet'" in str(refused)
+    assert site.version == 1
+    assert calibrated(site, lambda base: {**base, "require": ["carton"]}) is None
+    assert site.version == 2
+
+
+def test_a_calibration_does_not_undo_what_was_applied_while_it_ran(site: Site) -> None:
+    def make(base: Any) -> dict[str, Any]:
+        site.stores.policies.add_policy(DEFAULT_FACILITY, STRICTER, "night shift")
+        return {**base, "require": ["carton"]}
+
+    refused = calibrated(site, make)
+    assert isinstance(refused, PolicyConflict)
+    assert "night shift applied version 2" in str(refused)
+    assert site.version == 2
 
 
 def test_without_a_box_a_policy_is_still_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,8 @@ class PolicyDesk:
     def check_names(
         self, document: Document, models: Iterable[ModelManifest] = ()
     ) -> tuple[list[ModelManifest], Known]:
-        """The detectors, and what there is to name. Raises `PolicyRefused`."""
+        """The detectors, and what there is to name. Raises `PolicyRefused`, `ConfigurationError` for what is no policy."""
+        Policy.parse(0, document.raw)
         detectors = [*self._serving(), *models]
         known = self._known(document.raw, detectors)
         if problems := unknown_names(document.raw, known):

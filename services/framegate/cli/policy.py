@@ -162,7 +162,7 @@ def rollback_command(
 
 @policy.command("simulate")
 def simulate_command(
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A policy as YAML; or give --version")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A policy as YAML; or give --version")] = None,
     version: Annotated[int | None, typer.Option("--version", metavar="N", help="A version that is stored")] = None,
     since: Annotated[str, typer.Option("--since", metavar="AGE", help="Images accepted since then: 12h, 7d")] = "7d",
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many images, the newest")] = 200_000,

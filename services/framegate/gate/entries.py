@@ -10,7 +10,9 @@ Way = tuple[str | int, ...]
 
 def written(way: Way) -> str:
     """`cameras.dock-1.chain[0].model`."""
-    text = "".join(f"[{step}]" if type(step) is int else f".{step}" for step in way)
+    text = "".join(
+        f"[{step}]" if type(step) is int else f".{step}" if str(step).isprintable() else f".{step!r}" for step in way
+    )
     return text.removeprefix(".")
 
 

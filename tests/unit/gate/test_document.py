@@ -1,5 +1,6 @@
 """Policies as people write them."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -7,8 +8,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from framegate.gate.admission import Known, nothing_passes, unknown_names
+from framegate.gate.changes import changes
 from framegate.gate.document import PolicyRefused, problems_of, read_document, write_document
 from framegate.gate.policy import FLAGS, Policy, document_from_manifest
+from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.manifest import ModelManifest
 from framegate.starter import starter_dir
 
@@ -78,6 +82,7 @@ cameras:
         ("chain: a@1", "5:8: chain: a chain is a list"),
         ("schema: 1", "5:1: schema: is there twice, first in line 1: keep one"),
         ("true: {}", "5:1: True: True cannot be a name: put it in quotes"),
+        ('"\\e[2J": {}', "5:1: '\\x1b[2J': '\\x1b[2J' cannot be a name"),
         ("require: *all", "policies have no aliases"),
         ("require: !!python/name:os.system x", "leave the tag"),
         ("require: [", "this is not YAML"),
@@ -164,6 +169,48 @@ DOCUMENTS = st.fixed_dictionaries(
         "calibration": st.dictionaries(NAMES, NAMES | st.floats(0, 1) | st.none()),
     },
 )
+
+
+ANY_NAME = st.sampled_from(
+    [
+        "schema",
+        "classes",
+        "otherwise",
+        "require",
+        "quality",
+        "chain",
+        "alerts",
+        "cameras",
+        "review",
+        "fail",
+        "when",
+        "a@1",
+    ]
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 2) | st.floats() | ANY_NAME,
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(ANY_NAME | st.booleans(), inside, max_size=4),
+)
+
+
+@given(st.text() | st.binary() | st.text("{}[]:,-?&*!|>'\"#%@ \n\tab1.", max_size=40))
+def test_whatever_a_file_holds_is_read_or_refused(text: str | bytes) -> None:
+    with suppress(PolicyRefused):
+        read_document(text, "policy.yaml")
+
+
+@given(DOCUMENTS, st.dictionaries(ANY_NAME, ANYTHING, max_size=3))
+def test_whatever_is_in_a_document_is_refused_or_decides(document: dict[str, Any], wrong: dict[str, Any]) -> None:
+    document = {**document, **wrong}
+    strict = problems_of(document)
+    try:
+        policy = Policy.parse(1, document)
+    except ConfigurationError:
+        assert strict, "what is stored is read no less leniently than what is new"
+        return
+    nothing_passes(policy)
+    unknown_names(document, Known(frozenset({"carton"}), {}, frozenset()))
+    changes(document, {})
 
 
 @given(DOCUMENTS)
