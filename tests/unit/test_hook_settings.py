@@ -44,11 +44,18 @@ def test_the_program_does_not_start_with_a_wrong_entry() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_process_has_a_hook_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_has_a_hook_of_every_kind() -> None:
     hooks = open_hooks(Settings.read())
     assert set(hooks) == set(HookKind)
     for hook in hooks.values():
         hook.close()
+
+
+def test_without_boto3_there_is_no_hook_for_sns(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [name for name in sys.modules if name.startswith("framegate.adapters.aws")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    assert set(open_hooks(Settings.read())) == {HookKind.WEBHOOK, HookKind.SLACK}
 
 
 def test_our_own_api_is_no_receiver_even_where_the_operator_opens_it(monkeypatch: pytest.MonkeyPatch) -> None:

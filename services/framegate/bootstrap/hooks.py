@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from framegate.adapters.clock import SystemClock
-from framegate.adapters.hook_http import open_http_hooks
 from framegate.adapters.postgres import ALERTS, Wakeups
 from framegate.bootstrap.api import read_pepper
 from framegate.bootstrap.stores import Stores
@@ -28,12 +27,16 @@ if TYPE_CHECKING:
 
 def open_hooks(settings: Settings) -> Mapping[HookKind, Hook]:
     """Once for each process; close each. Without boto3 (the extra `aws`) there is none for SNS."""
+    from framegate.adapters.hook_http import open_http_hooks
+
     clock = SystemClock()
     listens = [(settings.api.host, settings.api.port), (settings.worker.host, settings.worker.port)]
     hooks = open_http_hooks(settings.hooks.allowed, listens, clock)
     try:
         from framegate.adapters.aws.hook_sns import SnsHook
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name not in ("boto3", "botocore"):
+            raise
         return hooks
     return {**hooks, HookKind.SNS: SnsHook(clock)}
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from framegate.adapters.memory import FakeClock
 from framegate.kernel.errors import ConfigurationError
 from framegate.ports.hooks import Ending, Endpoint, HookKind, HookMessage, HookRefused, Reason
 from tests.support.aws import REGION, lead_to
-from tests.support.receivers import ReceiverServer, answering, sending
+from tests.support.receivers import ReceiverServer, Request, answering, sending
 
 ARN = "arn:aws:sns:eu-central-1:123456789012:alerts"
 MESSAGE = HookMessage(
@@ -160,6 +161,54 @@ def test_silence_costs_its_limit(server: ReceiverServer) -> None:
     hook.close()
     assert (attempt.ending, attempt.status, attempt.reason) == (Ending.RETRY, None, Reason.TIMEOUT)
     assert attempt.elapsed_ms < 5_000
+
+
+def test_an_answer_that_drips_ends_at_the_deadline(server: ReceiverServer) -> None:
+    def drip(connection: Any, _request: Request) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
+        while not server.ended.wait(0.01):
+            connection.sendall(b"x")
+
+    server.behaviour = drip
+    hook = SnsHook(FakeClock(), deadline_s=0.3)
+    attempt = hook.deliver(endpoint(), MESSAGE)
+    server.close()
+    hook.close()
+    for thread in [thread for thread in threading.enumerate() if thread.name == "sns-publish"]:
+        thread.join(10)
+    assert (attempt.ending, attempt.reason) == (Ending.RETRY, Reason.TIMEOUT)
+    assert attempt.elapsed_ms < 3_000
+
+
+def test_calls_that_hang_take_no_more_threads_than_there_are_slots() -> None:
+    ended = threading.Event()
+
+    class Hanging:
+        def publish(self, **_told: Any) -> Any:
+            ended.wait(20)
+            return {"ResponseMetadata": {"HTTPStatusCode": 200}}
+
+        def close(self) -> None:
+            pass
+
+    hook = SnsHook(FakeClock(), lambda _region: Hanging(), deadline_s=0.05)
+    reasons = {hook.deliver(endpoint(), MESSAGE).reason for _ in range(20)}
+    threads = [thread for thread in threading.enumerate() if thread.name == "sns-publish"]
+    ended.set()
+    for thread in threads:
+        thread.join(10)
+    assert reasons == {Reason.TIMEOUT}
+    assert len(threads) == 16
+    assert hook.deliver(endpoint(), MESSAGE).ending is Ending.DELIVERED
+
+
+def test_what_is_our_own_mistake_is_raised() -> None:
+    class Broken:
+        def publish(self, **_told: Any) -> Any:
+            raise KeyError("a mistake")
+
+    with pytest.raises(KeyError, match="a mistake"):
+        SnsHook(FakeClock(), lambda _region: Broken()).deliver(endpoint(), MESSAGE)
 
 
 def test_what_is_not_aws_is_tried_again(server: ReceiverServer) -> None:

@@ -27,7 +27,7 @@ def test_the_cpu_time_of_a_process_includes_that_of_its_children() -> None:
     process = subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE)
     try:
         deadline = time.monotonic() + 20
-        while (used := cpu_seconds({"it": process.pid})["it"]) < 0.3:
+        while (used := cpu_seconds({"it": process.pid})["it"]) < 0.25:  # the kernel counts in ticks of 10 ms
             assert time.monotonic() < deadline, f"only {used} s were seen"
             time.sleep(0.05)
     finally:

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from botocore.exceptions import (
@@ -22,33 +23,39 @@ from framegate.adapters.aws.client import Resource, explain, make_client
 from framegate.kernel.errors import ConfigurationError, DependencyUnavailable
 from framegate.kernel.redelivery import parse_retry_after
 from framegate.ports.clock import Clock
-from framegate.ports.hooks import Attempt, Ending, Endpoint, HookMessage, HookRefused, Reason, judge
+from framegate.ports.hooks import DEADLINE_S, Attempt, Ending, Endpoint, HookMessage, HookRefused, Reason, judge
 
 #: The region becomes part of a host name, so nothing else may stand there.
 _ARN: Final = re.compile(
     r"arn:aws(?:-[a-z]{1,10}){0,2}:sns:(?P<region>[a-z]{2}(?:-[a-z]+){1,2}-[0-9]{1,2}):[0-9]{12}:"
     r"[A-Za-z0-9_-]{1,256}(?P<fifo>\.fifo)?"
 )
-#: Seconds of silence; with 2 s to connect and without repetitions well below the deadline of a try.
+#: Seconds of silence.
 READ_S: Final = 8.0
 _MAX_SUBJECT: Final = 99
 _NOT_IN_SUBJECT: Final = re.compile(r"[^ -~]+")
 _TIMEOUTS: Final = (ConnectTimeoutError, ReadTimeoutError)
 
+#: Calls at a time, and connections of a client.
+_CALLS: Final = 16
+
 OpenClient = Callable[[str], Any]
+#: Of a call: ending, status, reason, detail, seconds asked for.
+Result = tuple[Ending, int | None, Reason, str, float | None]
 
 
 def open_sns(region: str) -> Any:
     """A client that tries once: trying again is the schedule's."""
-    return make_client("sns", region, read_s=READ_S, connections=16, attempts=1)
+    return make_client("sns", region, read_s=READ_S, connections=_CALLS, attempts=1)
 
 
 class SnsHook:
     """`Hook`. Safe for use from many threads; one client for each region that a topic was in."""
 
-    def __init__(self, clock: Clock, open_client: OpenClient = open_sns) -> None:
+    def __init__(self, clock: Clock, open_client: OpenClient = open_sns, *, deadline_s: float = DEADLINE_S) -> None:
         """`open_client`: by region; raises `ConfigurationError` or `DependencyUnavailable`."""
-        self._clock, self._open_client = clock, open_client
+        self._clock, self._open_client, self._deadline_s = clock, open_client, deadline_s
+        self._slots = threading.BoundedSemaphore(_CALLS)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -60,9 +67,9 @@ class SnsHook:
             )
 
     def deliver(self, endpoint: Endpoint, message: HookMessage) -> Attempt:
-        """AWS is trusted to answer in time or not at all: there is no deadline over silence and words together."""
+        """In a thread of its own: boto3 bounds silence, but neither the whole call nor the search for credentials."""
         started = time.monotonic()
-        ending, status, reason, detail, retry_after_s = self._publish(endpoint.target, message)
+        ending, status, reason, detail, retry_after_s = self._in_time(lambda: self._publish(endpoint.target, message))
         return Attempt(
             ending,
             status,
@@ -74,7 +81,31 @@ class SnsHook:
             elapsed_ms=(time.monotonic() - started) * 1000,
         )
 
-    def _publish(self, arn: str, message: HookMessage) -> tuple[Ending, int | None, Reason, str, float | None]:
+    def _in_time(self, publish: Callable[[], Result]) -> Result:
+        ends = time.monotonic() + self._deadline_s
+        late: Result = (Ending.RETRY, None, Reason.TIMEOUT, f"no whole answer within {self._deadline_s:.3g} s", None)
+        if not self._slots.acquire(timeout=self._deadline_s):
+            return late
+        results: SimpleQueue[Result | Exception] = SimpleQueue()
+
+        def work() -> None:
+            try:
+                results.put(publish())
+            except Exception as error:  # not ours to judge: raised again in the thread that waits
+                results.put(error)
+            finally:
+                self._slots.release()
+
+        threading.Thread(target=work, name="sns-publish", daemon=True).start()
+        try:
+            result = results.get(timeout=max(0.0, ends - time.monotonic()))
+        except Empty:
+            return late
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def _publish(self, arn: str, message: HookMessage) -> Result:
         form = _ARN.fullmatch(arn)
         if form is None:
             return Ending.RETRY, None, Reason.INVALID_URL, "the target is no topic's ARN", None

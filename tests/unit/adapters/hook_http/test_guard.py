@@ -250,7 +250,9 @@ def test_a_name_that_does_not_resolve_leads_nowhere(dialled: list[Any], error: E
     assert dialled == []
 
 
-@pytest.mark.parametrize("answers", [[], ["fe80::1%eth0"], ["nonsense"], [""]])
+@pytest.mark.parametrize(
+    "answers", [[], ["fe80::1%eth0"], ["8.8.8.8", "fe80::1%eth0"], ["8.8.8.8", "nonsense"], ["127.1"], [""]]
+)
 def test_an_answer_that_cannot_be_read_leads_nowhere(dialled: list[Any], answers: list[str]) -> None:
     assert deliver(webhook(Allowed(), names(hooks__test=answers)), "https://hooks.test/").reason is Reason.DNS
     assert dialled == []
