@@ -84,6 +84,7 @@ def test_the_tables_that_code_names_have_the_columns_and_types_that_it_names(dat
 def test_every_table_with_data_of_tenants_is_keyed_by_facility(database_url: str) -> None:
     no_tenants = {"alembic_version", "api_keys", "facilities", "models", "deployments", "deployment_loads", "workers"}
     no_tenants |= {"queue_messages", "outbox", "dead_letters"}  # their bodies name the facility
+    no_tenants |= {"hook_deliveries", "hook_attempts"}  # their endpoint is of one
     tables = {row[0] for row in execute(database_url, "select tablename from pg_tables where schemaname = 'public'")}
     keyed = execute(
         database_url,
@@ -130,7 +131,22 @@ def as_a_vandal(url: str, *commands: str) -> None:
         ("delete from audit where action = 'image.accepted'", "accepted-is-audited"),
         ("update outcomes set model_sha256 = null", "pass-has-evidence"),
         ("update outcomes set prepared = null", "pass-has-evidence"),
-        ("update outcomes set verdict = 'fail'", "fail-raises-an-alert"),
+        ("update outcomes set alerts = 1", "raised-alerts-are-there"),
+        (
+            """
+            insert into alert_outbox (facility_id, image_id, rule, severity, subject, summary, payload, created_at)
+            select facility_id, image_id, 'damage', 'critical', 'x', 'y', '{}', now() from outcomes
+            """,
+            "raised-alerts-are-there",
+        ),
+        (
+            """
+            insert into incidents (incident_id, facility_id, rule, subject, severity, state, summary, images, opened_at,
+              last_at, window_s)
+            select gen_random_uuid(), facility_id, 'damage', 'x', 'critical', 'open', 'y', 1, now(), now(), 1 from outcomes
+            """,
+            "incidents-count-their-alerts",
+        ),
         ("update outcomes set state = 'failed', verdict = null, reason = 'poison', crashes = 2", "poison-has-crashes"),
         ("update detections set x2 = 'NaN'", "detections-are-in-the-picture"),
         ("update detections set y2 = 1000", "detections-are-in-the-picture"),

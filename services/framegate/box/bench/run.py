@@ -147,9 +147,9 @@ class Bench:
         return {
             "rate_per_s": round(rate_per_s, 2),
             "images": len(files),
-            "accept_ms": _percentiles([s * 1000 for s in load.accept_s]),
-            "queue_wait_ms": _percentiles(waits),
-            "verdict_ms": _percentiles([t["accept_to_verdict_ms"] for t in timings]),
+            "accept_ms": percentiles([s * 1000 for s in load.accept_s]),
+            "queue_wait_ms": percentiles(waits),
+            "verdict_ms": percentiles([t["accept_to_verdict_ms"] for t in timings]),
         }
 
     def wait_until_idle(self) -> None:
@@ -171,7 +171,8 @@ class Bench:
         return {stage: round(ms, 3) for stage, ms in sorted(sums.items())}
 
 
-def _percentiles(values: Sequence[float]) -> dict[str, float]:
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """p50, p95, p99 and max."""
     cuts = statistics.quantiles(values, n=100, method="inclusive")
     return {
         "p50": round(cuts[49], 2),
