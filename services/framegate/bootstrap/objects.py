@@ -41,7 +41,8 @@ def bucket_events(settings: Settings, stores: Stores, metrics: Metrics) -> Itera
 
     objects = object_intake(settings, stores)
     with closing(open_sqs(settings)) as queue:
-        consumer = BucketEvents(queue, settings.events.queue, objects, metrics, SystemClock())
+        tell = stores.incidents.raise_alert
+        consumer = BucketEvents(queue, settings.events.queue, objects, metrics, SystemClock(), tell)
         stop = threading.Event()
         thread = threading.Thread(target=consumer.run, args=(stop,), name="bucket-events")
         thread.start()

@@ -72,6 +72,7 @@ def make_service(
         drain=timedelta(seconds=settings.worker.drain_s),
         max_attempts=settings.worker.max_attempts,
         last_attempt=settings.worker.last_attempt,
+        tell=stores.incidents.raise_alert,
     )
     if stage is Stage.SWEEP:
         return _sweeper(settings, stores, queue, blobs, clock, metrics)

@@ -14,6 +14,7 @@ from framegate.observability.metrics import Metrics
 from framegate.ports.clock import Clock
 from framegate.ports.queue import Delivery, Queue
 from framegate.worker.retry import backoff
+from framegate.worker.telling import Tell, tell_of_dead_letter, told_nobody
 
 #: Messages at a time. Each object in work is in memory, up to the limit for images.
 _THREADS: Final = 4
@@ -29,8 +30,18 @@ _log = get_log(component="bucket-events")
 class BucketEvents:
     """Several of them may share one queue: the same event twice gives one image."""
 
-    def __init__(self, queue: Queue, name: str, objects: ObjectIntake, metrics: Metrics, clock: Clock) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        name: str,
+        objects: ObjectIntake,
+        metrics: Metrics,
+        clock: Clock,
+        tell: Tell = told_nobody,
+    ) -> None:
+        """`tell`: of dead letters."""
         self._queue, self._name, self._objects, self._metrics, self._clock = queue, name, objects, metrics, clock
+        self._tell = tell
 
     def run(self, stop: threading.Event) -> None:
         """Until stopped: what is in work is finished, what an outstanding receive brings is released."""
@@ -94,3 +105,4 @@ class BucketEvents:
         self._queue.dead_letter(delivery, cause)
         self._metrics.count(DEAD_LETTERS, stage="ingest", cause=slug)
         _log.error("dead letter", action="dead_letter", message=delivery.message_id, cause=cause)
+        tell_of_dead_letter(self._tell, _log, delivery.queue, cause)

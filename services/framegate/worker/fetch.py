@@ -25,6 +25,7 @@ from framegate.worker.handler import Handler, Held, WorkerOptions
 from framegate.worker.lease import Lease
 from framegate.worker.retry import after_missing_blob, convicted, poison
 from framegate.worker.settle import Done, failed_attempt
+from framegate.worker.telling import tell_of_dead_letter
 
 J = TypeVar("J")
 _BUSY_DELAY = timedelta(seconds=5)
@@ -135,6 +136,7 @@ class Fetcher(Generic[J]):
         self._queue.dead_letter(delivery, cause)
         self._metrics.count(DEAD_LETTERS, stage=self._stage, cause=slug)
         self._log.error("dead letter", action="dead_letter", message=delivery.message_id, cause=cause)
+        tell_of_dead_letter(self._options.tell, self._log, delivery.queue, cause)
 
     def _claim_insisting(self, messages: Sequence[tuple[Delivery, Message]], stop: threading.Event) -> list[Held[J]]:
         while messages:

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 from framegate.kernel.states import Stage
 from framegate.ports.progress import Claim, Result
 from framegate.ports.queue import Delivery
+from framegate.worker.telling import Tell, told_nobody
 
 J = TypeVar("J")
 
@@ -60,6 +61,7 @@ class WorkerOptions:
     drain: timedelta = timedelta(seconds=20)  #: how long a stopping worker may take to finish
     max_attempts: int = 5  #: failed attempts before a message goes to the dead letters
     last_attempt: int = 10  #: failed attempts before the image ends as `failed`
+    tell: Tell = told_nobody  #: of dead letters
 
 
 @dataclass(slots=True)

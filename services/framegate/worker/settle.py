@@ -19,6 +19,7 @@ from framegate.worker.breaker import Breaker
 from framegate.worker.handler import Handler, Held, WorkerOptions
 from framegate.worker.lease import Lease
 from framegate.worker.retry import Next, after_crash, after_error, backoff, poison
+from framegate.worker.telling import tell_of_dead_letter
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -154,6 +155,7 @@ class Settler(Generic[J]):
             self._insist(lambda: self._queue.dead_letter(delivery, d.cause))
             self._metrics.count(DEAD_LETTERS, stage=self._stage, cause="attempts")
             self._log.error("dead letter", action="dead_letter", image=image, cause=d.cause)
+            tell_of_dead_letter(self._options.tell, self._log, delivery.queue, d.cause, d.held.claim.image.facility)
             return
         charged = d.ending in (Ending.ERROR, Ending.CRASH)
         delay = backoff(d.held.claim.attempt) if charged else timedelta()

@@ -62,8 +62,12 @@ def test_an_image_whose_every_attempt_fails_becomes_a_dead_letter_and_in_the_end
         raise ValueError("always")
 
     rig.stage.on_handle = fail
-    with rig.running(max_attempts=2, last_attempt=4):
+    with rig.running(max_attempts=2, last_attempt=4, tell=rig.store.incidents.raise_alert):
         rig.until(lambda: len(rig.queue.list_dead()) == 1, step_s=1)
+        rig.until(lambda: len(rig.store.state.alerts) == 1)
+        (told,) = rig.store.state.alerts
+        assert (told.alert.subject, told.alert.rule) == ("dead-letters/frame-submitted-live", "operations")
+        assert "always" in told.alert.summary
         assert "always" in rig.queue.list_dead()[0].cause
         assert rig.state(image) is ImageState.RECEIVED
         rig.queue.redrive()
@@ -208,7 +212,11 @@ def test_a_stopping_worker_finishes_what_runs_and_gives_back_the_rest(rig: Rig) 
 
 def test_an_undecodable_message_goes_to_the_dead_letters_with_its_cause(rig: Rig) -> None:
     rig.queue.send("frame-submitted-live", ["{not json", '{"v":1}'])
-    with rig.running():
+
+    def away(*_: object) -> None:
+        raise DependencyUnavailable
+
+    with rig.running(tell=away):  # who cannot be told of it cannot hold it up
         rig.until(lambda: len(rig.queue.list_dead()) == 2)
     assert all("not a Framegate message" in letter.cause for letter in rig.queue.list_dead())
 
