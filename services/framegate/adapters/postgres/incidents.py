@@ -2,11 +2,24 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, insert, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from framegate.adapters.postgres import schema
@@ -57,15 +70,15 @@ class PostgresIncidents:
         return self._database.core(work)
 
     def tend(self, limit: int, announce: Announce) -> Sequence[Change]:
-        """Those that go on are few: they are read, and judged here."""
+        """The query only chooses; what becomes of them is said in one place, for every store."""
 
         def work(connection: Connection) -> list[Change]:
             _take_turns(connection)
             now = _now(connection)
             journal = _Journal(announce)
-            for row in connection.execute(select(_INCIDENTS).where(_GOING_ON).order_by(_INCIDENTS.c.last_at)):
+            for row in connection.execute(select(_INCIDENTS).where(_GOING_ON, _due_by(now)).limit(limit)):
                 step = tend(_incident(row), now)
-                if step is not None and len(journal.changes) < limit:
+                if step is not None:
                     journal.note(*step, now, SYSTEM)
             journal.write(connection)
             return journal.changes
@@ -225,6 +238,17 @@ def _going_on(connection: Connection, keys: Iterable[tuple[FacilityId, str, str]
     key = tuple_(_INCIDENTS.c.facility_id, _INCIDENTS.c.rule, _INCIDENTS.c.subject)
     query = select(_INCIDENTS).where(_GOING_ON, key.in_(sorted(keys)))
     return [_incident(row) for row in connection.execute(query)]
+
+
+def _due_by(now: datetime) -> ColumnElement[bool]:
+    """Quiet for long enough, or not acknowledged for too long."""
+    quiet = _INCIDENTS.c.last_at + _seconds(_INCIDENTS.c.window_s) <= now
+    waits = and_(_INCIDENTS.c.state == IncidentState.OPEN, _INCIDENTS.c.escalated_at.is_(None))
+    return or_(quiet, and_(waits, _INCIDENTS.c.opened_at + _seconds(_INCIDENTS.c.escalate_after_s) <= now))
+
+
+def _seconds(column: ColumnElement[float]) -> ColumnElement[Any]:
+    return column * literal(timedelta(seconds=1))
 
 
 def _assign(connection: Connection, taken: dict[UUID, UUID]) -> None:
