@@ -63,6 +63,14 @@ def test_images_of_other_facilities_are_never_seen(harness: Harness) -> None:
 
 def test_an_unknown_image_is_none(harness: Harness) -> None:
     assert harness.results.image(MINE, new_image().image_id) is None
+    assert harness.results.linked_image(new_image().image_id) is None
+
+
+def test_who_brings_a_link_needs_no_facility(harness: Harness) -> None:
+    for image in (accept(harness.intake), accept(harness.intake, facility=OTHER_FACILITY)):
+        found = harness.results.linked_image(image.image_id)
+        assert found is not None
+        assert (found.facts.image_id, found.facts.facility) == (image.image_id, image.facility)
 
 
 @pytest.fixture

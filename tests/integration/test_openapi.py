@@ -13,9 +13,11 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
-from framegate.ingest import content, health, images, reading, uploads
+from framegate.adapters.memory import MemoryHook
+from framegate.ingest import content, health, hooklog, hooks, images, incidents, reading, uploads
 from framegate.kernel.inspection import Label
 from framegate.kernel.states import Scope
+from framegate.ports.hooks import HookKind
 from framegate.web.openapi import build_openapi
 from framegate.web.permissions import permission_of
 from tests.unit.ingest.fakes import ApiBox
@@ -32,7 +34,7 @@ async def _stays_open(_: object) -> AsyncIterator[None]:
 
 @pytest.fixture(scope="module")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiBox]:
-    made = ApiBox(tmp_path_factory.mktemp("spool"))
+    made = ApiBox(tmp_path_factory.mktemp("spool"), hooks=dict.fromkeys(HookKind, MemoryHook()))
     made.app.router.lifespan_context = _stays_open  # schemathesis starts and ends the application for every call
     labels = Label(0, "wear@1", "crushed", 0.93), Label(None, "scene@2", "dock", 0.5)
     for _ in range(3):
@@ -49,7 +51,7 @@ def document(box: ApiBox) -> dict[str, Any]:
 
 _OPERATIONS = [
     (route.path_format, method)
-    for module in (images, uploads, reading, content, health)
+    for module in (images, uploads, reading, content, incidents, hooklog, hooks, health)
     for route in module.router.routes
     if isinstance(route, APIRoute) and route.include_in_schema
     for method in sorted(route.methods or ())
@@ -68,7 +70,7 @@ _GENERATED = [
 def test_whatever_is_sent_the_answer_is_one_of_the_documented_ones(
     box: ApiBox, path: str, method: str, mode: GenerationMode
 ) -> None:
-    headers = {"Authorization": f"Bearer {box.key}"}
+    headers = {"Authorization": f"Bearer {box.add_key(scopes=frozenset(Scope))}"}
     strategy = schemathesis.openapi.from_asgi("/openapi.json", box.app)[path][method].as_strategy(generation_mode=mode)
 
     @seed(20261123)
@@ -122,9 +124,13 @@ def test_every_operation_says_which_scope_it_needs_or_that_it_needs_none(box: Ap
             continue
         for method in route.methods or ():
             operation = document["paths"][route.path_format][method.lower()]
-            assert operation["security"] == ([{"key": []}] if permission.scope else [])
+            link = [{"link": []}] if permission.or_link else []
+            assert operation["security"] == ([{"key": []}, *link] if permission.scope else [])
             assert permission.scope is None or f"`{permission.scope}`" in operation["description"]
             seen[f"{method} {route.path}"] = permission.scope
+    assert [route for route in box.app.routes if _opens_to_links(route)] == [
+        route for route in box.app.routes if getattr(route, "path", "") == "/v1/images/{image_id}/content"
+    ]
     assert seen == {
         "POST /v1/images": Scope.IMAGES_WRITE,
         "POST /v1/uploads": Scope.IMAGES_WRITE,
@@ -135,11 +141,31 @@ def test_every_operation_says_which_scope_it_needs_or_that_it_needs_none(box: Ap
         "GET /v1/outcomes": Scope.RESULTS_READ,
         "GET /v1/cameras": Scope.RESULTS_READ,
         "GET /v1/stats": Scope.RESULTS_READ,
+        "GET /v1/incidents": Scope.RESULTS_READ,
+        "GET /v1/incidents/{incident_id}": Scope.RESULTS_READ,
+        "POST /v1/incidents/{incident_id}/acknowledge": Scope.REVIEWS_WRITE,
+        "POST /v1/incidents/{incident_id}/resolve": Scope.REVIEWS_WRITE,
+        "GET /v1/hooks": Scope.HOOKS_MANAGE,
+        "POST /v1/hooks": Scope.HOOKS_MANAGE,
+        "GET /v1/hooks/dead": Scope.HOOKS_MANAGE,
+        "POST /v1/hooks/replay": Scope.HOOKS_MANAGE,
+        "GET /v1/hooks/{endpoint_id}": Scope.HOOKS_MANAGE,
+        "DELETE /v1/hooks/{endpoint_id}": Scope.HOOKS_MANAGE,
+        "POST /v1/hooks/{endpoint_id}/rotate": Scope.HOOKS_MANAGE,
+        "POST /v1/hooks/{endpoint_id}/enable": Scope.HOOKS_MANAGE,
+        "POST /v1/hooks/{endpoint_id}/test": Scope.HOOKS_MANAGE,
+        "GET /v1/hooks/{endpoint_id}/deliveries": Scope.HOOKS_MANAGE,
+        "GET /v1/hooks/{endpoint_id}/attempts": Scope.HOOKS_MANAGE,
         "GET /healthz": None,
         "GET /readyz": None,
         "GET /metrics": None,
         "GET /problems/{slug}": None,
     }
+
+
+def _opens_to_links(route: object) -> bool:
+    permission = permission_of(route)
+    return permission is not None and permission.or_link
 
 
 def test_no_reference_of_the_document_leads_nowhere(document: dict[str, Any]) -> None:

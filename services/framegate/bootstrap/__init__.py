@@ -2,7 +2,7 @@
 
 from framegate.adapters.embedded_postgres import EmbeddedPostgres, database_of
 from framegate.adapters.postgres import migrate
-from framegate.bootstrap.api import make_api, read_pepper
+from framegate.bootstrap.api import make_api
 from framegate.bootstrap.engines import make_engine
 from framegate.bootstrap.hooks import PUBLIC_URL_FILE, make_announcer, open_hooks, signing_secrets
 from framegate.bootstrap.models import (
@@ -15,6 +15,7 @@ from framegate.bootstrap.models import (
     resolve_model,
 )
 from framegate.bootstrap.objects import bucket_events, object_intake
+from framegate.bootstrap.pepper import read_pepper
 from framegate.bootstrap.stages import Service, make_service, worker_name
 from framegate.bootstrap.stores import Stores, check_queues, open_blobs, open_objects, open_stores, provision
 

@@ -1,13 +1,12 @@
-"""The HTTP application, and the secret that its keys are hashed with."""
+"""The HTTP application."""
 
-import os
-import secrets
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from framegate import __version__
 from framegate.adapters.clock import SystemClock
+from framegate.bootstrap.hooks import make_announcer, open_hooks, public_url
 from framegate.bootstrap.objects import object_intake
+from framegate.bootstrap.pepper import read_pepper
 from framegate.bootstrap.stores import Stores, open_blobs
 from framegate.kernel.states import Lane, Stage
 from framegate.observability.catalogue import ACCEPT_SECONDS, IMAGES_ACCEPTED, IMAGES_REFUSED
@@ -16,25 +15,6 @@ from framegate.settings import Settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-
-
-def read_pepper(settings: Settings) -> bytes:
-    """From the setting, or from a file in the data directory that is made at its first use (0600)."""
-    if settings.pepper is not None:
-        return settings.pepper.get_secret_value().encode()
-    file = settings.pepper_file or settings.data / "secrets" / "pepper"
-    if not file.exists():
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = file.with_name(f"{file.name}.{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as new:
-            new.write(secrets.token_hex(32))
-            new.flush()
-            os.fsync(new.fileno())
-        # A link appears whole or not at all, and never replaces the file of a process that was faster.
-        with suppress(FileExistsError):
-            os.link(draft, file)
-        draft.unlink()
-    return file.read_text("ascii").strip().encode()
 
 
 class _ApiMetrics:
@@ -71,6 +51,12 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             keys=stores.keys,
             workers=stores.workers,
             upkeep=stores.upkeep,
+            incidents=stores.incidents,
+            endpoints=stores.endpoints,
+            deliveries=stores.deliveries,
+            hooks=open_hooks(settings),
+            announce=make_announcer(settings),
+            public_url=public_url(settings),
             blobs=open_blobs(settings),
             clock=SystemClock(),
             metrics=_ApiMetrics(metrics),

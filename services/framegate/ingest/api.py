@@ -10,11 +10,13 @@ from starlette.requests import Request
 from framegate.ingest.acceptor import Acceptor
 from framegate.ingest.backlog import Backlog
 from framegate.ingest.deps import ApiDependencies
+from framegate.ingest.outside import Outside
 from framegate.ingest.slots import Running, UploadSlots
 from framegate.ingest.storing import Storing
 from framegate.web.cursors import Cursors
 from framegate.web.identity import Authenticator
 from framegate.web.limits import FailureLimit, RateLimit
+from framegate.web.links import Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Guard:
     """See `framegate.web.permissions.Guarded`."""
 
     authenticator: Authenticator
+    links: Links
     rate_limit: RateLimit | None
 
 
@@ -35,11 +38,13 @@ class Api:
             Authenticator(
                 deps.keys, deps.pepper, deps.clock, FailureLimit(deps.clock) if deps.watch_failures else None
             ),
+            Links(deps.pepper, deps.clock),
             RateLimit(limits.rate_per_s, deps.clock) if limits.rate_per_s is not None else None,
         )
         self.cursors = Cursors(deps.pepper)
         self.pool = ThreadPoolExecutor(limits.upload_threads, thread_name_prefix="upload")
         self.drawing = ThreadPoolExecutor(1, thread_name_prefix="boxes")
+        self.outside = Outside()
         self.slots = UploadSlots(limits.max_concurrent_uploads, limits.memory_bytes, limits.memory_total_bytes)
         self.running = Running()
         self.backlog = Backlog(deps.backlog, limits.max_backlog, deps.clock, self.pool)
@@ -50,6 +55,9 @@ class Api:
         """Blocks until the worker threads have ended."""
         self.pool.shutdown()
         self.drawing.shutdown()
+        self.outside.close()
+        for hook in self.deps.hooks.values():
+            hook.close()
 
 
 async def _api(request: Request) -> Api:

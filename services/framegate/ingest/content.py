@@ -17,6 +17,7 @@ from framegate.kernel.states import ImageState, Scope
 from framegate.kernel.unchecked import REFUSAL, UNCHECKED
 from framegate.ports.store import ImageRecord
 from framegate.web.identity import Principal
+from framegate.web.links import LinkHolder
 from framegate.web.openapi import AUTHENTICATED, problems
 from framegate.web.permissions import requires
 from framegate.web.problems import Problem
@@ -37,6 +38,12 @@ class ContentQuery(BaseModel):
     boxes: Literal["0", "1"] = Field(
         "0", description="`1`: a JPEG with the detections drawn, at most 1920 pixels wide."
     )
+    expires: str | None = Field(
+        None, pattern="^[0-9]{1,12}$", description="Of a signed link: until when it holds, in seconds since 1970."
+    )
+    signature: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="Of a signed link, which replaces the key."
+    )
 
 
 @router.get(
@@ -44,21 +51,27 @@ class ContentQuery(BaseModel):
     response_class=Response,
     responses={
         200: {"description": "The bytes.", "content": dict.fromkeys(_TYPES, _BINARY)},
-        **problems(*AUTHENTICATED, "content-gone", "boxes-unavailable", "overloaded"),
+        **problems(*AUTHENTICATED, "content-gone", "boxes-unavailable", "overloaded", "link-expired", "link-invalid"),
     },
 )
 async def show_content(
     image_id: ImageIdPath,
     query: Annotated[ContentQuery, Query()],
-    principal: Annotated[Principal, requires(Scope.RESULTS_READ, produces=_TYPES, takes_parameters=True)],
+    caller: Annotated[
+        Principal | LinkHolder, requires(Scope.RESULTS_READ, produces=_TYPES, takes_parameters=True, or_link=True)
+    ],
     api: ApiDep,
 ) -> Response:
     """The original exactly as it was uploaded, or (`boxes=1`) an upright preview with the detections drawn on it.
 
     What came over a bucket and is no image is `application/octet-stream`; where its bytes were not kept, a problem
-    document says why.
+    document says why. Links in messages have `expires` and `signature` and open without a key until they expire.
     """
-    record = await find_image(api, principal, image_id)
+    if isinstance(caller, LinkHolder):
+        # What a link opened must not stay behind in a browser when it has expired.
+        record, cache = await _linked(api, caller), "no-store"
+    else:
+        record, cache = await find_image(api, caller, image_id), "private, max-age=31536000, immutable"
     if query.boxes == "1":
         return Response(await _drawn(api, record), media_type=MediaType.JPEG.value)
     facts = record.facts
@@ -71,10 +84,17 @@ async def show_content(
             # Never shown by a browser in our name: these are foreign bytes.
             "Content-Disposition": f'attachment; filename="{name}"',
             "Content-Security-Policy": "default-src 'none'; sandbox",
-            "Cache-Control": "private, max-age=31536000, immutable",
+            "Cache-Control": cache,
             "ETag": f'"{facts.sha256}"',
         },
     )
+
+
+async def _linked(api: Api, holder: LinkHolder) -> ImageRecord:
+    record = await run_in_threadpool(api.deps.results.linked_image, holder.image_id)
+    if record is None:
+        raise Problem("not-found")
+    return record
 
 
 async def _original(api: Api, record: ImageRecord) -> bytes:

@@ -1,6 +1,6 @@
 """What the API is made of; whoever puts the program together fills it in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,6 +9,9 @@ from framegate.kernel.imagefile import Limits
 from framegate.kernel.states import Lane, Stage
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
+from framegate.ports.deliveries import Deliveries, Endpoints
+from framegate.ports.hooks import Hook, HookKind
+from framegate.ports.incidents import Announce, Incidents
 from framegate.ports.store import Cameras, Intake, Keys, Results, Workers
 from framegate.ports.upkeep import Upkeep
 
@@ -47,10 +50,11 @@ class ApiLimits:
 
 @dataclass(frozen=True, slots=True)
 class ApiDependencies:
-    """`pepper` is the secret under which keys are hashed and cursors signed.
+    """`pepper` is the secret under which keys are hashed, and cursors, links and messages signed.
 
     `backlog` says how many images wait and may block; None: there is no backlog limit. `watch_failures`: addresses with
     too many failed authentications are slowed down, which a box that listens on loopback only does not need.
+    `hooks` are those that are installed, and are closed with the API; `public_url` is where people reach it.
     """
 
     intake: Intake
@@ -59,6 +63,12 @@ class ApiDependencies:
     keys: Keys
     workers: Workers
     upkeep: Upkeep
+    incidents: Incidents
+    endpoints: Endpoints
+    deliveries: Deliveries
+    hooks: Mapping[HookKind, Hook]
+    announce: Announce
+    public_url: str
     blobs: Blobs
     clock: Clock
     metrics: IngestMetrics

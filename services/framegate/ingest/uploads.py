@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 
 from framegate.ingest.announcements import MOST_BYTES, Announcement, documented_body, parse_announcements
 from framegate.ingest.api import Api, ApiDep
-from framegate.ingest.body import read_body
-from framegate.ingest.images import ACCEPTED, accepted_answer, pace_of
+from framegate.ingest.images import ACCEPTED, accepted_answer
+from framegate.ingest.jsonbody import read_json
 from framegate.ingest.objects import ObjectIntake
 from framegate.ingest.reading import parse_image_id
 from framegate.ingest.schemas import AcceptedView, PresignedList, presigned_document
@@ -57,9 +57,7 @@ async def announce_uploads(
     """
     objects = _objects(api)
     api.backlog.check()
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Problem("unsupported-media-type", "Declare Content-Type as application/json.")
-    body = await _body(api, request)
+    body = await read_json(api, request, MOST_BYTES, "; announce fewer at once")
     now = api.deps.clock.now()
     found = parse_announcements(body, principal, now, api.deps.limits.image.max_bytes)
     uploads = [_new_upload(announcement, principal, api) for announcement in found]
@@ -100,18 +98,6 @@ def _objects(api: Api) -> ObjectIntake:
     if api.deps.objects is None:
         raise Problem("uploads-unavailable")
     return api.deps.objects
-
-
-async def _body(api: Api, request: Request) -> bytes:
-    body = bytearray()
-
-    async def write(data: bytes) -> None:
-        if len(body) + len(data) > MOST_BYTES:
-            raise Problem("payload-too-large", f"Send at most {MOST_BYTES} bytes of JSON; announce fewer at once.")
-        body.extend(data)
-
-    await read_body(request, pace_of(api), write)
-    return bytes(body)
 
 
 def _new_upload(announcement: Announcement, principal: Principal, api: Api) -> NewUpload:

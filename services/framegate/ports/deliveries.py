@@ -34,10 +34,11 @@ class Subscription:
 
     @property
     def shown_target(self) -> str:
-        """The path of a Slack URL is a secret."""
-        if self.kind is not HookKind.SLACK:
-            return self.target
-        return "/".join(self.target.split("/")[:3]) + "/..."
+        """Without what is a secret: all but the host of a Slack URL, and maybe the query of any other."""
+        head, query, _ = self.target.partition("?")
+        if self.kind is HookKind.SLACK:
+            return "/".join(head.split("/")[:3]) + "/..."
+        return f"{head}?..." if query else head
 
     def wants(self, message: HookMessage) -> bool:
         """Whether it is to hear of this."""

@@ -117,6 +117,10 @@ class Results(Protocol):
         """None also for another facility's image."""
         ...
 
+    def linked_image(self, image_id: ImageId) -> ImageRecord | None:
+        """Of any enabled facility: only for who brings a signed link to it (`kernel.links`)."""
+        ...
+
     def images(self, where: ImageFilter, limit: int) -> list[ImageRecord]:
         """Newest first."""
         ...

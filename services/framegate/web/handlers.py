@@ -54,7 +54,7 @@ def unavailable() -> Problem:
 
 def from_validation(errors: Sequence[Any]) -> Problem:
     """From pydantic's list: names and messages only, never the values that were sent."""
-    entries = [(str(error["loc"][-1]) if error["loc"] else "body", str(error["type"])) for error in errors]
+    entries = [(_name(error["loc"]), str(error["type"])) for error in errors]
     unknown = [name for name, kind in entries if kind == "extra_forbidden"]
     if unknown:
         return unknown_parameters(unknown)
@@ -62,6 +62,13 @@ def from_validation(errors: Sequence[Any]) -> Problem:
         {"name": name, "detail": str(error["msg"])} for (name, _), error in zip(entries, errors, strict=True)
     )
     return Problem("invalid-parameter", f"{details[0]['name']}: {details[0]['detail']}", errors=details)
+
+
+def _name(location: Sequence[str | int]) -> str:
+    if not location:
+        return "body"
+    last = location[-1]
+    return f"{location[-2]}[{last}]" if isinstance(last, int) and len(location) > 1 else str(last)
 
 
 def unknown_parameters(names: Sequence[str]) -> Problem:

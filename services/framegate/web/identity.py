@@ -32,6 +32,11 @@ class Principal:
     facilities: frozenset[FacilityId]
     disabled: frozenset[FacilityId] = frozenset()
 
+    @property
+    def actor(self) -> str:
+        """As the audit and incidents call it: names can be given twice, ids say little."""
+        return f"{self.name} ({self.key_id})"
+
     def facility(self, wanted: str | None) -> FacilityId:
         """The one facility this request is about. Raises `Problem`; a foreign one looks like an absent one."""
         if wanted is None:

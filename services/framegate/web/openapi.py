@@ -88,7 +88,13 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         components = document.setdefault("components", {})
         components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
         components["securitySchemes"] = {
-            "key": {"type": "http", "scheme": "bearer", "description": "An API key: `fg_live_…`."}
+            "key": {"type": "http", "scheme": "bearer", "description": "An API key: `fg_live_…`."},
+            "link": {
+                "type": "apiKey",
+                "in": "query",
+                "name": "signature",
+                "description": "With `expires`: a signed link, as messages of hooks have it.",
+            },
         }
         for route in app.routes:
             if isinstance(route, APIRoute) and route.include_in_schema:
@@ -102,8 +108,9 @@ def _complete(document: dict[str, Any], route: APIRoute) -> None:
     for method in route.methods or ():
         operation = document["paths"][route.path_format][method.lower()]
         if permission is not None and permission.scope is not None:
-            operation["security"] = [{"key": []}]
+            operation["security"] = [{"key": []}, *([{"link": []}] if permission.or_link else [])]
             text = operation.get("description", "").rstrip()
-            operation["description"] = f"{text}\n\nNeeds a key with the scope `{permission.scope}`."
+            link = ", or a signed link" if permission.or_link else ""
+            operation["description"] = f"{text}\n\nNeeds a key with the scope `{permission.scope}`{link}."
         else:
             operation["security"] = []

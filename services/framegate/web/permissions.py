@@ -4,7 +4,7 @@ An application whose routes do not all say so does not start.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
@@ -17,9 +17,12 @@ from framegate.web.edge import add_answer_header
 from framegate.web.handlers import unknown_parameters
 from framegate.web.identity import Authenticator, Principal
 from framegate.web.limits import RateLimit
+from framegate.web.links import LinkHolder, Links
 from framegate.web.problems import Problem, invalid
 
 _JSON = ("application/json",)
+#: The only route that a signed link opens, however others are declared.
+LINKED: Final = ("/v1/images/{image_id}/content", {"GET"})
 
 
 class Guarded(Protocol):
@@ -31,6 +34,11 @@ class Guarded(Protocol):
         ...
 
     @property
+    def links(self) -> Links:
+        """Tells whether a signed link holds."""
+        ...
+
+    @property
     def rate_limit(self) -> RateLimit | None:
         """None: keys are not limited."""
         ...
@@ -39,10 +47,18 @@ class Guarded(Protocol):
 class Permission:
     """The check itself, run before anything of the body is read. `scope` None: everybody may."""
 
-    def __init__(self, scope: Scope | None, produces: tuple[str, ...], takes_parameters: bool) -> None:
-        self.scope, self._produces, self._takes_parameters = scope, produces, takes_parameters
+    def __init__(
+        self,
+        scope: Scope | None,
+        produces: tuple[str, ...],
+        takes_parameters: bool,
+        repeatable: tuple[str, ...] = (),
+        or_link: bool = False,
+    ) -> None:
+        self.scope, self.or_link = scope, or_link
+        self._produces, self._takes_parameters, self._repeatable = produces, takes_parameters, repeatable
 
-    async def __call__(self, request: Request) -> Principal | None:
+    async def __call__(self, request: Request) -> Principal | LinkHolder | None:
         """The caller, None on public routes."""
         accept = request.headers.get("accept")
         if accept is not None and not accepts(accept, self._produces):
@@ -52,6 +68,10 @@ class Permission:
         if self.scope is None:
             return None
         guard: Guarded = request.app.state.guard
+        if self.or_link and (holder := guard.links.holder(request)) is not None:
+            if guard.rate_limit is not None:
+                _limit(request, guard.rate_limit, str(holder.image_id))
+            return holder
         principal = await guard.authenticator.principal(request)
         if guard.rate_limit is not None:
             _limit(request, guard.rate_limit, principal.key_id)
@@ -61,16 +81,27 @@ class Permission:
 
     def _check_query(self, request: Request) -> None:
         names = [name for name, _ in request.query_params.multi_items()]
+        once = [name for name in names if name not in self._repeatable]
         if names and not self._takes_parameters:
             raise unknown_parameters(names)
-        repeated = next((name for name in names if names.count(name) > 1), None) if len(names) < 200 else names[0]
+        repeated = next((name for name in once if once.count(name) > 1), None) if len(names) < 200 else names[0]
         if repeated is not None:
             raise invalid(repeated if repeated.isidentifier() and len(repeated) <= 64 else "query", "is given twice")
 
 
-def requires(scope: Scope, *, produces: tuple[str, ...] = _JSON, takes_parameters: bool = False) -> Any:
-    """A dependency that gives the `Principal`."""
-    return Depends(Permission(scope, produces, takes_parameters))
+def requires(
+    scope: Scope,
+    *,
+    produces: tuple[str, ...] = _JSON,
+    takes_parameters: bool = False,
+    repeatable: tuple[str, ...] = (),
+    or_link: bool = False,
+) -> Any:
+    """A dependency that gives the `Principal`; with `or_link` (see `LINKED`) instead the `LinkHolder` who brings a link.
+
+    `repeatable`: parameters that may be given several times.
+    """
+    return Depends(Permission(scope, produces, takes_parameters, repeatable, or_link))
 
 
 def public(*, produces: tuple[str, ...] = _JSON) -> Any:
@@ -87,12 +118,20 @@ def permission_of(route: object) -> Permission | None:
 
 
 def check_permissions(app: FastAPI) -> None:
-    """Raises `ConfigurationError` that names the routes without a permission."""
+    """Raises `ConfigurationError` that names the routes without a permission, or with links where there are none."""
     open_routes = [str(getattr(route, "path", route)) for route in app.routes if permission_of(route) is None]
     if open_routes:
         raise ConfigurationError(
             f"routes without a declared permission: {', '.join(open_routes)}; add requires(...) or public()"
         )
+    linked = [route for route in app.routes if isinstance(route, APIRoute) and _opens_to_links(route)]
+    if wrong := [route.path for route in linked if (route.path, route.methods) != LINKED]:
+        raise ConfigurationError(f"routes that links must not open: {', '.join(wrong)}; leave or_link out")
+
+
+def _opens_to_links(route: APIRoute) -> bool:
+    permission = permission_of(route)
+    return permission is not None and permission.or_link
 
 
 def _limit(request: Request, limit: RateLimit, key_id: str) -> None:

@@ -36,6 +36,17 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
         401, "No valid API key", "Send `Authorization: Bearer <key>` with a key that is neither expired nor revoked."
     ),
     "insufficient-scope": ProblemKind(403, "The key may not do this", "Use a key that has the scope."),
+    "link-expired": ProblemKind(
+        403,
+        "The link has expired",
+        "Ask for the incident with a key: GET /v1/incidents/{id} has a new link. Or open this without `expires` and "
+        "`signature`, with a key.",
+    ),
+    "link-invalid": ProblemKind(
+        403,
+        "The link was not made here, or was changed",
+        "Copy the whole link, or ask for the incident with a key: GET /v1/incidents/{id} has a new one.",
+    ),
     "facility-disabled": ProblemKind(403, "The facility is disabled", "Ask the operator to enable the facility."),
     "not-found": ProblemKind(404, "Not found", "Check the address; other facilities' things look absent too."),
     "method-not-allowed": ProblemKind(405, "The method is not allowed here", "Use a method that `Allow` names."),
@@ -46,6 +57,17 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
     ),
     "boxes-unavailable": ProblemKind(
         409, "There is no picture with boxes", "Boxes are drawn on decided images; ask without `boxes`, or later."
+    ),
+    "hook-disabled": ProblemKind(
+        409, "The endpoint is disabled", "Enable it first: POST /v1/hooks/{id}/enable, when its receiver works again."
+    ),
+    "hook-without-secret": ProblemKind(
+        409,
+        "Only webhooks have a signing secret",
+        "To change the address of a Slack or SNS endpoint, add another one and delete this one.",
+    ),
+    "too-many-hooks": ProblemKind(
+        409, "The facility has as many endpoints as it may have", "Delete one that is no longer needed."
     ),
     "upload-missing": ProblemKind(
         409,
@@ -78,12 +100,27 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
     "idempotency-key-reused": ProblemKind(
         422, "The Idempotency-Key was used for another request", "Use a new key for a new request."
     ),
+    "invalid-webhook-url": ProblemKind(
+        422,
+        "The target of the endpoint cannot be used",
+        "Send an https:// URL with a host that resolves and nothing unusual in it; for SNS the ARN of a topic.",
+    ),
+    "blocked-address": ProblemKind(
+        422,
+        "The target leads where hooks may not go",
+        "Use a public address; only the operator can open one on the premises, with FRAMEGATE_HOOKS__ALLOW.",
+    ),
     "invalid-parameter": ProblemKind(422, "A parameter is not valid", "Correct the parameters that `errors` names."),
     "unknown-parameter": ProblemKind(422, "A parameter is unknown", "Remove it, or name it `meta.<name>` on uploads."),
     "rate-limited": ProblemKind(429, "Too many requests", "Wait for `Retry-After` and send the same again."),
     "headers-too-large": ProblemKind(431, "The request header is too large", "Send fewer and shorter header fields."),
     "internal-error": ProblemKind(
         500, "Framegate failed", "Send the same again; tell the operator `instance` if it persists."
+    ),
+    "hook-kind-unavailable": ProblemKind(
+        501,
+        "This kind of endpoint is not installed",
+        "Use a webhook, or ask the operator to install boto3 for SNS: pip install 'framegate[aws]'.",
     ),
     "uploads-unavailable": ProblemKind(
         501,

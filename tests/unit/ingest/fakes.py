@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from framegate.adapters.memory import FakeClock, MemoryBlobs, MemoryObjects, MemoryStore
+from framegate.adapters.memory import FakeClock, MemoryBlobs, MemoryHook, MemoryObjects, MemoryStore
 from framegate.ingest.app import create_app
 from framegate.ingest.deps import ApiDependencies, ApiLimits
 from framegate.ingest.objects import Bucket, ObjectIntake
@@ -17,10 +17,13 @@ from framegate.kernel.ids import FacilityId
 from framegate.kernel.states import Lane
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
+from framegate.ports.hooks import HookKind
+from framegate.ports.notices import Announcer
 from framegate.ports.store import ApiKey
 
 PEPPER = b"pepper"
 BUCKET = "framegate"
+PUBLIC_URL = "https://inspect.example"
 HALL, OTHER_HALL = FacilityId("hall-1"), FacilityId("hall-2")
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WRITE_AND_READ = frozenset({"images:write", "results:read"})
@@ -62,6 +65,7 @@ class ApiBox:
         self.spool = spool
         self.memory_blobs = MemoryBlobs(used, spool)
         self.metrics = CountedMetrics()
+        self.hook = MemoryHook()
         self.objects = MemoryObjects(used, BUCKET)
         self.object_intake = ObjectIntake(
             self.objects, self.store.uploads, self.store.intake, blobs or self.memory_blobs, used, own=Bucket(BUCKET)
@@ -73,6 +77,12 @@ class ApiBox:
             keys=self.store.keys,
             workers=self.store.workers,
             upkeep=self.store.upkeep,
+            incidents=self.store.incidents,
+            endpoints=self.store.endpoints,
+            deliveries=self.store.deliveries,
+            hooks={HookKind.WEBHOOK: self.hook, HookKind.SLACK: self.hook},
+            announce=Announcer(PUBLIC_URL, PEPPER),
+            public_url=PUBLIC_URL,
             blobs=blobs or self.memory_blobs,
             clock=used,
             metrics=self.metrics,

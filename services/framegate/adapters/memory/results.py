@@ -21,6 +21,12 @@ class MemoryResults:
             row = self._state.images.get(image_id)
             return _record(row) if row is not None and row.facts.facility in facilities else None
 
+    def linked_image(self, image_id: ImageId) -> ImageRecord | None:
+        """See the port."""
+        with self._state.lock:
+            row = self._state.images.get(image_id)
+            return None if row is None else _record(row)
+
     def images(self, where: ImageFilter, limit: int) -> list[ImageRecord]:
         """Newest first, which is by falling id."""
         with self._state.lock:

@@ -28,6 +28,12 @@ class PostgresResults:
         found = self._database.run(lambda c: _records(c, [(facility, image_id) for facility in facilities]))
         return found[0] if found else None
 
+    def linked_image(self, image_id: ImageId) -> ImageRecord | None:
+        """See the port. Images are found by facility and id, and there are few facilities."""
+        enabled = select(schema.facilities.c.id).where(schema.facilities.c.enabled)
+        facilities = self._database.core(lambda connection: connection.execute(enabled).scalars().all())
+        return self.image(frozenset(map(FacilityId, facilities)), image_id)
+
     def images(self, where: ImageFilter, limit: int) -> list[ImageRecord]:
         """Newest first, which is by falling id."""
         if not where.facilities:
