@@ -66,3 +66,25 @@ def test_our_own_api_is_no_receiver_even_where_the_operator_opens_it(monkeypatch
     with pytest.raises(HookRefused) as refused:
         hook.check("http://127.0.0.1:8123/")
     assert refused.value.slug == "blocked-address"
+
+
+def test_the_sdk_of_aws_is_loaded_when_a_topic_is_used_and_not_before() -> None:
+    code = """
+import sys
+from framegate.bootstrap import open_hooks
+from framegate.ports.hooks import HookKind, HookRefused
+from framegate.settings import Settings
+hooks = open_hooks(Settings.read())
+print("botocore" in sys.modules)
+try:
+    hooks[HookKind.SNS].check("arn:aws:sns:nowhere")
+except HookRefused as refused:
+    print(refused.slug)
+print("botocore" in sys.modules)
+for hook in hooks.values():
+    hook.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=child_environment(), capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.split() == ["False", "invalid-webhook-url", "True"], done.stderr
