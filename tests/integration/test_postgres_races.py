@@ -246,3 +246,15 @@ def test_a_conviction_keeps_the_crashes_that_it_rests_on(database: Database) -> 
     end = Outcome(ImageState.FAILED, None, "poison", "It kills.", 1)
     assert progress.complete([Completion(at_gate, end)]) == [True]
     assert database.run(lambda c: c.execute("select crashes from outcomes").fetchone()) == (3,)
+
+
+def test_a_link_opens_no_image_of_a_facility_that_was_disabled(database: Database, database_url: str) -> None:
+    image, results = accept(PostgresIntake(database)), PostgresResults(database)
+    assert results.linked_image(image.image_id) is not None
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("update facilities set enabled = false where id = %s", (FACILITY,))
+    try:
+        assert results.linked_image(image.image_id) is None
+    finally:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("update facilities set enabled = true where id = %s", (FACILITY,))

@@ -152,7 +152,7 @@ async def remove_endpoint(endpoint_id: EndpointIdPath, principal: Manager, api: 
 async def rotate_secret(endpoint_id: EndpointIdPath, principal: Manager, api: ApiDep) -> Response:
     """Gives a webhook a new secret. The one before signs along until `both_sign_until`, a day later.
 
-    Rotating again within that day ends the older secret at once: that is what to do, twice, with one that has leaked.
+    Rotating again within that day ends the older one at once: rotate twice where a secret has leaked.
     """
     endpoint = await find_endpoint(api, principal, endpoint_id)
     if endpoint.kind is not HookKind.WEBHOOK:
