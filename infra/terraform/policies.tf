@@ -61,10 +61,11 @@ locals {
           Resource = [for prefix in row.deletes : "${local.bucket_arn}/${prefix}*"]
         },
         {
+          # ingest tries an endpoint when somebody asks it to.
           Sid      = "PublishAlerts"
           Effect   = "Allow"
           Action   = ["sns:Publish"]
-          Resource = stage == "alerts" ? var.hook_topic_arns : []
+          Resource = contains(["alerts", "ingest"], stage) ? var.hook_topic_arns : []
         },
         {
           # Every process looks for its bucket when it starts. And without this S3 answers 403 for an object that is

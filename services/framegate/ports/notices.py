@@ -19,6 +19,7 @@ _SAYS: Final = {
 }
 #: Texts that come from images and policies are cut, so that a payload always has room.
 _LONGEST: Final = 2_000
+_LONGEST_SUBJECT: Final = 300
 
 
 class Announcer:
@@ -33,7 +34,12 @@ class Announcer:
         image: dict[str, Any] | None = None
         if incident.last_image is not None:
             url, expires = image_link(self._base_url, self._pepper, incident.last_image, at)
-            image = {"id": str(incident.last_image), "url": url, "url_expires_at": moment(expires)}
+            image = {
+                "id": str(incident.last_image),
+                "url": url,
+                "preview_url": f"{url}&boxes=1",
+                "url_expires_at": moment(expires),
+            }
         page = f"{self._base_url}/v1/incidents/{incident.incident_id}"
         data = {"incident": describe(incident) | {"url": page}, "image": image, "actor": actor}
         count = f" ({incident.images} images)" if incident.images > 1 else ""
@@ -41,9 +47,10 @@ class Announcer:
             message_id=f"msg_{new_uuid7(at.timestamp()).hex}",
             type=change,
             payload=_payload(change, at, data),
-            title=f"{incident.severity.upper()} {incident.facility}: {incident.subject}",
+            title=f"{incident.severity.upper()} {incident.facility}: {incident.subject[:_LONGEST_SUBJECT]}",
             text=f"{_SAYS[change]}{summary}{count}",
-            link=image["url"] if image else page,
+            # What failed by our own fault may be no picture at all.
+            link=page if image is None else image["url" if incident.rule == "operations" else "preview_url"],
             severity=incident.severity,
         )
 
@@ -68,7 +75,7 @@ def describe(incident: Incident) -> dict[str, Any]:
         "id": str(incident.incident_id),
         "facility": incident.facility,
         "rule": incident.rule,
-        "subject": incident.subject,
+        "subject": incident.subject[:_LONGEST_SUBJECT],
         "severity": incident.severity,
         "state": str(incident.state),
         "summary": incident.summary[:_LONGEST],
