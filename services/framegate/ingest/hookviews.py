@@ -62,7 +62,8 @@ class LinkView(View):
     """An image, and a link that opens it without a key."""
 
     id: UUID
-    url: str = Field(description="The original; with `&boxes=1` the detections are drawn on it.", examples=[_LINK])
+    url: str = Field(description="The original.", examples=[_LINK])
+    preview_url: str = Field(description="With the detections drawn on it; only of decided images.")
     url_expires_at: datetime
 
 

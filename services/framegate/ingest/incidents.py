@@ -1,7 +1,7 @@
 """`/v1/incidents`: what people have to take care of."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
@@ -14,10 +14,9 @@ from framegate.ingest.hookviews import IncidentDetailView, IncidentList, Inciden
 from framegate.ingest.reading import FacilityQuery
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.incidents import Incident, IncidentState
-from framegate.kernel.links import image_link
 from framegate.kernel.states import Scope
 from framegate.ports.incidents import Announce
-from framegate.ports.notices import describe, moment
+from framegate.ports.notices import describe, last_image
 from framegate.web.identity import Principal
 from framegate.web.openapi import AUTHENTICATED, problems
 from framegate.web.permissions import requires
@@ -66,9 +65,8 @@ async def show_incident(
     wanted = _parse_id(incident_id)
     incident = _found(await run_in_threadpool(api.deps.incidents.incident, principal.visible(None), wanted))
     events = await run_in_threadpool(api.deps.incidents.events, wanted)
-    return JSONResponse(
-        describe(incident) | {"events": [event_document(event) for event in events], "image": _image(api, incident)}
-    )
+    image = last_image(incident, api.deps.public_url, api.deps.pepper, api.deps.clock.now())
+    return JSONResponse(describe(incident) | {"events": [event_document(event) for event in events], "image": image})
 
 
 @router.post("/v1/incidents/{incident_id}/acknowledge", response_model=IncidentView, responses=problems(*AUTHENTICATED))
@@ -101,11 +99,3 @@ def _found(incident: Incident | None) -> Incident:
     if incident is None:
         raise Problem("not-found")
     return incident
-
-
-def _image(api: Api, incident: Incident) -> dict[str, Any] | None:
-    if incident.last_image is None:
-        return None
-    deps = api.deps
-    url, expires = image_link(deps.public_url, deps.pepper, incident.last_image, deps.clock.now())
-    return {"id": str(incident.last_image), "url": url, "url_expires_at": moment(expires)}

@@ -31,15 +31,7 @@ class Announcer:
     def __call__(self, incident: Incident, change: Change, at: datetime, actor: str) -> HookMessage:
         """See `ports.incidents.Announce`."""
         summary = incident.summary[:_LONGEST]
-        image: dict[str, Any] | None = None
-        if incident.last_image is not None:
-            url, expires = image_link(self._base_url, self._pepper, incident.last_image, at)
-            image = {
-                "id": str(incident.last_image),
-                "url": url,
-                "preview_url": f"{url}&boxes=1",
-                "url_expires_at": moment(expires),
-            }
+        image = last_image(incident, self._base_url, self._pepper, at)
         page = f"{self._base_url}/v1/incidents/{incident.incident_id}"
         data = {"incident": describe(incident) | {"url": page}, "image": image, "actor": actor}
         count = f" ({incident.images} images)" if incident.images > 1 else ""
@@ -53,6 +45,19 @@ class Announcer:
             link=page if image is None else image["url" if incident.rule == "operations" else "preview_url"],
             severity=incident.severity,
         )
+
+
+def last_image(incident: Incident, base_url: str, pepper: bytes, now: datetime) -> dict[str, Any] | None:
+    """Links that open without a key: to the original, and to a picture with what was found drawn on it."""
+    if incident.last_image is None:
+        return None
+    url, expires = image_link(base_url, pepper, incident.last_image, now)
+    return {
+        "id": str(incident.last_image),
+        "url": url,
+        "preview_url": f"{url}&boxes=1",
+        "url_expires_at": moment(expires),
+    }
 
 
 def trial(facility: FacilityId, at: datetime, actor: str) -> HookMessage:

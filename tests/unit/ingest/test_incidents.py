@@ -68,6 +68,7 @@ async def test_an_incident_tells_what_happened_and_has_a_link_to_its_last_image(
     assert body["image"] == {
         "id": str(image_id),
         "url": url,
+        "preview_url": f"{url}&boxes=1",
         "url_expires_at": expires.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
 
