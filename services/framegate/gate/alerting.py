@@ -14,8 +14,10 @@ from framegate.kernel.states import ImageState, Verdict
 #: Why the gate asks for a person; an image may have several of these reasons.
 RESERVATIONS: Final = ("uncertain", "quality", "subject-missing", "camera-unconfirmed", UNAVAILABLE)
 _FAILURES: Final = ("poison", "exhausted", "input-missing", "integrity", "engine-output")
+#: The image took longer than the deadline of its lane, whatever became of it.
+LATE: Final = "late"
 #: What a rule may wait for.
-OCCASIONS: Final = (*Verdict, ImageState.REJECTED, ImageState.FAILED, *RESERVATIONS, *_FAILURES)
+OCCASIONS: Final = (*Verdict, ImageState.REJECTED, ImageState.FAILED, *RESERVATIONS, *_FAILURES, LATE)
 SEVERITIES: Final = ("critical", "warning")
 _METADATA: Final = "metadata."
 #: What alerts may be grouped by, beside the image's metadata.
@@ -49,8 +51,8 @@ class AlertRule:
             "classes": lambda e: frozenset(e.names()),
             "severity": lambda e: e.name(SEVERITIES) or "critical",
             "group_by": _groups,
-            "window": _duration,
-            "escalate_after": lambda e: None if e.raw == "never" else _duration(e, "; or never"),
+            "window": read_duration,
+            "escalate_after": lambda e: None if e.raw == "never" else read_duration(e, "; or never"),
         }
         found = {name: reader(entry[name]) for name, reader in read.items() if name in entry}
         return cls(**{"when": frozenset(), **{_FIELDS.get(name, name): value for name, value in found.items()}})
@@ -60,6 +62,7 @@ class AlertRule:
 DEFAULT_ALERTS: Final[Mapping[str, AlertRule]] = {
     "damage": AlertRule(frozenset({Verdict.FAIL})),
     "operations": AlertRule(frozenset({ImageState.FAILED}), group_by=("reason",)),
+    LATE: AlertRule(frozenset({LATE}), severity="warning", group_by=("facility",)),
 }
 
 
@@ -88,6 +91,7 @@ class Occurrence:
     detail: str
     classes: tuple[str, ...] = ()  #: of the detections that count against it, the most confident first
     labels: tuple[Label, ...] = ()
+    late: str = ""  #: how much later than its deadline, for people
 
 
 def alerts_about(rules: Mapping[str, AlertRule], image: ImageFacts, what: Occurrence) -> tuple[Alert, ...]:
@@ -95,13 +99,15 @@ def alerts_about(rules: Mapping[str, AlertRule], image: ImageFacts, what: Occurr
     if not rules:
         return ()
     occasions = {str(what.verdict or what.state), *what.reasons}
+    if what.late:
+        occasions.add(LATE)
     seen = (*what.classes, *(label.name for label in what.labels if label.confidence >= _SURE))
     found = []
     for name, rule in sorted(rules.items()):
         ours = [one for one in seen if one in rule.classes] if rule.classes else seen
         if rule.when & occasions and (ours or not rule.classes):
             subject = _subject(rule, image, what, ours[0] if ours else None)
-            summary = _SUMMARIES[what.verdict or what.state].format(camera=image.camera, detail=what.detail)
+            summary = _summary(image, what, only_late=not rule.when & (occasions - {LATE}))
             found.append(Alert(name, rule.severity, subject, summary, rule.window_s, rule.escalate_after_s))
     return tuple(found)
 
@@ -113,6 +119,12 @@ _SUMMARIES: Final[Mapping[str, str]] = {
     ImageState.REJECTED: "An image of {camera} cannot be used: {detail}",
     ImageState.FAILED: "An image of {camera} failed: {detail}",
 }
+
+
+def _summary(image: ImageFacts, what: Occurrence, *, only_late: bool) -> str:
+    if only_late:
+        return f"An image of {image.camera} {what.late}"
+    return _SUMMARIES[what.verdict or what.state].format(camera=image.camera, detail=what.detail)
 
 
 def _subject(rule: AlertRule, image: ImageFacts, what: Occurrence, seen: str | None) -> str:
@@ -146,7 +158,8 @@ def _groups(entry: Entry) -> tuple[str, ...]:
     return found or ("camera",)
 
 
-def _duration(entry: Entry, more: str = "") -> float:
+def read_duration(entry: Entry, more: str = "") -> float:
+    """Seconds; what is wrong is noted in the entry, with `more` behind it."""
     try:
         seconds = parse_duration(entry.raw)
     except ValueError as error:

@@ -1,5 +1,6 @@
 """From what was found to an outcome; pure, so that a decision can be repeated months later."""
 
+from dataclasses import replace
 from typing import assert_never
 
 from framegate.gate.alerting import Occurrence, alerts_about
@@ -11,8 +12,13 @@ from framegate.kernel.states import CameraStatus, ImageState, Verdict
 _UNNAMED = " could not name what is in the picture"
 
 
-def decide(policy: Policy, image: ImageFacts, prepared: Prepared | None, finding: Finding) -> Outcome:
-    """A pass needs everything in order; a fail needs one clear defect; all else is for people."""
+def decide(
+    policy: Policy, image: ImageFacts, prepared: Prepared | None, finding: Finding, waited_s: float = 0.0
+) -> Outcome:
+    """A pass needs everything in order; a fail needs one clear defect; all else is for people.
+
+    `waited_s`: from the recorded upload until now. It changes no verdict, but may be a reason to tell people.
+    """
     rules = policy.for_camera(image.camera)
     match finding:
         case Refused(reason, detail):
@@ -23,6 +29,10 @@ def decide(policy: Policy, image: ImageFacts, prepared: Prepared | None, finding
             end = _verdict(rules, image, prepared, finding)
         case _:
             assert_never(finding)
+    deadline_s = rules.deadlines.get(image.lane)
+    if deadline_s is not None and waited_s > deadline_s:
+        late = f"was decided after {waited_s:.1f} s; the deadline of {image.lane} is {deadline_s:g} s"
+        end = replace(end, late=late)
     alerts = alerts_about(rules.alerts, image, end)
     return Outcome(end.state, end.verdict, end.reasons[0], end.detail, policy.version, alerts)
 

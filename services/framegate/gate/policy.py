@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
-from framegate.gate.alerting import DEFAULT_ALERTS, AlertRule, read_alerts
+from framegate.gate.alerting import DEFAULT_ALERTS, AlertRule, read_alerts, read_duration
 from framegate.gate.entries import Entry
 from framegate.kernel.chain import Link, parse_chain, parse_link
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import is_name
 from framegate.kernel.manifest import ModelManifest
+from framegate.kernel.states import Lane
 
 #: Confidence from which a detection of a class without thresholds of its own needs a person.
 _UNKNOWN_CLASS_REVIEW: Final = 0.25
@@ -20,6 +21,7 @@ _DOUBTFUL: Final = ("too-dark", "too-bright", "blurred", "flat", "noise", "small
 FLAGS: Final = (*_DOUBTFUL, "frozen")
 _RULES: Final = (
     "classes", "otherwise", "require", "require_confidence", "quality", "doubtful_quality", "chain", "alerts",
+    "deadlines",
 )  # fmt: skip
 _IN_CHAIN: Final = re.compile(r"(?:\[(\d+)\])?(?:\.(\w+))?: (.*)", re.DOTALL)
 
@@ -46,6 +48,7 @@ class Rules:
     doubtful_quality: frozenset[str]  #: flags that make a pass a review
     chain: tuple[Link, ...] = ()  #: what inference had to ask after the detector
     alerts: Mapping[str, AlertRule] = field(default_factory=lambda: DEFAULT_ALERTS)  #: by name
+    deadlines: Mapping[str, float | None] = field(default_factory=dict)  #: by lane: seconds from upload to verdict
 
     def thresholds(self, class_name: str) -> Thresholds:
         """Those of the class, or the ones for every other class."""
@@ -124,6 +127,7 @@ def _rules(entry: Entry, base: Rules) -> Rules:
         "require_confidence": lambda e: e.number() or 0.0,
         "chain": _chain,
         "alerts": lambda e: read_alerts(e, base.alerts),
+        "deadlines": lambda e: {**base.deadlines, **_deadlines(e)},
     }
     found = {name: reader(entry[name]) for name, reader in read.items() if name in entry}
     return replace(base, **found, doubtful_quality=_doubtful(entry, base.doubtful_quality))
@@ -142,6 +146,11 @@ def _doubtful(entry: Entry, base: frozenset[str]) -> frozenset[str]:
     said = {flag: one.name(("ignore", "review")) for flag, one in entry["quality"].entries()}
     review = {flag for flag, what in said.items() if what == "review"}
     return (base - said.keys()) | review
+
+
+def _deadlines(entry: Entry) -> dict[str, float | None]:
+    entry.only(*Lane)
+    return {lane: None if one.raw == "never" else read_duration(one, "; or never") for lane, one in entry.entries()}
 
 
 def _thresholds(entry: Entry) -> Thresholds:

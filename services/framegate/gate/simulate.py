@@ -38,7 +38,9 @@ class Case:
         if isinstance(finding, Inspected):
             links = policy.for_camera(self.record.facts.camera).chain
             finding = replace(finding, chained=tuple(link.model for link in links if link.model not in self.silent))
-        return decide(policy, self.record.facts, self.prepared, finding)
+        ended_at = self.record.decided_at or self.record.facts.received_at
+        waited_s = (ended_at - self.record.facts.received_at).total_seconds()
+        return decide(policy, self.record.facts, self.prepared, finding, waited_s)
 
     def unseen_by(self, policy: Policy) -> bool:
         """Whether a model of the policy's chain may never have seen the image: it left no label."""

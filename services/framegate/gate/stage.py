@@ -37,7 +37,9 @@ class GateHandler:
     def _decide(self, claim: Claim) -> Result:
         if claim.finding is None:
             raise FramegateError(f"image {claim.image.image_id} came to the gate without a finding")
-        return decide(self._policy(claim.image.facility), claim.image, claim.prepared, claim.finding)
+        # Both moments are the database's.
+        waited_s = (claim.claimed_at - claim.image.received_at).total_seconds()
+        return decide(self._policy(claim.image.facility), claim.image, claim.prepared, claim.finding, waited_s)
 
     def _policy(self, facility: FacilityId) -> Policy:
         since, policy = self._known.get(facility, (float("-inf"), None))

@@ -33,7 +33,7 @@ def test_the_defaults_are_as_the_example_writes_them() -> None:
     policy = Policy.parse(1, read_document(EXAMPLE, "policy.md").raw)
     assert {name: policy.rules.alerts[name] for name in DEFAULT_ALERTS} == DEFAULT_ALERTS
     assert policy.rules.doubtful_quality == {*FLAGS} - {"frozen", "small"}
-    assert set(policy.for_camera("dock-3").alerts) == {"damage", "operations", "crushed-pallet"}
+    assert set(policy.for_camera("dock-3").alerts) == {"damage", "operations", "late", "crushed-pallet"}
 
 
 def test_the_page_names_every_occasion_and_every_doubt() -> None:

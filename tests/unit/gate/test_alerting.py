@@ -9,7 +9,7 @@ from framegate.gate.decide import decide
 from framegate.gate.policy import Policy
 from framegate.kernel.ids import CameraId
 from framegate.kernel.inspection import Alert, Failed, Finding, Label, Refused
-from framegate.kernel.states import CameraStatus
+from framegate.kernel.states import CameraStatus, Lane, Verdict
 from tests.support.values import inspected, prepared
 from tests.unit.gate.test_decide import DOCUMENT, IMAGE
 
@@ -39,6 +39,20 @@ def test_without_a_word_about_alerts_damage_and_failures_are_told_as_ever() -> N
     )
     for finding in (REVIEW, PASSES, Refused("truncated", "it ends early")):
         assert decide(policy, IMAGE, prepared(), finding).alerts == ()
+
+
+def test_an_image_that_took_longer_than_its_lane_may_is_told_and_keeps_its_verdict() -> None:
+    policy = Policy.parse(1, {**DOCUMENT, "deadlines": {"live": "30s", "bulk": "never"}})
+    bulk = replace(IMAGE, lane=Lane.BULK)
+    assert decide(policy, IMAGE, prepared(), PASSES, 30.0).alerts == ()
+    assert decide(policy, bulk, prepared(), PASSES, 1e6).alerts == ()
+    assert decide(Policy.parse(1, DOCUMENT), IMAGE, prepared(), PASSES, 1e6).alerts == ()
+    late = decide(policy, IMAGE, prepared(), PASSES, 75.26)
+    assert late.verdict is Verdict.PASS
+    said = "An image of dock-1 was decided after 75.3 s; the deadline of live is 30 s"
+    assert late.alerts == (Alert("late", "warning", f"facility/{IMAGE.facility}", said, 1800.0, 900.0),)
+    failed = decide(policy, IMAGE, prepared(), FAILS, 75.26).alerts
+    assert [(one.rule, one.summary.startswith("dock-1 saw")) for one in failed] == [("damage", True), ("late", False)]
 
 
 def test_rules_that_are_not_named_stay_and_false_takes_one_away() -> None:
