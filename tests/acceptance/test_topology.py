@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from framegate.kernel.states import Stage
 from framegate.starter import sample_frames
 from tests.support.box import until
 from tests.support.compose import services
@@ -81,4 +82,4 @@ def test_the_services_of_the_compose_file_inspect_images_and_stop_in_good_order(
         assert (verified["accepted"], verified["decided"]) == (len(frames), len(frames))
         codes = topology.stop(within_s=25)
         assert codes == dict.fromkeys(codes, 0)
-        assert len(codes) == 6
+        assert len(codes) == len(Stage) + 1, "each stage, and preprocess twice"
