@@ -27,6 +27,7 @@ from framegate.box.signals import stop_on_signals
 from framegate.box.verify import Report, verify
 from framegate.kernel.errors import ConfigurationError, DependencyUnavailable
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId
+from framegate.kernel.incidents import Incident, IncidentState
 from framegate.kernel.states import DEFAULT_SCOPES, TERMINAL
 from framegate.observability.logs import configure_logs
 from framegate.settings import Settings
@@ -99,8 +100,8 @@ def _run(
             console.print(f"Ready after {time.monotonic() - started:.1f} s.")
             key = _prepare(box)
             seconds = _stream(box, key, shots, console, stop)
-            report = _verify(box)
-            code = _tell(box, key, shots, seconds, report, console, json=json)
+            report, incidents = _look_back(box)
+            code = _tell(box, key, shots, seconds, report, incidents, console, json=json)
             if not once and not stop.is_set():
                 console.print("\nThe box stays up until Ctrl-C; without --data its data goes with it.")
                 stop.wait()
@@ -132,10 +133,12 @@ def _prepare(box: Box) -> str:
     return key
 
 
-def _verify(box: Box) -> Report:
+def _look_back(box: Box) -> tuple[Report, list[Incident]]:
     stores = open_stores(box.settings, box.database_url)
     try:
-        return verify(stores, open_blobs(box.settings.model_copy(update={"data": box.data})), hash_blobs=True)
+        report = verify(stores, open_blobs(box.settings.model_copy(update={"data": box.data})), hash_blobs=True)
+        going_on = frozenset({IncidentState.OPEN})
+        return report, stores.incidents.incidents(frozenset({DEFAULT_FACILITY}), going_on, 10)
     finally:
         stores.close()
 
@@ -206,7 +209,15 @@ def summary(shots: Sequence[Shot], seconds: float, report: Report) -> dict[str, 
 
 
 def _tell(
-    box: Box, key: str, shots: Sequence[Shot], seconds: float, report: Report, console: Console, *, json: bool
+    box: Box,
+    key: str,
+    shots: Sequence[Shot],
+    seconds: float,
+    report: Report,
+    incidents: Sequence[Incident],
+    console: Console,
+    *,
+    json: bool,
 ) -> int:
     totals = summary(shots, seconds, report)
     console.print(_table(shots))
@@ -215,6 +226,8 @@ def _tell(
         f"{totals['failed']} failed; {totals['lost']} lost. {totals['seconds']} s, "
         f"{totals['images_per_second']} images/s. verify: {'holds' if report.holds else 'DOES NOT HOLD'}"
     )
+    for incident in incidents:
+        console.print(f"[red]Incident[/] {incident.subject}, {incident.images} images: {escape(incident.summary)}")
     console.print(f"\nAPI      {box.base_url}  (documentation: {box.base_url}/docs)", soft_wrap=True, highlight=False)
     console.print(f"API key  {key}", soft_wrap=True, highlight=False)
     console.print(
