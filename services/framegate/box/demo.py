@@ -227,7 +227,8 @@ def _tell(
         f"{totals['images_per_second']} images/s. verify: {'holds' if report.holds else 'DOES NOT HOLD'}"
     )
     for incident in incidents:
-        console.print(f"[red]Incident[/] {incident.subject}, {incident.images} images: {escape(incident.summary)}")
+        count = f"{incident.images} image{'s'[: incident.images > 1]}"
+        console.print(f"[red]Incident[/] {incident.subject}, {count}: {escape(incident.summary)}")
     console.print(f"\nAPI      {box.base_url}  (documentation: {box.base_url}/docs)", soft_wrap=True, highlight=False)
     console.print(f"API key  {key}", soft_wrap=True, highlight=False)
     console.print(
