@@ -10,6 +10,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from framegate.kernel.addresses import Allowed, parse_allow
+from framegate.kernel.camera_health import HealthLimits
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, NAME_PATTERN
 
@@ -90,6 +91,27 @@ class CanarySettings(_Group):
     )
     latency: float = Field(1.5, ge=1, description="times the incumbent's inference time that ends a canary")
     verdicts: float = Field(0.15, ge=0, le=1, description="difference in the share of a verdict that ends a canary")
+
+
+class CameraSettings(_Group):
+    """When a camera has a fault."""
+
+    warm_up: int = Field(50, ge=2, description="frames until what is usual for a camera is known")
+    frozen_frames: int = Field(10, ge=2, description="the same picture so often in a row is a frozen camera")
+    frozen_s: float = Field(30, ge=0, description="and for at least this long, seconds")
+    silent_s: float = Field(600, ge=1, description="shortest silence that may be a fault, seconds")
+    recovery: int = Field(10, ge=1, description="good frames in a row that end a fault")
+
+    @property
+    def limits(self) -> HealthLimits:
+        """With what is no setting."""
+        return HealthLimits(
+            warm_up=self.warm_up,
+            frozen_frames=self.frozen_frames,
+            frozen_s=self.frozen_s,
+            silent_least_s=self.silent_s,
+            recovery=self.recovery,
+        )
 
 
 class QueueSettings(_Group):
@@ -192,6 +214,7 @@ class Settings(BaseSettings):
     gate: GateSettings = GateSettings()
     sweep: SweepSettings = SweepSettings()
     canary: CanarySettings = CanarySettings()
+    cameras: CameraSettings = CameraSettings()
     queue: QueueSettings = QueueSettings()
     blobs: BlobSettings = BlobSettings()
     events: EventSettings = EventSettings()

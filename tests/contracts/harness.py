@@ -7,6 +7,7 @@ from typing import Protocol
 from framegate.adapters.memory import FakeClock, MemoryQueue, MemoryStore
 from framegate.kernel.messages import Message, decode
 from framegate.pipeline import ALL_QUEUES
+from framegate.ports.camera_health import CameraHealths
 from framegate.ports.deliveries import Deliveries, Endpoints
 from framegate.ports.incidents import Incidents
 from framegate.ports.progress import Progress
@@ -64,6 +65,9 @@ class Harness(Protocol):
 
     @property
     def cameras(self) -> Cameras: ...
+
+    @property
+    def camera_healths(self) -> CameraHealths: ...
 
     @property
     def policies(self) -> Policies: ...
@@ -131,6 +135,7 @@ class MemoryHarness:
         self._state = store.state
         self.progress, self.intake, self.results = store.progress, store.intake, store.results
         self.cameras, self.policies, self.registry = store.cameras, store.policies, store.registry
+        self.camera_healths = store.camera_healths
         self.shadows, self.uploads = store.shadows, store.uploads
         self.workers, self.upkeep, self.keys = store.workers, store.upkeep, store.keys
         self.endpoints, self.deliveries, self.incidents = store.endpoints, store.deliveries, store.incidents

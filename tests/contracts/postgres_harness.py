@@ -7,6 +7,7 @@ from psycopg import sql
 
 from framegate.adapters.postgres import (
     Database,
+    PostgresCameraHealths,
     PostgresCameras,
     PostgresDeliveries,
     PostgresEndpoints,
@@ -30,8 +31,15 @@ _MOMENTS = """
 select table_name, column_name from information_schema.columns
 where table_schema = 'public' and data_type = 'timestamp with time zone'
   and table_name in ('queue_messages', 'dead_letters', 'progress', 'workers',
-    'alert_outbox', 'incidents', 'hook_endpoints', 'hook_deliveries')
+    'alert_outbox', 'incidents', 'hook_endpoints', 'hook_deliveries', 'camera_health', 'camera_watch')
   and column_name <> 'received_at'
+"""
+
+
+_HEARD_OF = """
+update camera_health set state = jsonb_set(
+  state, '{last_at}', to_jsonb((state->>'last_at')::timestamptz - make_interval(secs => %s))
+)
 """
 
 
@@ -49,6 +57,7 @@ class PostgresHarness:
         self.queue: LettersQueue = self.queue_of("first")
         self.progress, self.intake = PostgresProgress(database), PostgresIntake(database)
         self.results, self.cameras = PostgresResults(database), PostgresCameras(database)
+        self.camera_healths = PostgresCameraHealths(database)
         self.policies, self.registry = PostgresPolicies(database), PostgresRegistry(database)
         self.shadows, self.uploads = PostgresShadows(database), PostgresUploads(database)
         self.workers, self.upkeep = PostgresWorkers(database), PostgresUpkeep(database)
@@ -65,6 +74,10 @@ class PostgresHarness:
             statement = sql.SQL("update {} set {} = {} - make_interval(secs => %s) where {} is not null")
             name = sql.Identifier(column)
             self._side.execute(statement.format(sql.Identifier(table), name, name, name), [seconds])
+        if self._rows("select 1 from camera_health"):
+            # When a camera was heard of last is compared with when its newest image came.
+            self._side.execute(_HEARD_OF, [seconds])
+            self._side.execute("update images set received_at = received_at - make_interval(secs => %s)", [seconds])
 
     def purge(self) -> None:
         self._side.execute("delete from queue_messages")

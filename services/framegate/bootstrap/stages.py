@@ -187,6 +187,7 @@ def _gate(parts: _Parts, options: WorkerOptions) -> _Made:
 
 
 def _sweeper(settings: Settings, stores: Stores, queue: Queue, blobs: Blobs, clock: Clock, metrics: Metrics) -> Service:
+    from framegate.sweep.cameras import CameraWatch
     from framegate.sweep.canary import CanaryBounds, CanaryGuard
     from framegate.sweep.sweeper import Sweeper, SweepOptions
 
@@ -205,4 +206,5 @@ def _sweeper(settings: Settings, stores: Stores, queue: Queue, blobs: Blobs, clo
         clock,
         metrics,
         stores.outbox,
+        CameraWatch(stores.camera_healths, settings.cameras.limits, metrics, get_log(stage="sweep")),
     )

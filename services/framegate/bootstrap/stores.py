@@ -11,6 +11,7 @@ from framegate.adapters.clock import SystemClock
 from framegate.adapters.postgres import (
     Database,
     Outbox,
+    PostgresCameraHealths,
     PostgresCameras,
     PostgresDeliveries,
     PostgresEndpoints,
@@ -59,6 +60,7 @@ class Stores:
     uploads: PostgresUploads
     results: PostgresResults
     cameras: PostgresCameras
+    camera_healths: PostgresCameraHealths
     policies: PostgresPolicies
     registry: PostgresRegistry
     shadows: PostgresShadows
@@ -105,6 +107,7 @@ def open_stores(settings: Settings, url: str) -> Stores:
         PostgresUploads(database),
         PostgresResults(database),
         PostgresCameras(database),
+        PostgresCameraHealths(database),
         PostgresPolicies(database),
         PostgresRegistry(database),
         PostgresShadows(database),

@@ -3,6 +3,7 @@
 import json as jsonlib
 from contextlib import suppress
 from dataclasses import asdict
+from math import exp
 from typing import Annotated
 
 import typer
@@ -11,12 +12,14 @@ from rich.table import Table
 from framegate.bootstrap import open_blobs
 from framegate.box.keys import create_key, parse_scopes
 from framegate.box.verify import verify
-from framegate.cli.common import DataOption, JsonOption, console, out
+from framegate.cli.common import DataOption, JsonOption, console, login, out
 from framegate.cli.stores import stores_of
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, FacilityId, is_name
 from framegate.kernel.messages import NewerMessage, UndecodableMessage, decode
 from framegate.settings import Settings
+
+FacilityOption = Annotated[str, typer.Option("--facility", help="Where it hangs")]
 
 keys = typer.Typer(help="API keys: who may send images and read results.", no_args_is_help=True)
 cameras = typer.Typer(help="Cameras: only images of confirmed cameras can pass automatically.", no_args_is_help=True)
@@ -72,21 +75,69 @@ def keys_revoke(key_id: str, data: DataOption = None) -> None:
 def cameras_list(json: JsonOption = False, data: DataOption = None) -> None:
     """Shows all cameras; unconfirmed ones registered themselves by sending an image."""
     with stores_of(Settings.read(data=data)) as stores:
-        found = stores.cameras.cameras()
+        found, faults = stores.cameras.cameras(), stores.camera_healths.faults()
     if json:
-        print(jsonlib.dumps([asdict(camera) for camera in found], default=str))
+        rows = [asdict(one) | {"faults": list(faults.get((one.facility, one.id), ()))} for one in found]
+        print(jsonlib.dumps(rows, default=str))
         return
-    table = Table("facility", "camera", "status", "last image")
+    table = Table("facility", "camera", "status", "health", "last image")
     for camera in found:
         last = f"{camera.last_image_at:%Y-%m-%d %H:%M:%S} UTC" if camera.last_image_at else "never"
-        table.add_row(camera.facility, camera.id, str(camera.status), last)
+        health = ", ".join(faults.get((camera.facility, camera.id), ["well"]))
+        table.add_row(camera.facility, camera.id, str(camera.status), health, last)
     out.print(table)
+
+
+@cameras.command("health")
+def cameras_health(
+    camera: str, facility: FacilityOption = DEFAULT_FACILITY, json: JsonOption = False, data: DataOption = None
+) -> None:
+    """Shows what is usual for a camera, and since when it has which faults."""
+    with stores_of(Settings.read(data=data)) as stores:
+        health = stores.camera_healths.health(FacilityId(facility), CameraId(camera))
+    if health is None:
+        raise ConfigurationError(
+            f"no image of {camera} at {facility} was judged yet: 'framegate cameras list' shows all"
+        )
+    if json:
+        print(jsonlib.dumps(health.to_json()))
+        return
+    table = Table("measure", "usual", "deviation")
+    table.add_row("sharpness", f"{exp(health.sharpness.mean):.3g}", f"{health.sharpness.deviation:.0%}")
+    for name, usual, unit in (
+        ("brightness", health.exposure, ""),
+        ("contrast", health.contrast, ""),
+        ("distance of the layout", health.distance, ""),
+        ("interval", health.interval, " s"),
+    ):
+        table.add_row(name, f"{usual.mean:.3g}{unit}", f"{usual.deviation:.2g}{unit}")
+    out.print(table)
+    out.print(f"Learnt from {health.frames} images; longest pause of late {health.pause_s:.0f} s.")
+    for fault, since in health.faults.items():
+        out.print(f"{fault} since {since:%Y-%m-%d %H:%M:%S} UTC: nothing passes by itself.")
+
+
+@cameras.command("lift")
+def cameras_lift(
+    camera: str,
+    facility: FacilityOption = DEFAULT_FACILITY,
+    by: Annotated[str | None, typer.Option("--by", help="Who says so, for the audit. Default: your login")] = None,
+    data: DataOption = None,
+) -> None:
+    """Says that a camera is well as it is: its faults end, and what comes from now on is what is usual for it."""
+    with stores_of(Settings.read(data=data)) as stores:
+        place = FacilityId(facility), CameraId(camera)
+        if stores.camera_healths.health(*place) is None:
+            raise ConfigurationError(f"no image of {camera} at {facility} was judged yet: there is nothing to lift")
+        faults = stores.camera_healths.lift(*place, by or login())
+    ended = f"{', '.join(faults)} ended" if faults else "it had no fault"
+    console.print(f"{camera} at {facility}: {ended}; what is usual for it is learnt anew.")
 
 
 @cameras.command("add")
 def cameras_add(
     camera: str,
-    facility: Annotated[str, typer.Option("--facility", help="Where it hangs")] = DEFAULT_FACILITY,
+    facility: FacilityOption = DEFAULT_FACILITY,
     data: DataOption = None,
 ) -> None:
     """Adds a camera, or confirms one that registered itself."""

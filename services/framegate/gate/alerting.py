@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from framegate.gate.entries import Entry
+from framegate.kernel.camera_faults import CAMERA_RULE
+from framegate.kernel.camera_health import CAMERA_FAULT
 from framegate.kernel.chain import UNAVAILABLE
 from framegate.kernel.durations import parse_duration
 from framegate.kernel.ids import is_name
@@ -12,7 +14,7 @@ from framegate.kernel.inspection import Alert, ImageFacts, Label
 from framegate.kernel.states import ImageState, Verdict
 
 #: Why the gate asks for a person; an image may have several of these reasons.
-RESERVATIONS: Final = ("uncertain", "quality", "subject-missing", "camera-unconfirmed", UNAVAILABLE)
+RESERVATIONS: Final = ("uncertain", "quality", "subject-missing", "camera-unconfirmed", CAMERA_FAULT, UNAVAILABLE)
 _FAILURES: Final = ("poison", "exhausted", "input-missing", "integrity", "engine-output")
 #: The image took longer than the deadline of its lane, whatever became of it.
 LATE: Final = "late"
@@ -72,6 +74,8 @@ def read_alerts(entry: Entry, base: Mapping[str, AlertRule]) -> dict[str, AlertR
     for name, one in entry.entries():
         if not is_name(name):
             one.refuse(f"{name!r} cannot name an alert: use up to 64 letters, digits and . _ : -", at_name=True)
+        elif name == CAMERA_RULE and one.strict:
+            one.refuse("this is the name of what tells of faulty cameras: take another one", at_name=True)
         elif one.raw is False:
             rules.pop(name, None)
         elif one.raw is None:

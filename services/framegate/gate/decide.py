@@ -5,11 +5,13 @@ from typing import assert_never
 
 from framegate.gate.alerting import Occurrence, alerts_about
 from framegate.gate.policy import Policy, Rules
+from framegate.kernel.camera_health import CAMERA_FAULT
 from framegate.kernel.chain import UNAVAILABLE
 from framegate.kernel.inspection import Failed, Finding, ImageFacts, Inspected, Outcome, Prepared, Refused
 from framegate.kernel.states import CameraStatus, ImageState, Verdict
 
 _UNNAMED = " could not name what is in the picture"
+_FAULTY = "its camera has a fault: "
 
 
 def decide(
@@ -41,6 +43,12 @@ def silent_models(detail: str) -> frozenset[str]:
     """The models of the chain that had no answer, from the detail of an outcome that is for people."""
     texts = [text.removesuffix(_UNNAMED) for text in detail.split("; ") if text.endswith(_UNNAMED)]
     return frozenset(model for text in texts for model in text.split(", "))
+
+
+def camera_faults(detail: str) -> tuple[str, ...]:
+    """What the camera suffered from, from the detail of an outcome that is for people; without what was ignored."""
+    texts = [text.removeprefix(_FAULTY) for text in detail.split("; ") if text.startswith(_FAULTY)]
+    return tuple(fault for text in texts for fault in text.split(", "))
 
 
 def _verdict(rules: Rules, image: ImageFacts, prepared: Prepared | None, found: Inspected) -> Occurrence:
@@ -76,6 +84,9 @@ def _reservations(
     rules: Rules, image: ImageFacts, prepared: Prepared | None, found: Inspected
 ) -> list[tuple[str, str]]:
     reasons = []
+    faults = [fault for fault in image.camera_faults if fault not in rules.ignored_faults]
+    if faults:
+        reasons.append((CAMERA_FAULT, f"{_FAULTY}{', '.join(faults)}"))
     flags = sorted(rules.doubtful_quality.intersection(prepared.quality.flags)) if prepared else ["unknown"]
     if flags:
         reasons.append(("quality", f"the picture is {', '.join(flags)}"))

@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from framegate.gate.alerting import DEFAULT_ALERTS, AlertRule, read_alerts, read_duration
 from framegate.gate.entries import Entry
+from framegate.kernel.camera_health import FAULTS
 from framegate.kernel.chain import Link, parse_chain, parse_link
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import is_name
@@ -16,11 +17,9 @@ from framegate.kernel.states import Lane
 #: Confidence from which a detection of a class without thresholds of its own needs a person.
 _UNKNOWN_CLASS_REVIEW: Final = 0.25
 #: What a frame may be that makes a pass untrustworthy.
-_DOUBTFUL: Final = ("too-dark", "too-bright", "blurred", "flat", "noise", "small")
-#: What a policy may have rules about. Nothing finds frozen pictures yet.
-FLAGS: Final = (*_DOUBTFUL, "frozen")
+FLAGS: Final = ("too-dark", "too-bright", "blurred", "flat", "noise", "small")
 _RULES: Final = (
-    "classes", "otherwise", "require", "require_confidence", "quality", "doubtful_quality", "chain", "alerts",
+    "classes", "otherwise", "require", "require_confidence", "quality", "doubtful_quality", "camera_faults", "chain", "alerts",
     "deadlines",
 )  # fmt: skip
 _IN_CHAIN: Final = re.compile(r"(?:\[(\d+)\])?(?:\.(\w+))?: (.*)", re.DOTALL)
@@ -49,6 +48,7 @@ class Rules:
     chain: tuple[Link, ...] = ()  #: what inference had to ask after the detector
     alerts: Mapping[str, AlertRule] = field(default_factory=lambda: DEFAULT_ALERTS)  #: by name
     deadlines: Mapping[str, float | None] = field(default_factory=dict)  #: by lane: seconds from upload to verdict
+    ignored_faults: frozenset[str] = frozenset()  #: of the camera that leave a pass a pass
 
     def thresholds(self, class_name: str) -> Thresholds:
         """Those of the class, or the ones for every other class."""
@@ -110,12 +110,12 @@ def document_from_manifest(manifest: ModelManifest) -> dict[str, Any]:
         "otherwise": {"review": _UNKNOWN_CLASS_REVIEW, "fail": None},
         "require": list(manifest.require),
         "require_confidence": _UNKNOWN_CLASS_REVIEW,
-        "doubtful_quality": list(_DOUBTFUL),
+        "doubtful_quality": list(FLAGS),
         "cameras": {},
     }
 
 
-_NO_RULES: Final = Rules({}, Thresholds(None, None), frozenset(), _UNKNOWN_CLASS_REVIEW, frozenset(_DOUBTFUL))
+_NO_RULES: Final = Rules({}, Thresholds(None, None), frozenset(), _UNKNOWN_CLASS_REVIEW, frozenset(FLAGS))
 
 
 def _rules(entry: Entry, base: Rules) -> Rules:
@@ -130,7 +130,8 @@ def _rules(entry: Entry, base: Rules) -> Rules:
         "deadlines": lambda e: {**base.deadlines, **_deadlines(e)},
     }
     found = {name: reader(entry[name]) for name, reader in read.items() if name in entry}
-    return replace(base, **found, doubtful_quality=_doubtful(entry, base.doubtful_quality))
+    doubtful, ignored = _doubtful(entry, base.doubtful_quality), _ignored(entry, base.ignored_faults)
+    return replace(base, **found, doubtful_quality=doubtful, ignored_faults=ignored)
 
 
 def _doubtful(entry: Entry, base: frozenset[str]) -> frozenset[str]:
@@ -142,7 +143,12 @@ def _doubtful(entry: Entry, base: frozenset[str]) -> frozenset[str]:
         return frozenset(entry["doubtful_quality"].names(known))
     if "quality" not in entry:
         return base
-    entry["quality"].only(*FLAGS)
+    if entry.strict and "frozen" in entry["quality"]:
+        # Releases before had the name among the flags, without effect.
+        entry["quality"]["frozen"].refuse("it is a fault of the camera: write it under camera_faults", at_name=True)
+        entry["quality"].only(*FLAGS, "frozen")
+    else:
+        entry["quality"].only(*FLAGS)
     said = {flag: one.name(("ignore", "review")) for flag, one in entry["quality"].entries()}
     review = {flag for flag, what in said.items() if what == "review"}
     return (base - said.keys()) | review
@@ -151,6 +157,15 @@ def _doubtful(entry: Entry, base: frozenset[str]) -> frozenset[str]:
 def _deadlines(entry: Entry) -> dict[str, float | None]:
     entry.only(*Lane)
     return {lane: None if one.raw == "never" else read_duration(one, "; or never") for lane, one in entry.entries()}
+
+
+def _ignored(entry: Entry, base: frozenset[str]) -> frozenset[str]:
+    """`base` with what the entry says instead, fault by fault."""
+    if "camera_faults" not in entry:
+        return base
+    entry["camera_faults"].only(*FAULTS)
+    said = {fault: one.name(("ignore", "review")) for fault, one in entry["camera_faults"].entries()}
+    return (base - said.keys()) | {fault for fault, what in said.items() if what == "ignore"}
 
 
 def _thresholds(entry: Entry) -> Thresholds:

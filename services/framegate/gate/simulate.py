@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from framegate.gate.decide import decide, silent_models
+from framegate.gate.decide import camera_faults, decide, silent_models
 from framegate.gate.policy import Policy
 from framegate.kernel.detections import Detections
 from framegate.kernel.ids import FacilityId, ImageId, created_s
@@ -31,6 +31,7 @@ class Case:
     prepared: Prepared | None
     finding: Finding
     silent: frozenset[str]  #: models of the chain that are known to have had no answer
+    faults: tuple[str, ...] = ()  #: of the camera at that time, where the outcome tells
 
     def under(self, policy: Policy) -> Outcome:
         """No classifier runs: one that is not known to have been silent counts as having answered."""
@@ -38,9 +39,9 @@ class Case:
         if isinstance(finding, Inspected):
             links = policy.for_camera(self.record.facts.camera).chain
             finding = replace(finding, chained=tuple(link.model for link in links if link.model not in self.silent))
-        ended_at = self.record.decided_at or self.record.facts.received_at
-        waited_s = (ended_at - self.record.facts.received_at).total_seconds()
-        return decide(policy, self.record.facts, self.prepared, finding, waited_s)
+        facts = replace(self.record.facts, camera_faults=self.faults)
+        waited_s = ((self.record.decided_at or facts.received_at) - facts.received_at).total_seconds()
+        return decide(policy, facts, self.prepared, finding, waited_s)
 
     def unseen_by(self, policy: Policy) -> bool:
         """Whether a model of the policy's chain may never have seen the image: it left no label."""
@@ -66,10 +67,11 @@ def case_of(record: ImageRecord) -> Case | str:
         return "no measures of its quality are stored"
     if record.model is None or record.model_sha256 is None or record.engine is None:
         return "what found its detections is not stored"
-    silent = silent_models(detail) if record.verdict is Verdict.REVIEW else frozenset[str]()
+    review = record.verdict is Verdict.REVIEW
+    silent, faults = silent_models(detail if review else ""), camera_faults(detail if review else "")
     names = tuple(name for name, _, _ in record.detections)
     found = Inspected(_detections(record), names, record.model, record.model_sha256, record.engine, record.labels)
-    return Case(record, prepared, found, silent)
+    return Case(record, prepared, found, silent, faults)
 
 
 def _detections(record: ImageRecord) -> Detections:

@@ -262,7 +262,8 @@ def stats_document(counts: list[Conservation]) -> dict[str, Any]:
 
 def _without_keys(prepared: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Where a blob lies is nobody's business."""
-    return None if prepared is None else {name: value for name, value in prepared.items() if name != "blob_key"}
+    hidden = ("blob_key", "scene")
+    return None if prepared is None else {name: value for name, value in prepared.items() if name not in hidden}
 
 
 def _json(value: Any) -> Any:

@@ -124,9 +124,11 @@ Step = tuple[Incident, Change | None]
 def take(current: Incident | None, raised: RaisedAlert, new_id: UUID) -> list[Step]:
     """What an alert does to the unresolved incident of its key, if there is one.
 
-    An incident whose time had passed before the alert came is over, however late that is noticed: what counts is when
-    things happened and not when they were looked at.
+    One that says that all is over ends it, or does nothing. An incident whose time had passed before the alert came is
+    over, however late that is noticed: what counts is when things happened and not when they were looked at.
     """
+    if raised.alert.over:
+        return [] if current is None else [(current.resolve(raised.at, SYSTEM), Change.RESOLVED)]
     if current is None:
         return [(Incident.open(raised, new_id), Change.OPENED)]
     if raised.at > current.quiet_at:

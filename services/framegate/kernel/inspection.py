@@ -13,7 +13,7 @@ from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """What was recorded when the image was accepted; never changes."""
+    """What was recorded when the image was accepted; only `camera_faults` is of the moment."""
 
     facility: FacilityId
     image_id: ImageId
@@ -29,6 +29,7 @@ class ImageFacts:
     orientation: int  #: EXIF, 1..8
     received_at: datetime
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)  #: what the sender said of the image
+    camera_faults: tuple[str, ...] = ()  #: what its camera suffers from when the gate claims the image; else empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,23 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Scene:
+    """What tells whether a camera still sees, and the same place as before; 8 x 8 tiles, row by row."""
+
+    tiles: bytes  #: a checksum of each tile's luma
+    layout: bytes  #: each tile's mean luma
+
+    def to_json(self) -> dict[str, Any]:
+        """In hexadecimal digits."""
+        return {"tiles": self.tiles.hex(), "layout": self.layout.hex()}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Reverses `to_json`."""
+        return cls(bytes.fromhex(raw["tiles"]), bytes.fromhex(raw["layout"]))
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """The prepared frame: content rows only (no padding), RGB uint8, under `blob_key`."""
 
@@ -62,6 +80,7 @@ class Prepared:
     letterbox: Letterbox
     quality: Quality
     recipe: dict[str, Any]  #: decoder and its version, scale denominator, orientation applied, resampling
+    scene: Scene | None = None  #: None: prepared by an older release
 
     def to_json(self) -> dict[str, Any]:
         """For the image's progress row and, later, its outcome."""
@@ -71,13 +90,14 @@ class Prepared:
             "letterbox": self.letterbox.to_json(),
             "quality": self.quality.to_json(),
             "recipe": self.recipe,
-        }
+        } | ({"scene": self.scene.to_json()} if self.scene else {})
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
         """Reverses `to_json`."""
         letterbox, quality = Letterbox.from_json(raw["letterbox"]), Quality.from_json(raw["quality"])
-        return cls(raw["blob_key"], raw["codec"], letterbox, quality, raw["recipe"])
+        scene = Scene.from_json(raw["scene"]) if raw.get("scene") else None
+        return cls(raw["blob_key"], raw["codec"], letterbox, quality, raw["recipe"], scene)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +157,7 @@ class Alert:
     escalate_after_s: float | None = (
         900.0  #: an incident that nobody acknowledged for this long is told again; None: never
     )
+    over: bool = False  #: what it is about has passed: its incident ends instead of growing
 
 
 @dataclass(frozen=True, slots=True)

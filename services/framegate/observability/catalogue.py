@@ -105,7 +105,8 @@ BLOBS_SWEPT: Final = Metric(
     "framegate_blobs_swept_total", "counter", ("prefix",), "left-over files that were deleted", "nothing to do",
 )  # fmt: skip
 HOUSEKEEPING_FAILURES: Final = Metric(
-    "framegate_housekeeping_failures_total", "counter", ("work",), "counts (conservation) and deletions (blobs) that failed",
+    "framegate_housekeeping_failures_total", "counter", ("work",),
+    "counts (conservation), deletions (blobs) and looks at what ended (cameras) that failed",
     "framegate_images is old meanwhile; the sweeper's log says why: a long history needs a longer CONSERVATION_EVERY_S",
 )  # fmt: skip
 BUCKET_EVENTS: Final = Metric(
@@ -159,6 +160,14 @@ HOOK_WAITING: Final = Metric(
 HOOK_OLDEST_SECONDS: Final = Metric(
     "framegate_hook_oldest_seconds", "gauge", (), "for how long the oldest delivery has been due",
     "rising for minutes: the alerts stage is down, or one endpoint is slow (framegate hooks list)",
+)  # fmt: skip
+CAMERA_FAULTS: Final = Metric(
+    "framegate_camera_faults", "gauge", ("fault",), "cameras that have this fault now; their images do not pass by themselves",
+    "framegate cameras list names them, docs/cameras.md says what to do; framegate cameras lift where nothing is wrong",
+)  # fmt: skip
+CAMERA_FAULT_CHANGES: Final = Metric(
+    "framegate_camera_fault_changes_total", "counter", ("fault", "change"), "faults of cameras that began or ended",
+    "the same camera again and again: a loose cable, a lamp on a timer; its incidents have the numbers",
 )  # fmt: skip
 BUILD_INFO: Final = Metric(
     "framegate_build_info", "gauge", ("version", "model", "engine"), "1; what runs here", "nothing to do",

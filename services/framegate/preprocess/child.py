@@ -20,6 +20,7 @@ from framegate.preprocess.decode import decode, decoder_name, scale_denominator
 from framegate.preprocess.jpeg import scaled
 from framegate.preprocess.letterbox import RESAMPLING, resize
 from framegate.preprocess.quality import measure
+from framegate.preprocess.scene import look
 from framegate.preprocess.sizes import upright_size
 from framegate.preprocess.wire import Answer, Closed, Request, receive, send
 
@@ -42,6 +43,7 @@ def prepare_frame(request: Request, data: memoryview, out: NDArray[np.uint8]) ->
         "ok",
         decode_ms=round((time.perf_counter() - started) * 1000, 3),
         quality=measure(out, (width, height)),
+        scene=look(out),
         recipe={
             "decoder": decoder_name(request.media_type),
             "scale": f"1/{denominator}",

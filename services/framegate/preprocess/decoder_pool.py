@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from framegate.kernel.errors import DecoderCrashed, DependencyUnavailable, InvalidFrame
 from framegate.kernel.geometry import Letterbox
-from framegate.kernel.inspection import Quality
+from framegate.kernel.inspection import Quality, Scene
 from framegate.kernel.manifest import MAX_SIDE, ModelInput
 from framegate.preprocess.sizes import fit, upright_size
 from framegate.preprocess.wire import Answer, Closed, Request, receive, send
@@ -57,6 +57,7 @@ class DecodedFrame:
     quality: Quality
     recipe: dict[str, Any]
     decode_ms: float
+    scene: Scene | None = None
 
 
 class DecoderChild:
@@ -96,7 +97,7 @@ class DecoderChild:
         if answer.quality is None:
             raise InvalidFrame(answer.reason, answer.detail)
         content = process.content(letterbox.content_height, letterbox.content_width)
-        return DecodedFrame(content, letterbox, answer.quality, answer.recipe, answer.decode_ms)
+        return DecodedFrame(content, letterbox, answer.quality, answer.recipe, answer.decode_ms, answer.scene)
 
     def close(self) -> None:
         """Kills the child and waits for its end; a later `prepare` starts another."""

@@ -138,7 +138,8 @@ class PreprocessHandler:
                 return Refused(error.reason, error.detail)
             key = self._key(job.claim)
             self._blobs.put(key, encode_frame(frame.content, self._codec), durable=False)
-        return Prepared(key, self._codec, frame.letterbox, frame.quality, {**frame.recipe, "codec": self._codec})
+        recipe = {**frame.recipe, "codec": self._codec}
+        return Prepared(key, self._codec, frame.letterbox, frame.quality, recipe, frame.scene)
 
     def _key(self, claim: Claim) -> str:
         image = claim.image

@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from framegate.kernel.inspection import Quality
+from framegate.kernel.inspection import Quality, Scene
 
 _LENGTH = struct.Struct(">I")
 MAX_MESSAGE = 64 * 1024
@@ -53,16 +53,22 @@ class Answer:
     detail: str = ""
     decode_ms: float = 0.0
     quality: Quality | None = None  #: set exactly for ok
+    scene: Scene | None = None
     recipe: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """All fields."""
-        return asdict(self) | {"quality": self.quality and self.quality.to_json()}
+        return asdict(self) | {
+            "quality": self.quality and self.quality.to_json(),
+            "scene": self.scene and self.scene.to_json(),
+        }
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
         """Reverses `to_json`; raises `ValueError`, `TypeError` or `KeyError` for anything else."""
-        answer = cls(**raw | {"quality": raw["quality"] and Quality.from_json(raw["quality"])})
+        quality, scene = raw["quality"], raw.get("scene")
+        measured = {"quality": quality and Quality.from_json(quality), "scene": scene and Scene.from_json(scene)}
+        answer = cls(**raw | measured)
         if answer.outcome not in ("ok", "invalid", "memory") or (answer.outcome == "ok") != (
             answer.quality is not None
         ):

@@ -1,7 +1,7 @@
 """Sends again what is overdue; beside it, deletes left-over files and checks conservation."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -22,6 +22,7 @@ from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
 from framegate.ports.queue import Queue
 from framegate.ports.upkeep import Relay, Upkeep
+from framegate.sweep.cameras import CameraWatch
 from framegate.sweep.canary import CanaryGuard
 
 _AT_ONCE = 500
@@ -39,6 +40,7 @@ class SweepOptions:
     blobs_every: timedelta = timedelta(minutes=10)
     leftovers_after: timedelta = timedelta(hours=24)
     canary_every: timedelta = timedelta(seconds=15)
+    cameras_every: timedelta = timedelta(seconds=1)
 
 
 class Sweeper:
@@ -57,9 +59,10 @@ class Sweeper:
         clock: Clock,
         metrics: Metrics,
         relay: Relay | None = None,
+        cameras: CameraWatch | None = None,
     ) -> None:
-        """`relay`: for a queue that is not in the database."""
-        self._relay = relay
+        """`relay`: for a queue that is not in the database. `cameras`: watched beside, in a thread of its own."""
+        self._relay, self._cameras = relay, cameras
         self._upkeep, self._queue, self._blobs, self._guard = upkeep, queue, blobs, guard
         self._options, self._clock, self._metrics = options, clock, metrics
         self._log = get_log(stage="sweep")
@@ -69,7 +72,9 @@ class Sweeper:
 
     def run(self, stop: threading.Event) -> None:
         """Until stopped. A count that is running then is left alone: it changes nothing, and may take minutes."""
-        threading.Thread(target=self._keep_house, args=(stop,), name="housekeeping", daemon=True).start()
+        self._beside("housekeeping", self.keep_house, self._options.every, stop)
+        if self._cameras is not None:
+            self._beside("cameras", self._cameras.look, self._options.cameras_every, stop)
         while not stop.is_set():
             try:
                 self.sweep()
@@ -81,14 +86,17 @@ class Sweeper:
         if self._died:
             raise self._died[0]
 
-    def _keep_house(self, stop: threading.Event) -> None:
-        try:
-            while not stop.is_set():
-                self.keep_house()
-                self._clock.wait(stop, self._options.every.total_seconds())
-        except BaseException as error:
-            self._died.append(error)
-            stop.set()
+    def _beside(self, name: str, work: Callable[[], None], every: timedelta, stop: threading.Event) -> None:
+        def repeat() -> None:
+            try:
+                while not stop.is_set():
+                    work()
+                    self._clock.wait(stop, every.total_seconds())
+            except BaseException as error:
+                self._died.append(error)
+                stop.set()
+
+        threading.Thread(target=repeat, name=name, daemon=True).start()
 
     def sweep(self) -> None:
         """One round of what images wait for."""

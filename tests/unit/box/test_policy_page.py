@@ -8,6 +8,7 @@ from framegate.box.policies import PolicyDesk
 from framegate.gate.alerting import DEFAULT_ALERTS, OCCASIONS
 from framegate.gate.document import read_document
 from framegate.gate.policy import FLAGS, Policy
+from framegate.kernel.camera_health import FAULTS
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId
 from framegate.kernel.manifest import ModelManifest
 from framegate.starter import starter_dir
@@ -32,10 +33,11 @@ def test_the_example_is_applied_to_a_box_with_the_starter() -> None:
 def test_the_defaults_are_as_the_example_writes_them() -> None:
     policy = Policy.parse(1, read_document(EXAMPLE, "policy.md").raw)
     assert {name: policy.rules.alerts[name] for name in DEFAULT_ALERTS} == DEFAULT_ALERTS
-    assert policy.rules.doubtful_quality == {*FLAGS} - {"frozen", "small"}
+    assert policy.rules.doubtful_quality == {*FLAGS} - {"small"}
+    assert policy.rules.ignored_faults == {"silent"}
     assert set(policy.for_camera("dock-3").alerts) == {"damage", "operations", "late", "crushed-pallet"}
 
 
 def test_the_page_names_every_occasion_and_every_doubt() -> None:
-    for name in (*OCCASIONS, *FLAGS):
+    for name in (*OCCASIONS, *FLAGS, *FAULTS):
         assert f"`{name}`" in PAGE or f"{name}:" in PAGE or f"{name} pictures" in PAGE

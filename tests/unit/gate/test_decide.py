@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from framegate.gate.decide import decide, silent_models
+from framegate.gate.decide import camera_faults, decide, silent_models
 from framegate.gate.policy import Policy
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, new_image_id
@@ -73,12 +73,44 @@ def test_a_doubtful_picture_never_passes_but_may_fail() -> None:
 def test_each_doubt_about_a_picture_can_be_ignored_or_not_and_a_camera_may_differ() -> None:
     cameras = {"dark": {"quality": {"too-dark": "ignore"}}, "old": {"doubtful_quality": ["flat"]}}
     document = {k: v for k, v in DOCUMENT.items() if k != "doubtful_quality"}
-    policy = Policy.parse(7, {**document, "quality": {"blurred": "ignore", "frozen": "review"}, "cameras": cameras})
+    policy = Policy.parse(7, {**document, "quality": {"blurred": "ignore"}, "cameras": cameras})
     found = {camera: policy.for_camera(camera).doubtful_quality for camera in ("dock-1", "dark", "old")}
-    others = {"too-bright", "flat", "noise", "small", "frozen"}
+    others = {"too-bright", "flat", "noise", "small"}
     assert found == {"dock-1": others | {"too-dark"}, "dark": others, "old": {"flat"}}
     for flag, verdict in (("blurred", Verdict.PASS), ("too-dark", Verdict.REVIEW)):
         assert decide(policy, IMAGE, prepared(flag), inspected(carton=0.9)).verdict is verdict
+
+
+def suspended(*faults: str, camera: str = "dock-1", **confidences: float) -> Outcome:
+    """The outcome of a picture of a camera with `faults`."""
+    cameras = {"turning": {"camera_faults": {"moved": "ignore"}}, "strict": {"camera_faults": {"silent": "review"}}}
+    policy = Policy.parse(7, {**DOCUMENT, "camera_faults": {"silent": "ignore"}, "cameras": cameras})
+    image = replace(IMAGE, camera=CameraId(camera), camera_faults=faults)
+    return decide(policy, image, prepared(), inspected(**(confidences or {"carton": 0.9})))
+
+
+def test_what_a_faulty_camera_sends_never_passes_but_may_fail() -> None:
+    result = suspended("dark", "moved")
+    assert (result.verdict, result.reason) == (Verdict.REVIEW, "camera-fault")
+    assert result.detail == "its camera has a fault: dark, moved"
+    assert suspended("dark", carton=0.9, hole=0.9).verdict is Verdict.FAIL
+    assert suspended().verdict is Verdict.PASS
+
+
+def test_single_faults_of_a_camera_can_be_ignored_and_a_camera_may_differ() -> None:
+    assert suspended("silent").verdict is Verdict.PASS
+    assert suspended("silent", "dark").detail == "its camera has a fault: dark"
+    assert suspended("silent", "moved", camera="turning").verdict is Verdict.PASS
+    assert suspended("silent", camera="strict").reason == "camera-fault"
+
+
+def test_a_fault_that_this_release_does_not_know_suspends_too() -> None:
+    assert suspended("upside-down").reason == "camera-fault"
+
+
+def test_the_detail_of_a_review_tells_which_faults_its_camera_had() -> None:
+    assert camera_faults(suspended("dark", "moved", carton=0.9, hole=0.3).detail) == ("dark", "moved")
+    assert camera_faults(suspended(hole=0.3).detail) == ()
 
 
 def test_an_unconfirmed_camera_never_passes() -> None:

@@ -56,6 +56,26 @@ cameras:
     ]
 
 
+def test_faults_of_cameras_are_named_and_either_ignored_or_for_people() -> None:
+    text = SHORT + "camera_faults: {moved: ignore, frozn: ignore, dark: fail}\nquality: {frozen: ignore}\n"
+    assert refused(text) == [
+        "policy.yaml:5:32: camera_faults.frozn: there is no such entry; did you mean frozen?",
+        "policy.yaml:5:53: camera_faults.dark: 'fail' is unknown; there are ignore, review",
+        "policy.yaml:6:11: quality.frozen: it is a fault of the camera: write it under camera_faults",
+    ]
+    assert refused(SHORT + "camera_faults:\n")[0].startswith("policy.yaml:5:")
+
+
+def test_a_stored_policy_with_the_name_that_had_no_effect_is_still_read() -> None:
+    document = {**yaml.safe_load(SHORT), "quality": {"frozen": "ignore", "flat": "ignore"}}
+    assert Policy.parse(1, document).rules.doubtful_quality == {*FLAGS} - {"flat"}
+
+
+def test_an_alert_cannot_take_the_name_of_those_about_cameras() -> None:
+    (problem,) = refused(SHORT + "alerts:\n  camera: {when: [fail]}\n")
+    assert problem.startswith("policy.yaml:6:3: alerts.camera: this is the name of what tells of faulty cameras")
+
+
 @pytest.mark.parametrize(
     ("more", "expected"),
     [

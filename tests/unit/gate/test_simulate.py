@@ -13,6 +13,7 @@ from framegate.gate.policy import Policy
 from framegate.gate.simulate import Case, Incidents, Simulation, case_of, ended_since
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, ImageId
 from framegate.kernel.inspection import Alert, Failed, Finding, Label, Refused
+from framegate.kernel.states import Verdict
 from framegate.ports.store import ImageRecord, NewImage
 from tests.contracts.examples import CAMERA, accept
 from tests.support.policies import DOCUMENT, Inspector
@@ -66,6 +67,23 @@ def test_under_the_same_policy_every_image_ends_as_it_did(box: Box) -> None:
     )
     assert simulation.confirmed == (2, 5)
     assert simulation.candidate.alerts == {"damage": 1, "operations": 1}
+
+
+def test_what_was_for_people_because_of_its_camera_stays_so_unless_the_candidate_ignores_that(box: Box) -> None:
+    image = box.inspect(inspected(carton=0.9))
+    box.inspect(inspected(carton=0.9))
+    newer, older = box.records()
+    doubted = replace(
+        older, verdict=Verdict.REVIEW, reason="camera-fault", detail="its camera has a fault: moved", facts=older.facts
+    )
+    assert doubted.facts.image_id == image.image_id
+    assert newer.verdict is Verdict.PASS
+    found = {}
+    for what in ("review", "ignore"):
+        simulation = Simulation(Policy.parse(2, {**DOCUMENT, "camera_faults": {"moved": what}}), CURRENT)
+        simulation.add(doubted)
+        found[what] = dict(simulation.flips)
+    assert found == {"review": {}, "ignore": {("review", "pass"): 1}}
 
 
 def test_flips_are_counted_with_examples(box: Box) -> None:

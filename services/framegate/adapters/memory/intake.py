@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from framegate.adapters.memory.state import ImageRow, MemoryState
+from framegate.kernel.camera_health import CAMERA_FAULT
 from framegate.kernel.chain import UNAVAILABLE
 from framegate.kernel.ids import ImageId
 from framegate.kernel.inspection import ImageFacts, Inspected
@@ -87,7 +88,8 @@ class MemoryIntake:
 
     def _reusable(self, row: ImageRow, twins: Sequence[ImageRow]) -> ImageRow | None:
         policies = self._state.policies.get(row.facts.facility)
-        if self._state.serving is None or not policies:
+        faulty = self._state.faults_of(row.facts.facility, row.facts.camera)
+        if self._state.serving is None or not policies or faulty:
             return None
         for twin in twins:
             finding, end = twin.finding, twin.end
@@ -95,7 +97,7 @@ class MemoryIntake:
                 twin.facts.camera == row.facts.camera
                 and end is not None
                 and end.outcome.state is ImageState.DECIDED
-                and end.outcome.reason != UNAVAILABLE
+                and end.outcome.reason not in (UNAVAILABLE, CAMERA_FAULT)
                 and end.outcome.policy_version == policies[-1].version
                 and isinstance(finding, Inspected)
                 and (finding.model, finding.model_sha256) == self._state.serving

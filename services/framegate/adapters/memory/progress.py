@@ -1,13 +1,14 @@
 """Progress in memory."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 from uuid import uuid4
 
 from framegate.adapters.memory.state import TAKES, ImageRow, Lease, MemoryState
 from framegate.kernel.incidents import RaisedAlert
-from framegate.kernel.inspection import Failed, Inspected, Outcome, Prepared, Refused
+from framegate.kernel.inspection import Failed, ImageFacts, Inspected, Outcome, Prepared, Refused
 from framegate.kernel.messages import Message
 from framegate.kernel.states import ImageState, Stage
 from framegate.ports.progress import Claim, Completion, Denied, Ending, PrepareAgain, Result
@@ -42,7 +43,7 @@ class MemoryProgress:
             token=row.lease.token,
             stage=stage,
             message=message,
-            image=row.facts,
+            image=self._facts(row, stage),
             attempt=row.attempts,
             crashes=row.crashes,
             solo=row.solo,
@@ -51,6 +52,11 @@ class MemoryProgress:
             claimed_at=self._state.now(),
             timeline=dict(row.timeline),
         )
+
+    def _facts(self, row: ImageRow, stage: Stage) -> ImageFacts:
+        if stage is not Stage.GATE:
+            return row.facts
+        return replace(row.facts, camera_faults=self._state.faults_of(row.facts.facility, row.facts.camera))
 
     def _take_over(self, row: ImageRow, dead: Lease) -> None:
         # Only inference shares its process among images: elsewhere a dead worker says nothing about the one it had.

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from framegate.adapters.memory.queue import MemoryQueue
+from framegate.kernel.camera_health import CameraHealth, Place
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.incidents import RaisedAlert
 from framegate.kernel.inspection import Finding, ImageFacts, Outcome, Prepared
@@ -93,6 +94,7 @@ class MemoryState:
         self.ends: list[ImageId] = []
         self.idempotency: dict[tuple[FacilityId, str, str], tuple[str, ImageId]] = {}
         self.cameras: dict[tuple[FacilityId, CameraId], Camera] = {}
+        self.health: dict[Place, CameraHealth] = {}
         self.policies: dict[FacilityId, list[PolicyVersion]] = {}
         self.serving: tuple[str, str] | None = None  #: model, sha256
         self.keys: dict[str, ApiKey] = {}
@@ -102,6 +104,11 @@ class MemoryState:
     def now(self) -> datetime:
         """The wall clock."""
         return self.clock.now()
+
+    def faults_of(self, facility: FacilityId, camera: CameraId) -> tuple[str, ...]:
+        """In the order of their names."""
+        health = self.health.get((facility, camera))
+        return tuple(sorted(map(str, health.faults))) if health is not None else ()
 
     def until(self, lease: timedelta) -> float:
         """When a lease that starts now ends."""

@@ -1,5 +1,6 @@
 """Everything in memory at once."""
 
+from framegate.adapters.memory.camera_health import MemoryCameraHealths
 from framegate.adapters.memory.deliveries import MemoryDeliveries, MemoryEndpoints
 from framegate.adapters.memory.incidents import MemoryIncidents
 from framegate.adapters.memory.intake import MemoryIntake
@@ -26,6 +27,7 @@ class MemoryStore:
         self.results = MemoryResults(self.state)
         self.uploads = MemoryUploads()
         self.cameras = MemoryCameras(self.state)
+        self.camera_healths = MemoryCameraHealths(self.state)
         self.policies = MemoryPolicies(self.state)
         self.workers = MemoryWorkers(clock)
         self.registry = MemoryRegistry(self.state, self.workers)

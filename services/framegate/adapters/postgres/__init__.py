@@ -1,5 +1,6 @@
 """Everything that is kept in PostgreSQL 18: the queue, progress, and the stores."""
 
+from framegate.adapters.postgres.camera_health import PostgresCameraHealths
 from framegate.adapters.postgres.cameras import PostgresCameras
 from framegate.adapters.postgres.database import Database
 from framegate.adapters.postgres.deliveries import PostgresDeliveries
@@ -24,6 +25,7 @@ __all__ = [
     "ALERTS",
     "Database",
     "Outbox",
+    "PostgresCameraHealths",
     "PostgresCameras",
     "PostgresDeliveries",
     "PostgresEndpoints",

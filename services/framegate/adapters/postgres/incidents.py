@@ -62,7 +62,11 @@ class PostgresIncidents:
                 for incident, change in take(going_on.get(raised.key), raised, new_uuid7()):
                     journal.note(incident, change, raised.at, SYSTEM)
                     going_on[raised.key] = incident
-                taken[raised.alert_id] = going_on[raised.key].incident_id
+                # What is over without having begun belongs to none, but it was looked at.
+                incident_of = going_on.get(raised.key)
+                taken[raised.alert_id] = incident_of.incident_id if incident_of else new_uuid7()
+                if raised.alert.over:
+                    going_on.pop(raised.key, None)
             journal.write(connection)
             _assign(connection, taken)
             return Grouped(len(alerts), journal.changes)
@@ -265,7 +269,7 @@ def _find(connection: Connection, facilities: frozenset[FacilityId], incident_id
 
 
 def _raised(row: Row[Any]) -> RaisedAlert:
-    alert = Alert(row.rule, row.severity, row.subject, row.summary, row.window_s, row.escalate_after_s)
+    alert = Alert(row.rule, row.severity, row.subject, row.summary, row.window_s, row.escalate_after_s, row.over)
     image = None if row.image_id is None else ImageId(row.image_id)
     return RaisedAlert(row.id, FacilityId(row.facility_id), image, alert, row.created_at)
 

@@ -158,9 +158,9 @@ def _claim(stage: Stage, message: Message, row: Sequence[Any]) -> Claim:
         CameraId(row[2]),
         CameraStatus(row[3]),
         Lane(row[4]),
-        *row[5:14],
+        *(*row[5:14], tuple(row[24] or ())),
     )
-    token, attempt, crashes, solo, prepared, finding, detections, now, prepared_at, inspected_at = row[14:]
+    token, attempt, crashes, solo, prepared, finding, detections, now, prepared_at, inspected_at = row[14:24]
     moments = {"received": facts.received_at, "prepared": prepared_at, "inspected": inspected_at}
     return Claim(
         token=token,

@@ -117,6 +117,7 @@ alert_outbox = _table(
     escalate_after_s=REAL,
     created_at=_MOMENT,
     incident_id=Uuid,
+    over=Boolean,
 )
 incidents = _table(
     "incidents",
@@ -204,6 +205,16 @@ hook_attempts = _table(
     response_head=Text,
     elapsed_ms=REAL,
 )
+camera_health = _table(
+    "camera_health",
+    facility_id=Text,
+    camera_id=Text,
+    faults=ARRAY(Text),
+    state=JSONB,
+    silent_at=_MOMENT,
+    updated_at=_MOMENT,
+)
+camera_watch = _table("camera_watch", one=Boolean, sequence=BigInteger, looked_at=_MOMENT, awake_since=_MOMENT)
 audit = _table(
     "audit", sequence=BigInteger, facility_id=Text, actor=Text, action=Text, object=Text, body=JSONB, at=_MOMENT
 )

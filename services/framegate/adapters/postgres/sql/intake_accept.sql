@@ -57,9 +57,13 @@ reusable as materialized (
     where twins.camera_id = f.camera and twins.camera_status = f.seen_as
       and o.state = 'decided' and o.model_sha256 = serving.sha256 and o.policy_version = policy.version
       and o.reason <> 'chain-unavailable' -- what was missing may be there now
+      and o.reason <> 'camera-fault' -- so may the camera
     order by twins.image_id desc limit 1
   ) source
-  where f.duplicate_of is not null
+  where f.duplicate_of is not null and not exists (
+    -- A frozen camera would pass for ever by what was decided before.
+    select from camera_health h where h.facility_id = f.facility and h.camera_id = f.camera and h.faults <> '{}'
+  )
 ),
 unseen as materialized (
   select distinct on (facility, camera) facility, camera, key_id from fresh where camera_status is null

@@ -39,4 +39,7 @@ where p.facility_id = l.facility_id and p.image_id = l.image_id
 returning
   p.facility_id, p.image_id, i.camera_id, i.camera_status, i.lane, i.blob_key, i.media_type, i.sha256, i.size_bytes,
   i.width, i.height, i.orientation, i.received_at, i.metadata,
-  p.token, p.attempt, p.crashes, p.solo, p.prepared, p.finding, p.detections, now, p.prepared_at, p.inspected_at
+  p.token, p.attempt, p.crashes, p.solo, p.prepared, p.finding, p.detections, now, p.prepared_at, p.inspected_at,
+  case when %(stage)s = 'gate' then (
+    select h.faults from camera_health h where h.facility_id = i.facility_id and h.camera_id = i.camera_id
+  ) end
