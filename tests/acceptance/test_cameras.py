@@ -1,0 +1,59 @@
+"""A camera that freezes, as the people at the dock see it."""
+
+import json
+import time
+from itertools import count, islice
+from typing import Any
+
+from framegate.starter import sample_frames
+from tests.support.box import RunningBox, until
+
+CAMERA = "dock-frozen"
+
+
+def marked(data: bytes, number: int) -> bytes:
+    """The same picture in a file of its own."""
+    comment = f"picture {number}".encode()
+    return data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]
+
+
+def sees(box: RunningBox, data: bytes) -> dict[str, Any]:
+    return box.outcome(box.upload(data, camera=CAMERA).json()["id"])
+
+
+def faults(box: RunningBox) -> list[str]:
+    (found,) = [one["faults"] for one in json.loads(box.run("cameras", "list", "--json")) if one["id"] == CAMERA]
+    return list(found)
+
+
+def incident(box: RunningBox) -> dict[str, Any]:
+    found = json.loads(box.run("incidents", "list", "--all", "--json"))
+    (one,) = [one for one in found if (one["rule"], one["subject"]) == ("camera", f"camera/{CAMERA}")]
+    return dict(one)
+
+
+def test_a_frozen_camera_passes_nothing_until_it_sees_again(box: RunningBox) -> None:
+    box.run("cameras", "add", CAMERA)
+    frames = (path.read_bytes() for path in sample_frames())
+    clear = list(islice((frame for frame in frames if sees(box, frame)["verdict"] == "pass"), 4))
+
+    for _ in range(10):
+        copied = sees(box, clear[0])
+        time.sleep(0.15)  # it is frozen only if that lasts
+    assert copied["verdict"] == "pass"
+    until(lambda: sees(box, clear[0])["reason"] == "camera-fault", 30, "the fault")
+    record = sees(box, marked(clear[1], 1))
+    assert (record["verdict"], record["reason"]) == ("review", "camera-fault")
+    assert record["detail"] == "its camera has a fault: frozen"
+    assert faults(box) == ["frozen"]
+    opened = incident(box)
+    assert (opened["state"], opened["severity"]) == ("open", "critical")
+    assert opened["summary"].startswith(f"{CAMERA} is frozen: the very same picture ")
+
+    numbers = count(2)
+    until(lambda: sees(box, marked(clear[(n := next(numbers)) % 4], n))["verdict"] == "pass", 30, "a pass")
+    until(lambda: incident(box)["state"] == "resolved", 30, "the end of the incident")
+    health = json.loads(box.run("cameras", "health", CAMERA, "--json"))
+    assert (health["faults"], health["frames"] > 4) == ({}, True)
+    box.run("cameras", "lift", CAMERA, "--by", "lead")
+    assert json.loads(box.run("cameras", "health", CAMERA, "--json"))["frames"] == 0
