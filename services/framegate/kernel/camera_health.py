@@ -45,7 +45,7 @@ class HealthLimits:
     blocked_share: float = 0.3  #: of the usual contrast, and of the usual sharpness
     blocked_frames: int = 5
     moved_distance: float = 0.35  #: 1 - correlation of the mean layout of late with the usual one
-    moved_deviations: float = 8.0  #: and so many standard deviations beyond the usual distance
+    moved_deviations: float = 6.0  #: and so many standard deviations beyond the usual distance
     moved_frames: int = 20
     dirty_share: float = 0.4  #: of the usual sharpness
     dirty_deviations: float = 2.0  #: and so many standard deviations below it, of the logarithm
