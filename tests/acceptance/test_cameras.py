@@ -46,6 +46,7 @@ def test_a_frozen_camera_passes_nothing_until_it_sees_again(box: RunningBox) -> 
     assert (record["verdict"], record["reason"]) == ("review", "camera-fault")
     assert record["detail"] == "its camera has a fault: frozen"
     assert faults(box) == ["frozen"]
+    assert "frozen since 20" in box.run("cameras", "health", CAMERA)
     opened = incident(box)
     assert (opened["state"], opened["severity"]) == ("open", "critical")
     assert opened["summary"].startswith(f"{CAMERA} is frozen: the very same picture ")
@@ -56,4 +57,4 @@ def test_a_frozen_camera_passes_nothing_until_it_sees_again(box: RunningBox) -> 
     health = json.loads(box.run("cameras", "health", CAMERA, "--json"))
     assert (health["faults"], health["frames"] > 4) == ({}, True)
     box.run("cameras", "lift", CAMERA, "--by", "lead")
-    assert json.loads(box.run("cameras", "health", CAMERA, "--json"))["frames"] == 0
+    assert "Learnt from 0 images" in box.run("cameras", "health", CAMERA)

@@ -136,6 +136,7 @@ def test_what_began_and_ended_before_anybody_grouped_it_is_over(harness: Harness
     freeze(harness)
     harness.camera_healths.lift(FACILITY, CAMERA, "lead")
     freeze(harness)
+    assert [check for check in harness.upkeep.check_invariants() if check.violations] == []
     assert harness.incidents.group(100, announce).alerts == 3
     states = sorted(incident.state for incident in harness.incidents.incidents(HERE, EVERY, 10))
     assert states == [IncidentState.OPEN, IncidentState.RESOLVED]

@@ -23,6 +23,7 @@ from framegate.preprocess.decode import decode
 from framegate.preprocess.decoder_pool import DecodedFrame, DecodeJob, DecoderChild
 from framegate.preprocess.letterbox import prepare
 from framegate.preprocess.quality import measure
+from framegate.preprocess.scene import look
 from tests.support.pictures import shared_data
 from tests.unit.preprocess.files import as_pillow, cut_out, jpeg, noise, raw_png, scene
 
@@ -128,6 +129,7 @@ class TestDecoding:
             assert frame.letterbox == letterbox
             assert (frame.letterbox.width, frame.letterbox.height) == size
             assert frame.quality.to_json() == measure(expected, size).to_json()
+            assert frame.scene == look(expected)
             assert frame.recipe["scale"] == ("1/4" if model.scaled_decoding else "1/1")
             assert frame.recipe["orientation"] == orientation
             assert frame.recipe["decoder"].startswith("simplejpeg ")

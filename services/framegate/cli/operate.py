@@ -14,6 +14,7 @@ from framegate.box.keys import create_key, parse_scopes
 from framegate.box.verify import verify
 from framegate.cli.common import DataOption, JsonOption, console, login, out
 from framegate.cli.stores import stores_of
+from framegate.kernel.camera_health import CameraHealth
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, FacilityId, is_name
 from framegate.kernel.messages import NewerMessage, UndecodableMessage, decode
@@ -102,6 +103,14 @@ def cameras_health(
     if json:
         print(jsonlib.dumps(health.to_json()))
         return
+    if health.frames:
+        out.print(_usual(health))
+    out.print(f"Learnt from {health.frames} images; longest pause of late {health.pause_s:.0f} s.")
+    for fault, since in health.faults.items():
+        out.print(f"{fault} since {since:%Y-%m-%d %H:%M:%S} UTC: nothing passes by itself.")
+
+
+def _usual(health: CameraHealth) -> Table:
     table = Table("measure", "usual", "deviation")
     table.add_row("sharpness", f"{exp(health.sharpness.mean):.3g}", f"{health.sharpness.deviation:.0%}")
     for name, usual, unit in (
@@ -111,10 +120,7 @@ def cameras_health(
         ("interval", health.interval, " s"),
     ):
         table.add_row(name, f"{usual.mean:.3g}{unit}", f"{usual.deviation:.2g}{unit}")
-    out.print(table)
-    out.print(f"Learnt from {health.frames} images; longest pause of late {health.pause_s:.0f} s.")
-    for fault, since in health.faults.items():
-        out.print(f"{fault} since {since:%Y-%m-%d %H:%M:%S} UTC: nothing passes by itself.")
+    return table
 
 
 @cameras.command("lift")
