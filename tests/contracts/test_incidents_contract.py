@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from framegate.kernel.ids import FacilityId
-from framegate.kernel.incidents import Change, Incident, IncidentState
+from framegate.kernel.incidents import LONGEST_SUBJECT, Change, Incident, IncidentState
 from framegate.kernel.inspection import Alert
 from framegate.kernel.states import Stage, Verdict
 from framegate.ports.notices import Announcer
@@ -53,6 +53,16 @@ def test_an_alert_of_an_outcome_names_its_image(harness: Harness) -> None:
     found = only(harness)
     assert {found.first_image, found.last_image} == {image.image_id for image in images}
     assert (found.images, found.window_s, found.escalate_after_s) == (2, 1800, 900)
+
+
+def test_a_subject_longer_than_any_key_holds_up_no_other_and_stays_apart(harness: Harness) -> None:
+    # No repetition: Postgres compresses what it puts into an index.
+    long = "".join(chr(0x4E00 + n * 7919 % 20_000) for n in range(1_500))
+    alerts = [replace(PALLET, subject=subject) for subject in (f"{long}1", f"{long}2", f"{long}1", "pallet/7")]
+    assert raised(harness, *alerts) == [Change.OPENED] * 3
+    found = harness.incidents.incidents(HERE, EVERY, 10)
+    assert sorted(incident.images for incident in found) == [1, 1, 2]
+    assert all(len(incident.subject.encode()) <= LONGEST_SUBJECT for incident in found)
 
 
 @pytest.mark.parametrize("other", [replace(PALLET, subject="pallet/8"), replace(PALLET, rule="operations")])
