@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+import pytest
+
 from framegate.kernel.inspection import Alert
 from framegate.ports.deliveries import Delivery, DeliveryState, Settlement, Subscription
 from framegate.ports.hooks import Ending, HookKind
@@ -120,6 +122,17 @@ def test_a_disabled_endpoint_gets_nothing_and_what_waited_is_dead_until_replayed
     assert (enabled.enabled, enabled.reason, enabled.failures) == (True, "", 0)
     assert harness.deliveries.replay(HERE) == 2
     assert [d.attempts for d in claimed(harness)] == [0, 0]
+
+
+@pytest.mark.parametrize("strange", ["\0", "\ud800"])
+def test_an_endpoint_is_disabled_whatever_its_receiver_said(harness: Harness, strange: str) -> None:
+    endpoint = subscribed(harness)
+    changed(harness, "a")
+    why = f"the receiver answered {strange}"
+    about = Alert("operations", "critical", "hook/1", why)
+    ended = Settlement(DeliveryState.DEAD, reason=why, disable=why, alert=about)
+    assert harness.deliveries.settle(one(harness), replace(REFUSED, detail=why), ended)
+    assert not found(harness, endpoint).enabled
 
 
 def test_what_is_dead_is_replayed_by_number_by_endpoint_and_by_time(harness: Harness) -> None:

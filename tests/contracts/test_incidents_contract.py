@@ -65,6 +65,13 @@ def test_a_subject_longer_than_any_key_holds_up_no_other_and_stays_apart(harness
     assert all(len(incident.subject.encode()) <= LONGEST_SUBJECT for incident in found)
 
 
+@pytest.mark.parametrize("strange", ["\0", "\ud800"])
+def test_what_no_database_can_hold_is_told_all_the_same(harness: Harness, strange: str) -> None:
+    alert = replace(PALLET, subject=f"pallet/{strange}7", summary=f"{strange}A torn carton.")
+    assert raised(harness, alert, alert) == [Change.OPENED]
+    assert only(harness).summary.endswith("A torn carton.")
+
+
 @pytest.mark.parametrize("other", [replace(PALLET, subject="pallet/8"), replace(PALLET, rule="operations")])
 def test_another_subject_or_rule_is_another_incident(harness: Harness, other: Alert) -> None:
     assert raised(harness, PALLET, other) == [Change.OPENED, Change.OPENED]

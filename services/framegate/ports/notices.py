@@ -104,4 +104,6 @@ def moment(at: datetime | None) -> str | None:
 
 
 def _payload(kind: str, at: datetime, data: dict[str, Any]) -> bytes:
-    return json.dumps({"type": kind, "timestamp": moment(at), "data": data}, ensure_ascii=False).encode()
+    return json.dumps({"type": kind, "timestamp": moment(at), "data": data}, ensure_ascii=False).encode(
+        "utf-8", "replace"
+    )

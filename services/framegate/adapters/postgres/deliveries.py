@@ -163,12 +163,13 @@ def _endpoint(connection: Connection, delivery: Delivery, attempt: Attempt, sett
     connection.execute(this.values(failing_since=failing_since, failures=_ENDPOINTS.c.failures + 1))
     if not settlement.disable:
         return
-    disabled = this.where(_ENDPOINTS.c.enabled).values(enabled=False, reason=settlement.disable)
+    reason = storable(settlement.disable)
+    disabled = this.where(_ENDPOINTS.c.enabled).values(enabled=False, reason=reason)
     if connection.execute(disabled).rowcount:
         others = update(_DELIVERIES).where(_PENDING, _DELIVERIES.c.endpoint_id == endpoint.endpoint_id)
         dead = {"state": DeliveryState.DEAD, "token": None, "ended_at": _NOW, "reason": "the endpoint was disabled"}
         connection.execute(others.values(dead))
-        body = {"reason": settlement.disable}
+        body = {"reason": reason}
         record(connection, endpoint.facility, SYSTEM, "hook.disabled", str(endpoint.endpoint_id), body)
         if settlement.alert is not None:
             raise_alert(connection, endpoint.facility, settlement.alert)

@@ -27,6 +27,7 @@ from framegate.adapters.postgres.audit import record
 from framegate.adapters.postgres.cameras import ensure_facility
 from framegate.adapters.postgres.database import Database
 from framegate.adapters.postgres.endpoints import subscription
+from framegate.adapters.postgres.rows import storable
 from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
 from framegate.kernel.incidents import SYSTEM, Change, Incident, IncidentState, RaisedAlert, take, tend
@@ -177,6 +178,7 @@ def raise_alert(connection: Connection, facility: FacilityId, alert: Alert) -> N
     """In the transaction of whatever it is about."""
     ensure_facility(connection, facility)
     row = asdict(alert) | {"facility_id": facility, "payload": {}, "created_at": func.clock_timestamp()}
+    row |= {"subject": storable(alert.subject), "summary": storable(alert.summary)}
     connection.execute(insert(_ALERTS).values(row))
 
 
