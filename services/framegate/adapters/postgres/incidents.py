@@ -213,7 +213,9 @@ class _Journal:
     def _address(self, connection: Connection) -> None:
         facilities = {incident.facility for incident, *_ in self._said}
         wanted = select(_ENDPOINTS).where(_ENDPOINTS.c.facility_id.in_(facilities), _ENDPOINTS.c.enabled)
-        subscriptions = [subscription(row) for row in connection.execute(wanted)]
+        # None of them can be removed before this commits: a delivery without its endpoint would be an error.
+        locked = wanted.with_for_update(read=True, key_share=True)
+        subscriptions = [subscription(row) for row in connection.execute(locked)]
         now = _now(connection)
         rows = [
             {
