@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.rows import namedtuple_row
-from sqlalchemy import Connection, Row, case, func, insert, select, update
+from sqlalchemy import Connection, Row, case, func, insert, literal, select, update
 
 from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.audit import record
@@ -23,7 +23,9 @@ from framegate.ports.hooks import Attempt, Ending, HookMessage
 
 _ENDPOINTS, _DELIVERIES, _ATTEMPTS = schema.hook_endpoints, schema.hook_deliveries, schema.hook_attempts
 _EVENTS = schema.incident_events
-_PENDING = _DELIVERIES.c.state == DeliveryState.PENDING
+# In the words of the partial indexes: plans are made before values are known.
+_PENDING = _DELIVERIES.c.state == literal(DeliveryState.PENDING, literal_execute=True)
+_DEAD = _DELIVERIES.c.state == literal(DeliveryState.DEAD, literal_execute=True)
 _NOW = func.clock_timestamp()
 
 
@@ -77,7 +79,7 @@ class PostgresDeliveries:
 
     def dead(self, facilities: frozenset[FacilityId] | None, limit: int) -> list[DeliveryRecord]:
         """See the port."""
-        query = _records().where(_DELIVERIES.c.state == DeliveryState.DEAD)
+        query = _records().where(_DEAD)
         if facilities is not None:
             query = query.where(_ENDPOINTS.c.facility_id.in_(facilities))
         return self._records(query, limit)
@@ -103,7 +105,7 @@ class PostgresDeliveries:
         endpoints = select(_ENDPOINTS.c.endpoint_id).where(_ENDPOINTS.c.enabled)
         if facilities is not None:
             endpoints = endpoints.where(_ENDPOINTS.c.facility_id.in_(facilities))
-        dead = [_DELIVERIES.c.state == DeliveryState.DEAD, _DELIVERIES.c.endpoint_id.in_(endpoints)]
+        dead = [_DEAD, _DELIVERIES.c.endpoint_id.in_(endpoints)]
         if delivery_id is not None:
             dead.append(_DELIVERIES.c.delivery_id == delivery_id)
         if endpoint_id is not None:

@@ -39,7 +39,8 @@ from framegate.ports.incidents import Announce, Grouped, IncidentEvent
 ALERTS: Final = "alerts"
 _ALERTS, _INCIDENTS, _EVENTS = schema.alert_outbox, schema.incidents, schema.incident_events
 _ENDPOINTS, _DELIVERIES = schema.hook_endpoints, schema.hook_deliveries
-_GOING_ON = _INCIDENTS.c.state != IncidentState.RESOLVED
+# In the words of the partial index: plans are made before values are known.
+_GOING_ON = _INCIDENTS.c.state != literal(IncidentState.RESOLVED, literal_execute=True)
 
 
 class PostgresIncidents:
