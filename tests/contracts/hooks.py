@@ -42,6 +42,6 @@ def subscribed(harness: Harness, **changes: Any) -> Subscription:
 
 
 def claimed(
-    harness: Harness, slots: int = 100, busy: dict[UUID, int] | None = None, owner: str = "one"
+    harness: Harness, slots: int = 100, busy: dict[UUID, int] | None = None, owner: str = "one", most: int = 1000
 ) -> list[Delivery]:
-    return harness.deliveries.claim(owner, LEASE, slots, busy or {})
+    return harness.deliveries.claim(owner, LEASE, slots, busy or {}, most)

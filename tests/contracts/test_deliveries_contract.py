@@ -66,6 +66,18 @@ def test_no_endpoint_takes_more_than_its_slots(harness: Harness) -> None:
     assert claimed(harness, slots=4, busy={slow.endpoint_id: 5, quick.endpoint_id: 4}) == []
 
 
+def test_no_more_are_claimed_than_there_is_room_for_and_those_that_wait_longest(harness: Harness) -> None:
+    subscribed(harness)
+    changed(harness, "a", "b")
+    harness.advance(1)
+    subscribed(harness)
+    changed(harness, "c")
+    first = claimed(harness, most=2)
+    assert [d.message.title.rpartition(" ")[2] for d in first] == ["a", "b"]
+    assert len(claimed(harness, most=1)) == 1
+    assert len(claimed(harness)) == 1
+
+
 def test_what_failed_is_due_again_after_its_delay_with_the_same_message(harness: Harness) -> None:
     subscribed(harness)
     changed(harness, "a")

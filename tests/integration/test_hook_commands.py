@@ -59,7 +59,7 @@ class Desk:
         return identifier
 
     def give_up(self) -> int:
-        claimed = self.deliveries.claim("test", seconds(60), 100, {})
+        claimed = self.deliveries.claim("test", seconds(60), 100, {}, 100)
         for delivery in claimed:
             self.deliveries.settle(delivery, REFUSED, Settlement(DeliveryState.DEAD, reason="10 attempts failed"))
         return len(claimed)

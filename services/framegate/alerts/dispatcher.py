@@ -58,13 +58,20 @@ class Dispatcher:
         """Begins every delivery that is due and has a slot; how many."""
         with self._changed:
             busy = {endpoint: n for endpoint, n in self._busy.items() if n}
-            if sum(busy.values()) >= self._options.most:
-                return 0
-        claimed = self._deliveries.claim(self._owner, self._options.lease, self._options.slots, busy)
-        for delivery in claimed:
+            room = self._options.most - sum(busy.values())
+        if room <= 0:
+            return 0
+        claimed = self._deliveries.claim(self._owner, self._options.lease, self._options.slots, busy, room)
+        for begun, delivery in enumerate(claimed):
             with self._changed:
                 self._busy[delivery.subscription.endpoint_id] += 1
-            threading.Thread(target=self._run, args=(delivery,), name="delivery", daemon=True).start()
+            try:
+                threading.Thread(target=self._run, args=(delivery,), name="delivery", daemon=True).start()
+            except RuntimeError as error:  # this process may have no more threads
+                self._ended(delivery)
+                left = len(claimed) - begun
+                self._log.error("deliveries left to their leases", action="no_thread", count=left, error=str(error))
+                return begun
         return len(claimed)
 
     def drain(self, timeout_s: float) -> bool:
@@ -80,10 +87,13 @@ class Dispatcher:
         except Exception:
             self._log.exception("a delivery failed", action="delivery_failed", delivery=delivery.delivery_id)
         finally:
-            with self._changed:
-                self._busy[delivery.subscription.endpoint_id] -= 1
-                self._changed.notify_all()
+            self._ended(delivery)
             self._freed()
+
+    def _ended(self, delivery: Delivery) -> None:
+        with self._changed:
+            self._busy[delivery.subscription.endpoint_id] -= 1
+            self._changed.notify_all()
 
     def _deliver(self, delivery: Delivery) -> None:
         endpoint = delivery.subscription

@@ -137,8 +137,11 @@ class Endpoints(Protocol):
 class Deliveries(Protocol):
     """Claims are fenced by tokens, and end by themselves."""
 
-    def claim(self, owner: str, lease: timedelta, slots: int, busy: Mapping[UUID, int]) -> list[Delivery]:
-        """What is due, longest first, for each enabled endpoint at most `slots` less what of it is `busy` in this worker."""
+    def claim(self, owner: str, lease: timedelta, slots: int, busy: Mapping[UUID, int], most: int) -> list[Delivery]:
+        """What is due, longest first, for each enabled endpoint at most `slots` less what of it is `busy` in this worker.
+
+        At most `most` in all.
+        """
         ...
 
     def settle(self, delivery: Delivery, attempt: Attempt, settlement: Settlement) -> bool:

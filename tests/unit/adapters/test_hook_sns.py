@@ -202,6 +202,22 @@ def test_calls_that_hang_take_no_more_threads_than_there_are_slots() -> None:
     assert hook.deliver(endpoint(), MESSAGE).ending is Ending.DELIVERED
 
 
+def test_a_call_that_gets_no_thread_gives_its_slot_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def unknown(_region: str) -> Any:
+        raise ConfigurationError("no such region")
+
+    hook = SnsHook(FakeClock(), unknown, deadline_s=0.5)
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refused)
+        for _ in range(40):
+            with pytest.raises(RuntimeError):
+                hook.deliver(endpoint(), MESSAGE)
+    assert hook.deliver(endpoint(), MESSAGE).reason is Reason.CREDENTIALS
+
+
 def test_what_is_our_own_mistake_is_raised() -> None:
     class Broken:
         def publish(self, **_told: Any) -> Any:

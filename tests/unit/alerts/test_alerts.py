@@ -63,7 +63,7 @@ class Office:
         self.metrics, self.bell = Metrics(), Bell()
         self.dispatcher, self.service = self.worker("one")
 
-    def worker(self, name: str, slots: int = 4) -> tuple[Dispatcher, AlertService]:
+    def worker(self, name: str, slots: int = 4, most: int = 512) -> tuple[Dispatcher, AlertService]:
         def secrets(to: Subscription, now: Any) -> tuple[str, ...]:
             return secrets_of(b"pepper", to.endpoint_id, to.generation, to.rotated_at, now)
 
@@ -73,7 +73,7 @@ class Office:
             {HookKind.WEBHOOK: self.hook},
             secrets,
             name,
-            DispatchOptions(slots=slots),
+            DispatchOptions(slots=slots, most=most),
             self.clock,
             lambda: 0.5,
             self.metrics,
@@ -226,6 +226,40 @@ def test_a_slow_receiver_delays_no_other(office: Office) -> None:
         office.service.look()
 
 
+def test_many_slow_receivers_have_no_more_threads_than_there_may_be(office: Office) -> None:
+    for _ in range(4):
+        office.endpoint()
+    hold = threading.Event()
+    office.hook.receiver = lambda _endpoint, _message: 200 if hold.wait(20) else 500
+    dispatcher, service = office.worker("two", most=6)
+    for n in range(4):
+        office.alert(f"pallet/{n}")
+    service.look()
+    assert dispatcher.dispatch() == 0
+    assert sum(thread.name == "delivery" for thread in threading.enumerate()) == 6
+    hold.set()
+    assert dispatcher.drain(10)
+
+
+def test_a_process_without_threads_leaves_deliveries_to_their_leases(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = office.endpoint()
+    for n in range(5):
+        office.alert(f"pallet/{n}")
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refused)
+        office.look()
+    office.clock.advance(DispatchOptions().lease.total_seconds() + 1)
+    office.look()
+    office.look()
+    assert office.states(endpoint) == {DeliveryState.DELIVERED: 5}
+
+
 def test_a_worker_that_died_after_sending_leaves_a_message_that_is_sent_again_with_its_id(office: Office) -> None:
     endpoint = office.endpoint()
     office.alert()
@@ -353,4 +387,4 @@ def test_an_endpoint_of_another_worker_counts_by_itself(office: Office) -> None:
         office.alert(f"pallet/{n}")
     office.store.incidents.group(10, ANNOUNCE)
     busy: dict[UUID, int] = {endpoint.endpoint_id: 4}
-    assert office.store.deliveries.claim("two", DispatchOptions().lease, 4, busy) == []
+    assert office.store.deliveries.claim("two", DispatchOptions().lease, 4, busy, 100) == []

@@ -63,7 +63,7 @@ def announced(box: ApiBox, facility: FacilityId = HALL, subject: str = "dock/1")
 
 
 def settle(box: ApiBox, attempt: Attempt, settlement: Settlement) -> None:
-    for delivery in box.store.deliveries.claim("w", LEASE, 100, {}):
+    for delivery in box.store.deliveries.claim("w", LEASE, 100, {}, 100):
         assert box.store.deliveries.settle(delivery, attempt, settlement)
 
 
@@ -92,7 +92,7 @@ async def test_what_happens_from_now_on_is_delivered_to_it(box: ApiBox, manager:
     wants = await manager.add(changes=["incident.opened"])
     await manager.add(changes=["incident.resolved"])
     announced(box)
-    (delivery,) = box.store.deliveries.claim("w", LEASE, 4, {})
+    (delivery,) = box.store.deliveries.claim("w", LEASE, 4, {}, 100)
     assert str(delivery.subscription.endpoint_id) == wants["id"]
 
 
@@ -247,7 +247,7 @@ async def test_a_removed_endpoint_is_gone_with_what_was_to_be_delivered(box: Api
     announced(box)
     answer = await manager.call("DELETE", f"/v1/hooks/{hook['id']}")
     assert (answer.status_code, answer.content) == (204, b"")
-    assert box.store.deliveries.claim("w", LEASE, 4, {}) == []
+    assert box.store.deliveries.claim("w", LEASE, 4, {}, 100) == []
     assert slug_of(await manager.call("DELETE", f"/v1/hooks/{hook['id']}")) == "not-found"
     assert [entry.action for entry in box.store.state.audit][-1] == "hook.removed"
 
@@ -415,7 +415,7 @@ async def test_the_dead_are_listed_and_live_again_when_they_are_replayed(box: Ap
     answer = await manager.call("POST", "/v1/hooks/replay", json={"delivery_id": dead["id"]})
     assert (answer.status_code, answer.json()) == (200, {"replayed": 1})
     assert (await manager.get("/v1/hooks/dead"))["items"] == []
-    (delivery,) = box.store.deliveries.claim("w", LEASE, 4, {})
+    (delivery,) = box.store.deliveries.claim("w", LEASE, 4, {}, 100)
     assert (delivery.delivery_id, delivery.attempts) == (dead["id"], 0)
 
 

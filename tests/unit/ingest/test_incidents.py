@@ -138,7 +138,7 @@ async def test_who_acted_is_in_the_incident_the_audit_and_what_receivers_hear(
     assert answer.json()[f"{state}_at"] == "2026-11-23T12:00:00.000Z"
     entry = box.store.state.audit[-1]
     assert (entry.action, entry.actor) == (change, actor)
-    (delivery,) = box.store.deliveries.claim("w", timedelta(seconds=60), 4, {})
+    (delivery,) = box.store.deliveries.claim("w", timedelta(seconds=60), 4, {}, 100)
     payload = json.loads(delivery.message.payload)
     assert (payload["type"], payload["data"]["actor"]) == (change, actor)
 

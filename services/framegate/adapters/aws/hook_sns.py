@@ -96,7 +96,11 @@ class SnsHook:
             finally:
                 self._slots.release()
 
-        threading.Thread(target=work, name="sns-publish", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="sns-publish", daemon=True).start()
+        except RuntimeError:  # this process may have no more threads
+            self._slots.release()
+            raise
         try:
             result = results.get(timeout=max(0.0, ends - time.monotonic()))
         except Empty:

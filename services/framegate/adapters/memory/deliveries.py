@@ -120,10 +120,10 @@ class MemoryDeliveries:
                 self._rows.numbers += 1
                 self._rows.deliveries.append(_Row(self._rows.numbers, endpoint.endpoint_id, message, at, now, now))
 
-    def claim(self, owner: str, lease: timedelta, slots: int, busy: Mapping[UUID, int]) -> list[Delivery]:
+    def claim(self, owner: str, lease: timedelta, slots: int, busy: Mapping[UUID, int], most: int) -> list[Delivery]:
         """See the port."""
         with self._state.lock:
-            now, claimed = self._state.now(), []
+            now, claimed = self._state.now(), list[Delivery]()
             room = {
                 e.endpoint_id: slots - busy.get(e.endpoint_id, 0) for e in self._rows.endpoints.values() if e.enabled
             }
@@ -134,6 +134,7 @@ class MemoryDeliveries:
                     or row.due_at > now
                     or held
                     or room.get(row.endpoint_id, 0) <= 0
+                    or len(claimed) >= most
                 ):
                     continue
                 room[row.endpoint_id] -= 1

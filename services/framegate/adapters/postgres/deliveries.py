@@ -35,7 +35,7 @@ class PostgresDeliveries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, owner: str, lease: timedelta, slots: int, busy: Mapping[UUID, int]) -> list[Delivery]:
+    def claim(self, owner: str, lease: timedelta, slots: int, busy: Mapping[UUID, int], most: int) -> list[Delivery]:
         """One statement."""
         parameters = {
             "owner": owner,
@@ -43,6 +43,7 @@ class PostgresDeliveries:
             "slots": slots,
             "busy": list(busy),
             "counts": list(busy.values()),
+            "most": most,
         }
 
         def work(connection: Raw) -> list[Any]:

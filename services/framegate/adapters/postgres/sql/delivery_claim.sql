@@ -9,13 +9,15 @@ due as materialized (
   select found.delivery_id
   from room
   cross join lateral (
-    select d.delivery_id from hook_deliveries d
+    select d.delivery_id, d.due_at from hook_deliveries d
     where d.endpoint_id = room.endpoint_id and d.state = 'pending' and d.due_at <= clock_timestamp()
       and (d.leased_until is null or d.leased_until <= clock_timestamp())
     order by d.due_at, d.delivery_id
     limit greatest(room.slots, 0)
     for update skip locked
   ) as found
+  order by found.due_at, found.delivery_id
+  limit %(most)s
 ),
 claimed as (
   update hook_deliveries d
