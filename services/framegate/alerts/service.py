@@ -61,46 +61,45 @@ class AlertService:
             try:
                 # First listening, then looking: what comes in between ends the wait.
                 self._wakeup.listen([self._options.channel])
-                self.look()
+                more = self.look()
                 self.trouble = ""
             except Transient as error:
                 self.trouble = str(error)
                 self._log.warning("cannot deliver alerts", action="alerts_failed", error=str(error))
                 self._clock.wait(stop, _PAUSE_S)
                 continue
-            if not stop.is_set():
+            if not more and not stop.is_set():
                 self._wakeup.wait(self._options.poll.total_seconds())
         if not self._dispatcher.drain(self._options.drain.total_seconds()):
             self._log.warning("deliveries were left to their leases", action="drain_timeout")
 
-    def look(self) -> None:
-        """One round."""
+    def look(self) -> bool:
+        """One round; whether more alerts wait already."""
         if not self._recovered:
             freed = self._deliveries.recover(self._owner)
             if freed:
                 self._log.warning("deliveries of a predecessor freed", action="deliveries_recovered", count=freed)
             self._recovered = True
-        self._group()
+        more = self._group()
         if self._is_due("tend", self._options.tend_every):
-            for change in self._incidents.tend(_AT_ONCE, self._announce):
-                self._metrics.count(INCIDENT_CHANGES, change=str(change))
+            if not more:  # an alert that still waits may keep going what looks quiet
+                for change in self._incidents.tend(_AT_ONCE, self._announce):
+                    self._metrics.count(INCIDENT_CHANGES, change=str(change))
             count, oldest_s = self._deliveries.waiting()
             self._metrics.set(HOOK_WAITING, count)
             self._metrics.set(HOOK_OLDEST_SECONDS, oldest_s)
         self._dispatcher.dispatch()
         if self._is_due("forget", self._options.forget_every):
             self._deliveries.forget(self._options.keep, _AT_ONCE)
+        return more
 
-    def _group(self) -> None:
-        while True:
-            done = self._incidents.group(_AT_ONCE, self._announce)
-            self._metrics.count(ALERTS_GROUPED, done.alerts)
-            for change in done.changes:
-                self._metrics.count(INCIDENT_CHANGES, change=str(change))
-            if done.changes:
-                self._dispatcher.dispatch()  # nobody waits until a long backlog is grouped
-            if done.alerts < _AT_ONCE:
-                return
+    def _group(self) -> bool:
+        # Not all of a long backlog: deliveries that are due and the end of the process do not wait for it.
+        done = self._incidents.group(_AT_ONCE, self._announce)
+        self._metrics.count(ALERTS_GROUPED, done.alerts)
+        for change in done.changes:
+            self._metrics.count(INCIDENT_CHANGES, change=str(change))
+        return done.alerts == _AT_ONCE
 
     def _is_due(self, what: str, every: timedelta) -> bool:
         now = self._clock.monotonic()

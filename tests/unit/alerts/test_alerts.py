@@ -17,7 +17,13 @@ from framegate.kernel.ids import DEFAULT_FACILITY
 from framegate.kernel.incidents import IncidentState
 from framegate.kernel.inspection import Alert
 from framegate.kernel.redelivery import SCHEDULE_S
-from framegate.observability.catalogue import FIRST_ATTEMPT_SECONDS, HOOK_ATTEMPTS, HOOK_WAITING, INCIDENT_CHANGES
+from framegate.observability.catalogue import (
+    ALERTS_GROUPED,
+    FIRST_ATTEMPT_SECONDS,
+    HOOK_ATTEMPTS,
+    HOOK_WAITING,
+    INCIDENT_CHANGES,
+)
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.ports.deliveries import DeliveryState, Subscription
@@ -379,6 +385,46 @@ def test_a_stopped_stage_finishes_what_it_began(office: Office) -> None:
     thread.join(10)
     assert not thread.is_alive()
     assert office.states(endpoint) == {DeliveryState.DELIVERED: 1}
+
+
+def test_neither_a_stop_nor_a_retry_waits_for_a_long_backlog(office: Office) -> None:
+    office.endpoint()
+    answers = iter([500])
+    office.hook.receiver = lambda _endpoint, _message: next(answers, 200)
+    office.alert("pallet/early")
+    office.look()
+    office.clock.advance(5)
+    for _ in range(1_200):
+        office.alert()
+    stop, group = threading.Event(), office.store.incidents.group
+
+    def once(*arguments: Any) -> Any:
+        stop.set()
+        return group(*arguments)
+
+    office.store.incidents.group = once  # type: ignore[method-assign]
+    office.service.run(stop)
+    assert office.metrics.value(ALERTS_GROUPED) == 501
+    kinds = Counter((r.message.type, "early" in r.message.title) for r in office.hook.received)
+    assert kinds == {("incident.opened", True): 2, ("incident.opened", False): 1}
+
+
+def test_what_still_waits_to_be_grouped_keeps_its_incident_going(office: Office) -> None:
+    for _ in range(1_200):
+        office.alert()
+        office.clock.advance(10)
+    while office.service.look():
+        office.clock.advance(1)
+    (incident,) = office.store.incidents.incidents(HERE, EVERY, 10)
+    assert incident.images == 1_200
+    assert incident.state is IncidentState.OPEN
+
+
+def test_a_long_backlog_is_grouped_without_waiting(office: Office) -> None:
+    for _ in range(1_200):
+        office.alert()
+    assert [office.service.look() for _ in range(3)] == [True, True, False]
+    assert office.metrics.value(ALERTS_GROUPED) == 1_200
 
 
 def test_an_endpoint_of_another_worker_counts_by_itself(office: Office) -> None:
