@@ -51,7 +51,7 @@ def parse_retry_after(value: str, now: datetime) -> float | None:
         return float(value[:12])
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:  # "-0000": it claims to be UTC without knowing its zone
         moment = moment.replace(tzinfo=UTC)
