@@ -13,15 +13,16 @@ import sqlalchemy
 from framegate.adapters.postgres import Database, PostgresDeliveries, PostgresEndpoints, PostgresIncidents
 from framegate.kernel.incidents import Change
 from framegate.kernel.inspection import Alert
-from framegate.ports.deliveries import DeliveryState
+from framegate.ports.deliveries import DeliveryState, Settlement
 from framegate.ports.notices import Announcer
 from tests.contracts.examples import FACILITY
-from tests.contracts.hooks import subscription
+from tests.contracts.hooks import DELIVERED, LEASE, subscription
 from tests.support.box import until
 
 announce = Announcer("https://inspect.example", b"pepper")
 HERE = frozenset({FACILITY})
 PALLET = Alert("damage", "critical", "pallet/7", "A torn carton.")
+_WAITING = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
 @pytest.fixture
@@ -43,7 +44,6 @@ def test_an_endpoint_that_is_removed_while_incidents_change_is_told_nothing_and_
     for endpoint in (gone, stays):
         endpoints.add_endpoint(endpoint, "test")
     incidents.raise_alert(FACILITY, PALLET)
-    waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
     with (
         psycopg.connect(database_url, autocommit=True) as side,
         psycopg.connect(database_url) as remover,
@@ -51,12 +51,38 @@ def test_an_endpoint_that_is_removed_while_incidents_change_is_told_nothing_and_
     ):
         remover.execute("delete from hook_endpoints where endpoint_id = %s", [gone.endpoint_id])
         grouped = threads.submit(incidents.group, 10, announce)
-        until(lambda: side.execute(waiting).fetchone() is not None, 10, "the wait for the removal")
+        until(lambda: side.execute(_WAITING).fetchone() is not None, 10, "the wait for the removal")
         remover.commit()
         assert grouped.result(10).changes == [Change.OPENED]
     (delivery,) = deliveries.deliveries(stays.endpoint_id, 10)
     assert delivery.state is DeliveryState.PENDING
     assert deliveries.deliveries(gone.endpoint_id, 10) == []
+
+
+def test_an_attempt_that_waits_for_its_endpoint_holds_nothing_that_others_wait_for(
+    database: Database, database_url: str
+) -> None:
+    incidents, deliveries = PostgresIncidents(database), PostgresDeliveries(database)
+    endpoint = subscription()
+    PostgresEndpoints(database).add_endpoint(endpoint, "test")
+    incidents.raise_alert(FACILITY, PALLET)
+    incidents.group(10, announce)
+    (delivery,) = deliveries.claim("one", LEASE, 4, {}, 10)
+    with (
+        psycopg.connect(database_url, autocommit=True) as side,
+        psycopg.connect(database_url) as disabling,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        disabling.execute("update hook_endpoints set enabled = false")
+        settled = threads.submit(deliveries.settle, delivery, DELIVERED, Settlement(DeliveryState.DELIVERED))
+        until(lambda: side.execute(_WAITING).fetchone() is not None, 10, "the wait for the endpoint")
+        disabling.execute("set lock_timeout = '200ms'")
+        disabling.execute("update hook_deliveries set state = 'dead', token = null, ended_at = now()")
+        disabling.commit()
+        assert settled.result(10) is False
+    (record,) = deliveries.deliveries(endpoint.endpoint_id, 10)
+    assert record.state is DeliveryState.DEAD
+    assert [line.result.status for line in deliveries.log(endpoint.endpoint_id, 10)] == [200]
 
 
 _HISTORY = """

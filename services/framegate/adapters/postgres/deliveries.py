@@ -57,6 +57,9 @@ class PostgresDeliveries:
 
         def work(connection: Connection) -> bool:
             this = _DELIVERIES.c.delivery_id == delivery.delivery_id
+            # Before its deliveries, as when it is disabled or removed: the other way round they would wait in a circle.
+            endpoint = _ENDPOINTS.c.endpoint_id == delivery.subscription.endpoint_id
+            connection.execute(select(_ENDPOINTS.c.endpoint_id).where(endpoint).with_for_update(key_share=True))
             # Its endpoint may be removed at this moment, and the log with it.
             row = connection.execute(select(_DELIVERIES.c.token).where(this).with_for_update()).one_or_none()
             if row is None:
