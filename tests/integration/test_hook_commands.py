@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +149,19 @@ def test_what_was_given_up_is_listed_and_sent_again_on_request(desk: Desk) -> No
     assert "1 will be sent again" in desk.run("hooks", "replay", "--hook", hook[-8:], "--since", "2020-01-01")
     assert desk.give_up() == 2
     assert "2 will be sent again" in desk.run("hooks", "replay", "--all")
+
+
+def test_what_looks_like_markup_is_shown_as_it_is(desk: Desk) -> None:
+    incident = desk.wrong("metadata.meta.note/[/b] :key:")
+    assert "[/b] :key:" in desk.run("incidents", "list")
+    assert "[/b] :key:" in desk.run("incidents", "resolve", incident)
+    hook = desk.add("http://127.0.0.1:9/in")["endpoint_id"]
+    desk.wrong()
+    said = replace(REFUSED, detail="no HTTP answer: [/i]")
+    for delivery in desk.deliveries.claim("test", seconds(60), 100, {}, 100):
+        desk.deliveries.settle(delivery, said, Settlement(DeliveryState.DEAD, reason=said.detail))
+    assert "[/i]" in desk.run("hooks", "log", hook)
+    assert "[/i]" in desk.run("hooks", "dead")
 
 
 def test_an_incident_is_acknowledged_and_resolved_by_name(desk: Desk) -> None:

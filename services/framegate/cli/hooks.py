@@ -10,6 +10,7 @@ from uuid import UUID
 
 import typer
 from rich.table import Column, Table
+from rich.text import Text
 
 from framegate.bootstrap import Stores, make_announcer, open_hooks, signing_secrets
 from framegate.cli.common import DataOption, JsonOption, console, login, out
@@ -103,7 +104,8 @@ def hooks_list(json: JsonOption = False, data: DataOption = None) -> None:
         last = f"{endpoint.last_success_at:%m-%d %H:%M}" if endpoint.last_success_at else "never"
         hears = ", ".join(sorted(endpoint.changes)) or "every change"
         hears += " (critical)" if endpoint.min_severity == "critical" else ""
-        table.add_row(
+        _add(
+            table,
             _short(endpoint.endpoint_id),
             endpoint.facility,
             endpoint.kind,
@@ -175,7 +177,8 @@ def hooks_log(hook: HookArgument, limit: LimitOption = 50, json: JsonOption = Fa
     table = _table("when (UTC)", "delivery", "attempt", "result", "what the receiver did", "ms")
     for line in lines:
         result = line.result
-        table.add_row(
+        _add(
+            table,
             f"{line.at:%m-%d %H:%M:%S}",
             str(line.delivery_id),
             str(line.attempt),
@@ -240,7 +243,8 @@ def incidents_list(
         return
     table = _table("incident", "severity", "state", "facility", "about", "images", "since (UTC)", "what")
     for incident in found:
-        table.add_row(
+        _add(
+            table,
             _short(incident.incident_id),
             incident.severity,
             incident.state,
@@ -266,7 +270,7 @@ def incidents_show(incident: IncidentArgument, json: JsonOption = False, data: D
     out.print_json(data={name: value for name, value in describe(found).items() if value is not None})
     table = _table("when (UTC)", "what", "who", "message")
     for event in events:
-        table.add_row(f"{event.at:%m-%d %H:%M:%S}", event.change, event.actor, event.message_id)
+        _add(table, f"{event.at:%m-%d %H:%M:%S}", event.change, event.actor, event.message_id)
     out.print(table)
 
 
@@ -289,7 +293,7 @@ def _by_hand(incident: str, by: str | None, data: DataOption, to: IncidentState)
         found = _incident(stores, incident)
         change = stores.incidents.acknowledge if to is IncidentState.ACKNOWLEDGED else stores.incidents.resolve
         done = change(frozenset({found.facility}), found.incident_id, actor, announce)
-    console.print(f"{found.subject} is {done.state if done else 'gone'}.")
+    console.print(Text(f"{found.subject} is {done.state if done else 'gone'}."), soft_wrap=True)
 
 
 def _hook(stores: Stores, text: str) -> Subscription:
@@ -376,7 +380,8 @@ def _state(endpoint: Subscription) -> str:
 def _deliveries(records: list[DeliveryRecord]) -> Table:
     table = _table("delivery", "hook", "change", "made (UTC)", "attempts", "why it was given up")
     for record in records:
-        table.add_row(
+        _add(
+            table,
             str(record.delivery_id),
             _short(record.endpoint_id),
             record.type,
@@ -394,6 +399,11 @@ def _table(*columns: str) -> Table:
     for column in table.columns:
         column.overflow = "fold"
     return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    """Subjects, causes and answers come from outside: what looks like markup in them is none."""
+    table.add_row(*map(Text, cells))
 
 
 def _short(identifier: UUID) -> str:
