@@ -90,7 +90,9 @@ class AlertService:
             self._metrics.set(HOOK_OLDEST_SECONDS, oldest_s)
         self._dispatcher.dispatch()
         if self._is_due("forget", self._options.forget_every):
-            self._deliveries.forget(self._options.keep, _AT_ONCE)
+            gone = self._deliveries.forget(self._options.keep, _AT_ONCE)
+            if gone == _AT_ONCE:
+                del self._due["forget"]  # there are more: in the next round
         return more
 
     def _group(self) -> bool:

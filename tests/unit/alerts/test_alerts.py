@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -425,6 +426,20 @@ def test_a_long_backlog_is_grouped_without_waiting(office: Office) -> None:
         office.alert()
     assert [office.service.look() for _ in range(3)] == [True, True, False]
     assert office.metrics.value(ALERTS_GROUPED) == 1_200
+
+
+def test_forgetting_keeps_up_with_what_was_delivered(office: Office) -> None:
+    forgotten, calls = iter([500, 500, 20]), []
+
+    def forget(ended_before: timedelta, limit: int) -> int:
+        calls.append((ended_before.days, limit))
+        return next(forgotten)
+
+    office.store.deliveries.forget = forget  # type: ignore[method-assign]
+    for _ in range(5):
+        office.look()
+        office.clock.advance(1)
+    assert calls == [(30, 500)] * 3
 
 
 def test_an_endpoint_of_another_worker_counts_by_itself(office: Office) -> None:
