@@ -142,6 +142,14 @@ def test_what_was_over_before_the_alert_came_is_over_though_nobody_had_looked(ha
     assert (newest.state, oldest.state) == (IncidentState.OPEN, IncidentState.RESOLVED)
 
 
+def test_what_says_that_all_is_over_ends_the_incident_and_is_not_counted(harness: Harness) -> None:
+    over = replace(PALLET, over=True)
+    assert raised(harness, over) == []
+    assert raised(harness, PALLET, PALLET, over, over) == [Change.OPENED, Change.RESOLVED]
+    assert (only(harness).state, only(harness).images) == (IncidentState.RESOLVED, 2)
+    assert [check.name for check in harness.upkeep.check_invariants() if check.violations] == []
+
+
 def test_a_person_resolves_it_once(harness: Harness) -> None:
     raised(harness, PALLET)
     incident_id = only(harness).incident_id
