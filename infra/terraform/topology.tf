@@ -34,9 +34,10 @@ locals {
       writes         = []
       deletes        = ["prepared/"]
     }
+    # What is in doubt is looked at again.
     gate = {
       consumes       = ["frame-inspected"]
-      sends          = []
+      sends          = ["frame-submitted"]
       reads          = []
       reads_versions = []
       writes         = []

@@ -28,11 +28,12 @@ from tests.support.terraform import (
     terraform,
 )
 
-#: Every source of a message: an image refused early goes to the gate, a frame that is gone is prepared again.
+#: Every source of a message: an image refused early goes to the gate, a frame that is gone is prepared again, and what is in
+#: doubt is looked at again.
 SENDS = {step.stage: {step.emits} for step in PIPELINE if step.emits}
 SENDS[Stage.PREPROCESS] = SENDS[Stage.PREPROCESS] | {FrameInspected}
 SENDS[Stage.INFERENCE] = SENDS[Stage.INFERENCE] | {FrameSubmitted}
-SENDS[Stage.GATE] = set()
+SENDS[Stage.GATE] = {FrameSubmitted}
 SENDS[Stage.ALERTS] = set()
 SENDS[Stage.SWEEP] = {step.consumes for step in PIPELINE if step.consumes}
 CONSUMES = {step.stage: list(queues_of(step.stage)) for step in PIPELINE}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from framegate.kernel.errors import DecoderCrashed, DependencyUnavailable, InvalidFrame
+from framegate.kernel.geometry import Region
 from framegate.kernel.imagefile import ImageRefused, inspect_file
 from framegate.kernel.manifest import ModelInput
 from framegate.preprocess.decode import decode
@@ -134,6 +136,26 @@ class TestDecoding:
             assert frame.recipe["orientation"] == orientation
             assert frame.recipe["decoder"].startswith("simplejpeg ")
             assert frame.decode_ms > 0
+        finally:
+            one.close()
+
+    @pytest.mark.parametrize("orientation", [1, 6])
+    @pytest.mark.parametrize("model", [MODEL, SCALED], ids=["full", "scaled"])
+    def test_a_region_is_cut_from_the_upright_original_at_full_size(self, model: ModelInput, orientation: int) -> None:
+        data = jpeg(scene(1600, 900), quality=90)
+        upright = decode(data, "image/jpeg", orientation)
+        region = Region(300, 200, 400, 500)
+        one = DecoderChild()
+        try:
+            frame = one.prepare(replace(job(data, 1600, 900, orientation, model=model), region=region))
+            expected, letterbox = prepare(upright[200:700, 300:700], model)
+            assert (frame.content == expected).all()
+            assert frame.letterbox == replace(letterbox, x=300, y=200)
+            assert (frame.recipe["region"], frame.recipe["scale"]) == ([300, 200, 400, 500], "1/1")
+            whole = one.prepare(job(data, 1600, 900, orientation, model=model))
+            assert "region" not in whole.recipe
+            with pytest.raises(ValueError, match="does not lie in a frame of"):
+                one.prepare(replace(job(data, 1600, 900, orientation), region=Region(1400, 0, 400, 900)))
         finally:
             one.close()
 

@@ -5,12 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from framegate.gate.decide import decide
+from framegate.gate.looks import decide_again
 from framegate.gate.policy import Policy
+from framegate.kernel.geometry import Region
 from framegate.kernel.ids import DEFAULT_FACILITY, new_image_id
 from framegate.kernel.inspection import Failed, Finding, Refused
 from framegate.kernel.rollout import ModelKey, ModelState, Rollout
 from framegate.kernel.states import Stage
-from framegate.ports.progress import Progress
+from framegate.ports.progress import LookAgain, Progress
 from framegate.ports.registry import Registry
 from framegate.ports.store import Intake, NewImage
 from tests.contracts.examples import accept, complete, must_claim, new_model
@@ -68,9 +70,15 @@ class Inspector:
         self.intake, self.progress = intake, progress
 
     def inspect(
-        self, policy: Policy, finding: Finding, *flags: str, now_s: float | None = None, **image: Any
+        self,
+        policy: Policy,
+        finding: Finding,
+        *flags: str,
+        now_s: float | None = None,
+        second: Finding | None = None,
+        **image: Any,
     ) -> NewImage:
-        """`now_s`: the moment that its id tells, which is that of its acceptance."""
+        """`now_s`: the moment that its id tells, which is that of its acceptance; `second`: what a second look finds."""
         image_id = new_image_id(time.time() if now_s is None else now_s)
         new = accept(self.intake, **({"facility": DEFAULT_FACILITY, "image_id": image_id} | image))
         stages = [(Stage.PREPROCESS, prepared(*flags)), (Stage.INFERENCE, finding)]
@@ -80,6 +88,15 @@ class Inspector:
             assert complete(self.progress, must_claim(self.progress, stage, new), result)
         held = must_claim(self.progress, Stage.GATE, new)
         assert held.finding is not None
-        outcome = decide(policy, held.image, held.prepared, held.finding)
+        if second is None:
+            assert complete(self.progress, held, decide(policy, held.image, held.prepared, held.finding))
+            return new
+        assert complete(self.progress, held, LookAgain(Region(0, 0, 1280, 1080)))
+        for stage, result in ((Stage.PREPROCESS, prepared()), (Stage.INFERENCE, second)):
+            assert complete(self.progress, must_claim(self.progress, stage, new, look=2), result)
+        held = must_claim(self.progress, Stage.GATE, new, look=2)
+        assert held.first is not None
+        assert held.finding is not None
+        outcome = decide_again(policy, held.image, held.first, held.prepared, held.finding)
         assert complete(self.progress, held, outcome)
         return new

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from framegate.adapters.memory import FakeClock, MemoryQueue, MemoryStore
+from framegate.kernel.geometry import Region
 from framegate.kernel.ids import ImageId
-from framegate.kernel.inspection import Failed, Outcome, Refused
+from framegate.kernel.inspection import Failed, Inspected, Outcome, Refused
 from framegate.kernel.messages import decode
 from framegate.kernel.states import TERMINAL, ImageState, Lane, Stage, Verdict
 from framegate.pipeline import ALL_QUEUES, NEXT_MESSAGE, queues_of
-from framegate.ports.progress import Claim, Completion, Denied, Ending, PrepareAgain, Result
+from framegate.ports.progress import Claim, Completion, Denied, Ending, LookAgain, PrepareAgain, Result
 from framegate.ports.queue import Delivery
 from tests.contracts.examples import FACILITY, inspected, new_image, outcome, prepared, serve
 
@@ -25,7 +26,12 @@ STAGE_OF = {queue: stage for stage in (Stage.PREPROCESS, Stage.INFERENCE, Stage.
 RESULTS: dict[Stage, list[Result]] = {
     Stage.PREPROCESS: [prepared(), prepared(), Refused("truncated", "Short."), Failed("exhausted", "Over.")],
     Stage.INFERENCE: [inspected("box"), inspected(), Failed("engine-output", "NaN."), PrepareAgain("gone")],
-    Stage.GATE: [outcome(Verdict.PASS), outcome(Verdict.REVIEW), Outcome(ImageState.FAILED, None, "x", "X.", 1)],
+    Stage.GATE: [
+        outcome(Verdict.PASS),
+        outcome(Verdict.REVIEW),
+        Outcome(ImageState.FAILED, None, "x", "X.", 1),
+        LookAgain(Region(0, 0, 32, 24)),
+    ],
 }
 picks = st.integers(0, 1000)
 
@@ -96,6 +102,8 @@ class Pipeline(RuleBasedStateMachine):
         del self.working[: len(kinds)]
 
     def _complete(self, work: Work, result: Result) -> bool:
+        if isinstance(result, LookAgain) and (work.claim.first or not isinstance(work.claim.finding, Inspected)):
+            result = outcome(Verdict.REVIEW)  # the gate asks once, and only about what was inspected
         (kept,) = self.store.progress.complete([Completion(work.claim, result)])
         if kept:
             step = (work.claim.image.image_id, work.claim.message.look, work.claim.stage)

@@ -182,7 +182,7 @@ def _gate(parts: _Parts, options: WorkerOptions) -> _Made:
 
     first_policy = document_from_manifest(parts.files.manifest(parts.rollouts.current().incumbent))
     batch = parts.settings.gate.max_batch
-    handler = GateHandler(parts.stores.policies, first_policy, parts.clock)
+    handler = GateHandler(parts.stores.policies, first_policy, parts.clock, parts.metrics)
     return handler, replace(options, max_batch=batch, prefetch=batch)
 
 

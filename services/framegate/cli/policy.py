@@ -173,7 +173,8 @@ def simulate_command(
     """Decides stored images again under another policy: which verdicts flip, and what that means for people. Changes nothing.
 
     Detections, measures of quality and labels are those that are stored: no model runs. A threshold below the confidence
-    that the model reports at all shows nothing new, and a model that a chain adds counts as having answered.
+    that the model reports at all shows nothing new, a model that a chain adds counts as having answered, and no second look
+    is taken: where there were two, both are judged again.
 
         framegate policy simulate policy.yaml --since 7d
     """
@@ -339,6 +340,12 @@ def _show_simulation(simulation: Simulation, name: str, now: datetime) -> None:
     out.print(_rates(simulation, name, hours))
     for reason, count in simulation.left_out.most_common():
         console.print(f"[yellow]left out[/] {count} images: {reason}", soft_wrap=True, highlight=False)
+    if simulation.twice or simulation.candidate.doubts:
+        console.print(
+            f"No second look was taken: the {simulation.twice} images that had one were judged by both looks as they are "
+            f"stored, and {simulation.candidate.doubts} others count as reviews that the candidate might look at again.",
+            soft_wrap=True,
+        )
     if simulation.candidate.unseen:
         console.print(
             f"{simulation.candidate.unseen} images have no label of some model of the candidate's chain, which counts as "

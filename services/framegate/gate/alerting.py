@@ -13,8 +13,14 @@ from framegate.kernel.ids import is_name
 from framegate.kernel.inspection import Alert, ImageFacts, Label
 from framegate.kernel.states import ImageState, Verdict
 
+UNCERTAIN: Final = "uncertain"
+#: With these an image is uncertain too: two looks did not make it certain.
+LOOK_UNCERTAIN, LOOKS_DISAGREE, LOOK_FAILED = "second-look-uncertain", "looks-disagree", "second-look-failed"
 #: Why the gate asks for a person; an image may have several of these reasons.
-RESERVATIONS: Final = ("uncertain", "quality", "subject-missing", "camera-unconfirmed", CAMERA_FAULT, UNAVAILABLE)
+RESERVATIONS: Final = (
+    UNCERTAIN, LOOK_UNCERTAIN, LOOKS_DISAGREE, LOOK_FAILED, "quality", "subject-missing", "camera-unconfirmed", CAMERA_FAULT,
+    UNAVAILABLE,
+)  # fmt: skip
 _FAILURES: Final = ("poison", "exhausted", "input-missing", "integrity", "engine-output")
 #: The image took longer than the deadline of its lane, whatever became of it.
 LATE: Final = "late"

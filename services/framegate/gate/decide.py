@@ -28,15 +28,19 @@ def decide(
         case Failed(reason, detail):
             end = Occurrence(ImageState.FAILED, None, (reason,), detail)
         case Inspected():
-            end = _verdict(rules, image, prepared, finding)
+            end = judge(rules, image, prepared, finding)
         case _:
             assert_never(finding)
-    deadline_s = rules.deadlines.get(image.lane)
-    if deadline_s is not None and waited_s > deadline_s:
-        late = f"was decided after {waited_s:.1f} s; the deadline of {image.lane} is {deadline_s:g} s"
-        end = replace(end, late=late)
-    alerts = alerts_about(rules.alerts, image, end)
+    alerts = alerts_about(rules.alerts, image, timed(rules, image, end, waited_s))
     return Outcome(end.state, end.verdict, end.reasons[0], end.detail, policy.version, alerts)
+
+
+def timed(rules: Rules, image: ImageFacts, end: Occurrence, waited_s: float) -> Occurrence:
+    """`end`, with a word about the deadline of the image's lane where it is past."""
+    deadline_s = rules.deadlines.get(image.lane)
+    if deadline_s is None or waited_s <= deadline_s:
+        return end
+    return replace(end, late=f"was decided after {waited_s:.1f} s; the deadline of {image.lane} is {deadline_s:g} s")
 
 
 def silent_models(detail: str) -> frozenset[str]:
@@ -51,32 +55,33 @@ def camera_faults(detail: str) -> tuple[str, ...]:
     return tuple(fault for text in texts for fault in text.split(", "))
 
 
-def _verdict(rules: Rules, image: ImageFacts, prepared: Prepared | None, found: Inspected) -> Occurrence:
-    failing, doubtful = _defects(rules, found)
-    classes = tuple(name for name, _ in (*failing, *doubtful))
+def judge(rules: Rules, image: ImageFacts, prepared: Prepared | None, found: Inspected) -> Occurrence:
+    """What an image that was inspected comes to."""
+    failing, doubtful = defects(rules, found)
+    classes = tuple(name for _, name, _ in (*failing, *doubtful))
 
     def end(verdict: Verdict, detail: str, *reasons: str) -> Occurrence:
         return Occurrence(ImageState.DECIDED, verdict, reasons, detail, classes, found.labels)
 
     if failing:
-        first = failing[0][1]
+        first = failing[0][2]
         detail = f"{first} and {len(failing) - 1} more" if len(failing) > 1 else first
         return end(Verdict.FAIL, detail, "damage")
-    reasons = [("uncertain", text) for _, text in doubtful] + _reservations(rules, image, prepared, found)
+    reasons = [("uncertain", text) for _, _, text in doubtful] + _reservations(rules, image, prepared, found)
     if reasons:
         return end(Verdict.REVIEW, "; ".join(text for _, text in reasons), *(reason for reason, _ in reasons))
     return end(Verdict.PASS, "nothing above its threshold", "clear")
 
 
-def _defects(rules: Rules, found: Inspected) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """(what fails the image, what is doubtful), each with its class, the most confident first."""
+def defects(rules: Rules, found: Inspected) -> tuple[list[tuple[int, str, str]], list[tuple[int, str, str]]]:
+    """(what fails the image, what is doubtful): place among the detections, class, text; the most confident first."""
     failing, doubtful = [], []
-    for name, confidence in zip(found.classes, found.detections.confidence.tolist(), strict=True):
+    for n, (name, confidence) in enumerate(zip(found.classes, found.detections.confidence.tolist(), strict=True)):
         limits = rules.thresholds(name)
         if limits.fail is not None and confidence >= limits.fail:
-            failing.append((name, f"{name} at {confidence:.2f} (fails from {limits.fail:.2f})"))
+            failing.append((n, name, f"{name} at {confidence:.2f} (fails from {limits.fail:.2f})"))
         elif limits.review is not None and confidence >= limits.review:
-            doubtful.append((name, f"{name} at {confidence:.2f} (review from {limits.review:.2f})"))
+            doubtful.append((n, name, f"{name} at {confidence:.2f} (review from {limits.review:.2f})"))
     return failing, doubtful
 
 

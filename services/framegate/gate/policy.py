@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from framegate.gate.alerting import DEFAULT_ALERTS, AlertRule, read_alerts, read_duration
-from framegate.gate.entries import Entry
+from framegate.gate.entries import Entry, shown
 from framegate.kernel.camera_health import FAULTS
 from framegate.kernel.chain import Link, parse_chain, parse_link
 from framegate.kernel.errors import ConfigurationError
@@ -20,7 +20,7 @@ _UNKNOWN_CLASS_REVIEW: Final = 0.25
 FLAGS: Final = ("too-dark", "too-bright", "blurred", "flat", "noise", "small")
 _RULES: Final = (
     "classes", "otherwise", "require", "require_confidence", "quality", "doubtful_quality", "camera_faults", "chain", "alerts",
-    "deadlines",
+    "deadlines", "second_look",
 )  # fmt: skip
 _IN_CHAIN: Final = re.compile(r"(?:\[(\d+)\])?(?:\.(\w+))?: (.*)", re.DOTALL)
 
@@ -37,6 +37,15 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondLook:
+    """When an image whose only trouble is a doubtful detection is looked at once more, at higher resolution."""
+
+    max_share: float = 0.1  #: of the images of the facility that a gate decides; beyond it doubts go to people at once
+    #: Confidence of the doubted class from which on a second look has not cleared it. None: it never does, it only finds.
+    clear_below: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The rules for one camera."""
 
@@ -49,6 +58,7 @@ class Rules:
     alerts: Mapping[str, AlertRule] = field(default_factory=lambda: DEFAULT_ALERTS)  #: by name
     deadlines: Mapping[str, float | None] = field(default_factory=dict)  #: by lane: seconds from upload to verdict
     ignored_faults: frozenset[str] = frozenset()  #: of the camera that leave a pass a pass
+    second_look: SecondLook | None = None  #: None: doubts go to people at once
 
     def thresholds(self, class_name: str) -> Thresholds:
         """Those of the class, or the ones for every other class."""
@@ -128,10 +138,27 @@ def _rules(entry: Entry, base: Rules) -> Rules:
         "chain": _chain,
         "alerts": lambda e: read_alerts(e, base.alerts),
         "deadlines": lambda e: {**base.deadlines, **_deadlines(e)},
+        "second_look": _second_look,
     }
     found = {name: reader(entry[name]) for name, reader in read.items() if name in entry}
     doubtful, ignored = _doubtful(entry, base.doubtful_quality), _ignored(entry, base.ignored_faults)
     return replace(base, **found, doubtful_quality=doubtful, ignored_faults=ignored)
+
+
+def _second_look(entry: Entry) -> SecondLook | None:
+    if entry.raw is False:
+        return None
+    if not isinstance(entry.raw, Mapping):
+        entry.refuse(f"write {{max_share: 0.1}}, or false for no second look, not {shown(entry.raw)}")
+        return None
+    entry.only("max_share", "clear_below")
+    share, clear = entry["max_share"], entry["clear_below"]
+    wanted = SecondLook()
+    if "max_share" in entry:
+        wanted = replace(wanted, max_share=share.number() or 0.0)
+    if "clear_below" in entry:
+        wanted = replace(wanted, clear_below=None if clear.raw is None else clear.number())
+    return wanted
 
 
 def _doubtful(entry: Entry, base: frozenset[str]) -> frozenset[str]:

@@ -1,18 +1,20 @@
 """What a policy would have decided: stored images under a candidate and under the policy that holds."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
 
-from framegate.gate.decide import camera_faults, decide, silent_models
+from framegate.gate.decide import camera_faults, decide, judge, silent_models
+from framegate.gate.looks import decide_again, is_only_uncertain
 from framegate.gate.policy import Policy
 from framegate.kernel.detections import Detections
+from framegate.kernel.geometry import Region
 from framegate.kernel.ids import FacilityId, ImageId, created_s
-from framegate.kernel.inspection import Alert, Failed, Finding, Inspected, Outcome, Prepared, Refused
+from framegate.kernel.inspection import Alert, Failed, Finding, FirstLook, Inspected, Look, Outcome, Prepared, Refused
 from framegate.kernel.states import TERMINAL, CameraStatus, ImageState, Verdict
 from framegate.ports.store import ImageFilter, ImageRecord, Results
 
@@ -32,22 +34,38 @@ class Case:
     finding: Finding
     silent: frozenset[str]  #: models of the chain that are known to have had no answer
     faults: tuple[str, ...] = ()  #: of the camera at that time, where the outcome tells
+    first: FirstLook | None = None  #: where `finding` is a second look's
 
     def under(self, policy: Policy) -> Outcome:
-        """No classifier runs: one that is not known to have been silent counts as having answered."""
-        finding = self.finding
-        if isinstance(finding, Inspected):
-            links = policy.for_camera(self.record.facts.camera).chain
-            finding = replace(finding, chained=tuple(link.model for link in links if link.model not in self.silent))
+        """No classifier runs: one that is not known to have been silent counts as having answered. No look is taken."""
         facts = replace(self.record.facts, camera_faults=self.faults)
         waited_s = ((self.record.decided_at or facts.received_at) - facts.received_at).total_seconds()
+        finding = self._named(self.finding, policy)
+        if self.first is not None:
+            found = self._named(self.first.found, policy)
+            assert isinstance(found, Inspected)  # noqa: S101 (for mypy: as it went in)
+            return decide_again(policy, facts, replace(self.first, found=found), None, finding, waited_s)
         return decide(policy, facts, self.prepared, finding, waited_s)
+
+    def _named(self, finding: Finding, policy: Policy) -> Finding:
+        links = policy.for_camera(self.record.facts.camera).chain
+        if not isinstance(finding, Inspected):
+            return finding
+        return replace(finding, chained=tuple(link.model for link in links if link.model not in self.silent))
 
     def unseen_by(self, policy: Policy) -> bool:
         """Whether a model of the policy's chain may never have seen the image: it left no label."""
         seen = {label.model for label in self.record.labels} | self.silent
         links = policy.for_camera(self.record.facts.camera).chain
         return isinstance(self.finding, Inspected) and any(link.model not in seen for link in links)
+
+    def may_be_looked_at_again(self, policy: Policy) -> bool:
+        """Whether the policy would have a second look at it, if there is a share left and more to be seen."""
+        rules = policy.for_camera(self.record.facts.camera)
+        found = self._named(self.finding, policy)
+        if rules.second_look is None or not isinstance(found, Inspected):
+            return False
+        return is_only_uncertain(judge(rules, self.record.facts, self.prepared, found))
 
 
 def case_of(record: ImageRecord) -> Case | str:
@@ -69,16 +87,34 @@ def case_of(record: ImageRecord) -> Case | str:
         return "what found its detections is not stored"
     review = record.verdict is Verdict.REVIEW
     silent, faults = silent_models(detail if review else ""), camera_faults(detail if review else "")
+    if len(record.looks) > 1 and record.looks[1].region is not None:
+        # Of which look a label is, is not stored, and alerts do not ask.
+        labels = tuple(replace(label, detection=None) for label in record.labels)
+        first, second = (_finding(look) for look in record.looks)
+        if not isinstance(first, Inspected):
+            return "what its first look found is not stored"
+        x1, y1, x2, y2 = record.looks[1].region
+        looked = FirstLook(replace(first, labels=labels), prepared, Region(x1, y1, x2 - x1, y2 - y1))
+        return Case(record, prepared, second, silent, faults, looked)
     names = tuple(name for name, _, _ in record.detections)
-    found = Inspected(_detections(record), names, record.model, record.model_sha256, record.engine, record.labels)
+    detections = _detections(record.detections)
+    found = Inspected(detections, names, record.model, record.model_sha256, record.engine, record.labels)
     return Case(record, prepared, found, silent, faults)
 
 
-def _detections(record: ImageRecord) -> Detections:
+def _finding(look: Look) -> Finding:
+    if look.model is None or look.model_sha256 is None or look.engine is None:
+        reason, _, detail = look.said.partition(": ")
+        return Failed(reason, detail)
+    names = tuple(name for name, _, _ in look.seen)
+    return Inspected(_detections(look.seen), names, look.model, look.model_sha256, look.engine)
+
+
+def _detections(seen: Sequence[tuple[str, float, tuple[float, float, float, float]]]) -> Detections:
     """In the order in which they were decided by, which is that of their confidence; classes go by name here."""
-    n = len(record.detections)
-    xyxy = np.array([box for _, _, box in record.detections], np.float32).reshape(n, 4)
-    return Detections(xyxy, np.array([c for _, c, _ in record.detections], np.float32), np.arange(n, dtype=np.int32))
+    n = len(seen)
+    xyxy = np.array([box for _, _, box in seen], np.float32).reshape(n, 4)
+    return Detections(xyxy, np.array([c for _, c, _ in seen], np.float32), np.arange(n, dtype=np.int32))
 
 
 def ended_since(results: Results, facility: FacilityId, since: datetime, limit: int) -> Iterator[ImageRecord]:
@@ -126,12 +162,14 @@ class Tally:
     alerts: Counter[str] = field(default_factory=Counter)  #: by rule
     incidents: Incidents = field(default_factory=Incidents)
     unseen: int = 0  #: images that a model of the chain may never have seen
+    doubts: int = 0  #: reviews for which a second look might be taken
 
     def add(self, case: Case) -> Outcome:
         """One more image."""
         outcome = case.under(self.policy)
         self.ends[end_of(outcome.state, outcome.verdict)] += 1
         self.unseen += case.unseen_by(self.policy)
+        self.doubts += case.first is None and case.may_be_looked_at_again(self.policy)
         # A copy of an earlier image's outcome raises none.
         for alert in outcome.alerts if case.record.reused_from is None else ():
             self.alerts[alert.rule] += 1
@@ -147,6 +185,7 @@ class Tally:
             "alerts_per_hour": round(self.alerts.total() / hours, 2),
             "incidents": self.incidents.count,
             "chain_assumed": self.unseen,
+            "second_looks_not_taken": self.doubts,
         }
 
 
@@ -161,6 +200,7 @@ class Simulation:
         self.examples: dict[tuple[str, str], list[ImageId]] = {}
         self.left_out: Counter[str] = Counter()  #: by the reason
         self.oldest: datetime | None = None
+        self.twice = 0  #: images with two looks
         self._confirmed: Counter[str] = Counter()
 
     def add(self, record: ImageRecord) -> None:
@@ -175,6 +215,7 @@ class Simulation:
         if self.current is not None:
             self.current.add(case)
         self.decided[before] += 1
+        self.twice += case.first is not None
         if record.facts.camera_status is CameraStatus.CONFIRMED and outcome.verdict is not None:
             self._confirmed[after] += 1
         if before != after:
@@ -212,6 +253,7 @@ class Simulation:
             "flips": flips,
             "current": None if self.current is None else self.current.to_json(hours),
             "candidate": self.candidate.to_json(hours),
+            "second_looks": self.twice,
             "left_out": dict(self.left_out),
         }
 

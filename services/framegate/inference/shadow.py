@@ -41,7 +41,8 @@ class ShadowRunner:
         shadow = self._fleet.shadow
         if shadow is None:
             return
-        for job in jobs:
+        # Of a second look it would see a part only; what it finds stands beside the whole.
+        for job in (one for one in jobs if one.claim.first is None):
             taken = shadow.fits(job.prepared.letterbox) and len(self._waiting) < _ROOM and self._waiting.put(job)
             if not taken:
                 self._metrics.count(SHADOW_IMAGES, result="skipped")

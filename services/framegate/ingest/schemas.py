@@ -1,6 +1,6 @@
 """What the API answers with, as documents. The models describe; the functions build, without a second validation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -66,6 +66,20 @@ class LabelView(View):
     confidence: float = Field(ge=0, le=1, examples=[0.93])
 
 
+class LookView(View):
+    """One of the two looks at an image of which the first one left the gate in doubt."""
+
+    region: list[int] | None = Field(
+        description="x1, y1, x2, y2 in pixels of the upright original; null: all of it.", examples=[[420, 180, 1060, 820]],
+    )  # fmt: skip
+    zoom: float | None = Field(description="Pixels of the model's input for one of the original.", examples=[1.0])
+    said: str = Field(description="What came of it alone.", examples=["dent at 0.22 (review from 0.10)"])
+    model: str | None = Field(description="name@version of the model that looked.")
+    model_sha256: str | None
+    engine: str | None
+    seen: list[DetectionView] = Field(description="All that was found, the most confident first.")
+
+
 class ImageView(View):
     """Everything about one image."""
 
@@ -93,6 +107,7 @@ class ImageView(View):
     attempts: int
     history: list[dict[str, Any]] = Field(description="Attempts that did not complete.")
     timings: dict[str, Any]
+    looks: list[LookView] = Field(description="Both, where the outcome rests on two; `detections` are the merged ones.")
     duplicate_of: UUID | None
     reused_from: UUID | None = Field(description="The image whose outcome was copied.")
     media_type: str
@@ -191,10 +206,7 @@ def image_document(record: ImageRecord) -> dict[str, Any]:
         "verdict": record.verdict,
         "reason": record.reason,
         "detail": record.detail,
-        "detections": [
-            {"class": name, "confidence": round(confidence, 4), "box": [round(edge, 1) for edge in box]}
-            for name, confidence, box in record.detections
-        ],
+        "detections": _detections(record.detections),
         "labels": [
             {
                 "detection": label.detection,
@@ -214,6 +226,18 @@ def image_document(record: ImageRecord) -> dict[str, Any]:
         "attempts": record.attempts,
         "history": [_json(entry) for entry in record.history],
         "timings": _json(record.timings),
+        "looks": [
+            {
+                "region": None if look.region is None else list(look.region),
+                "zoom": None if look.zoom is None else round(look.zoom, 4),
+                "said": look.said,
+                "model": look.model,
+                "model_sha256": look.model_sha256,
+                "engine": look.engine,
+                "seen": _detections(look.seen),
+            }
+            for look in record.looks
+        ],
         "duplicate_of": _id(record.duplicate_of),
         "reused_from": _id(record.reused_from),
         "media_type": facts.media_type,
@@ -227,6 +251,13 @@ def image_document(record: ImageRecord) -> dict[str, Any]:
         "received_at": _moment(facts.received_at),
         "decided_at": _moment(record.decided_at),
     }
+
+
+def _detections(found: Sequence[tuple[str, float, tuple[float, float, float, float]]]) -> list[dict[str, Any]]:
+    return [
+        {"class": name, "confidence": round(confidence, 4), "box": [round(edge, 1) for edge in box]}
+        for name, confidence, box in found
+    ]
 
 
 def presigned_document(upload: NewUpload, post: PresignedPost) -> dict[str, Any]:

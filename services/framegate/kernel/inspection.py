@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from framegate.kernel.detections import Detections
-from framegate.kernel.geometry import Letterbox
+from framegate.kernel.geometry import Letterbox, Region
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
 
@@ -146,6 +146,15 @@ Finding = Inspected | Refused | Failed
 
 
 @dataclass(frozen=True, slots=True)
+class FirstLook:
+    """What an image was inspected as before the gate asked for another look at a part of it."""
+
+    found: Inspected
+    prepared: Prepared
+    region: Region  #: what is looked at again
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """Something people must hear of; waits in the outbox, written with the outcome that caused it."""
 
@@ -161,6 +170,20 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """One of several looks that an outcome rests on, as people are told of it."""
+
+    region: tuple[int, int, int, int] | None  #: x1, y1, x2, y2 of the upright original; None: all of it
+    zoom: float | None  #: pixels of the model's input for one of the original; None: the look did not get that far
+    said: str  #: what came of this look alone, in words
+    model: str | None = None
+    model_sha256: str | None = None
+    engine: str | None = None
+    #: (class, confidence, box): everything that was found
+    seen: tuple[tuple[str, float, tuple[float, float, float, float]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How an image ended. `verdict` is set exactly when `state` is decided."""
 
@@ -170,6 +193,8 @@ class Outcome:
     detail: str  #: one sentence that a person understands
     policy_version: int
     alerts: tuple[Alert, ...] = field(default=())
+    looks: tuple[Look, ...] = ()  #: the first and the second, where there were two
+    found: Inspected | None = None  #: what it rests on, where that is not simply what the claim's finding says
 
     def __post_init__(self) -> None:
         """Refuses a verdict without a decision and a decision without a verdict."""

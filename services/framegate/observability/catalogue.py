@@ -125,6 +125,16 @@ CHAIN_IMAGES: Final = Metric(
     "framegate_chain_images_total", "counter", ("result",), "images and models of their chain: named or unavailable",
     "unavailable: such images go to review; the log's action chain_load_failed or chain_unavailable says why",
 )  # fmt: skip
+SECOND_LOOKS: Final = Metric(
+    "framegate_second_looks_total", "counter", ("result",),
+    "doubtful images: asked, or budget and no-gain without a second look; of those looked at: pass, fail, uncertain, "
+    "disagree, failed or (for another reason) other",
+    "budget: raise second_look.max_share if there is capacity; few pass: the look costs more than it saves, switch it off",
+)  # fmt: skip
+SECOND_LOOK_SHARE: Final = Metric(
+    "framegate_second_look_share", "gauge", (), "share of this worker's newest thousand images that it had looked at again",
+    "near second_look.max_share: doubtful images go to review unseen; calibrate the thresholds, or give the looks capacity",
+)  # fmt: skip
 CANARY_ROLLBACKS: Final = Metric(
     "framegate_canary_rollbacks_total", "counter", (), "canaries that were taken back because they left their bounds",
     "framegate models show REF says which bound; the incumbent decides everything again",

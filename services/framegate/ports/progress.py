@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from framegate.kernel.inspection import Finding, ImageFacts, Outcome, Prepared
+from framegate.kernel.geometry import Region
+from framegate.kernel.inspection import Finding, FirstLook, ImageFacts, Outcome, Prepared
 from framegate.kernel.messages import Message
 from framegate.kernel.states import Stage
 
@@ -34,6 +35,7 @@ class Claim:
     finding: Finding | None  #: known at the gate
     claimed_at: datetime
     timeline: dict[str, datetime] = field(default_factory=dict)  #: received, prepared, inspected: when
+    first: FirstLook | None = None  #: set from the moment on when the gate asked for a second look
 
 
 class Denied(StrEnum):
@@ -60,8 +62,18 @@ class PrepareAgain:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """The gate is unsure of a region: what was found becomes the first look, and a new look at the region begins.
+
+    Only for an image that was inspected and has no first look yet.
+    """
+
+    region: Region
+
+
 #: What a stage may complete with: preprocess Prepared or a refusal/failure, inference a finding, the gate an Outcome.
-Result = Prepared | Finding | Outcome | PrepareAgain
+Result = Prepared | Finding | Outcome | PrepareAgain | LookAgain
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,11 @@ class Progress(Protocol):
     def complete(self, completions: Sequence[Completion]) -> list[bool]:
         """In one transaction: moves each image forward and makes the message that follows durable; an Outcome also writes
         detections, audit and alerts and ends the image. False where the claim was lost: nothing was changed there, unless
-        the same completion had been made before (then True).
+        the same completion had been made before (then True). Raises ValueError, and changes nothing, for a result that the
+        claim cannot have.
+
+        A first look stays on the image's row until the image ends, whatever is prepared again meanwhile. Of an outcome
+        with `found`, that is written, and the frame is the one of the first look, where there is one.
         """
         ...
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
-from framegate.kernel.inspection import ImageFacts, Label
+from framegate.kernel.inspection import ImageFacts, Label, Look
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Stage, Verdict
 
 
@@ -91,6 +91,7 @@ class ImageRecord:
     history: tuple[Mapping[str, Any], ...]  #: attempts that did not complete: stage, at, worker, ending, cause
     timings: Mapping[str, Any]  #: RFC 3339 moments *_at and durations *_ms
     decided_at: datetime | None
+    looks: tuple[Look, ...] = ()  #: where the outcome rests on two
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from framegate.kernel.errors import InvalidFrame
 from framegate.preprocess.confine import DEFAULT, Confinement, allow_cpu, confine
 from framegate.preprocess.decode import decode, decoder_name, scale_denominator
 from framegate.preprocess.jpeg import scaled
-from framegate.preprocess.letterbox import RESAMPLING, resize
+from framegate.preprocess.letterbox import RESAMPLING, cut, resize
 from framegate.preprocess.quality import measure
 from framegate.preprocess.scene import look
 from framegate.preprocess.sizes import upright_size
@@ -31,14 +31,17 @@ Work = Callable[[Request, memoryview, NDArray[np.uint8]], Answer]
 def prepare_frame(request: Request, data: memoryview, out: NDArray[np.uint8]) -> Answer:
     """Writes `out` (h, w, 3) only after the whole file was decoded without a single complaint."""
     started = time.perf_counter()
-    target = (request.content_width, request.content_height) if request.scaled_decoding else None
+    # A region is looked at for what scaling takes away: it is cut from the whole.
+    scales = request.scaled_decoding and request.region is None
+    target = (request.content_width, request.content_height) if scales else None
     stored = request.media_type, request.width, request.height, request.orientation
     denominator = scale_denominator(*stored, target)
     frame = decode(data, request.media_type, request.orientation, target)
     width, height = upright_size(request.width, request.height, request.orientation)
     if frame.shape[:2] != (scaled(height, denominator), scaled(width, denominator)):
         raise InvalidFrame("corrupt", "The picture does not have the size that its header states.")
-    resize(frame, request.content_width, request.content_height, out)
+    resize(cut(frame, request.region), request.content_width, request.content_height, out)
+    region = {} if request.region is None else {"region": request.region.to_json()}
     return Answer(
         "ok",
         decode_ms=round((time.perf_counter() - started) * 1000, 3),
@@ -49,7 +52,8 @@ def prepare_frame(request: Request, data: memoryview, out: NDArray[np.uint8]) ->
             "scale": f"1/{denominator}",
             "orientation": request.orientation,
             "resampling": f"{RESAMPLING}, opencv {cv2.__version__}",
-        },
+        }
+        | region,
     )
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framegate.kernel.errors import DecoderCrashed, DependencyUnavailable, InvalidFrame
-from framegate.kernel.geometry import Letterbox
+from framegate.kernel.geometry import Letterbox, Region
 from framegate.kernel.inspection import Quality, Scene
 from framegate.kernel.manifest import MAX_SIDE, ModelInput
 from framegate.preprocess.sizes import fit, upright_size
@@ -46,6 +46,7 @@ class DecodeJob:
     height: int
     orientation: int
     model: ModelInput
+    region: Region | None = None  #: of the upright frame; None: all of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +88,7 @@ class DecoderChild:
         Raises `InvalidFrame`, `DecoderCrashed` (this image alone was in the child) or `DependencyUnavailable`.
         """
         width, height = upright_size(job.width, job.height, job.orientation)
-        letterbox = fit(width, height, job.model)
+        letterbox = fit(width, height, job.model, job.region)
         process = self._handed_over(job, letterbox)
         try:
             answer = self._answer(process)
@@ -176,6 +177,7 @@ class _Process:
             content_width=letterbox.content_width,
             content_height=letterbox.content_height,
             scaled_decoding=job.model.scaled_decoding,
+            region=job.region,
         )
         try:
             self.channel.settimeout(_START_S)

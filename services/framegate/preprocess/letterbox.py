@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from framegate.kernel.geometry import Letterbox
+from framegate.kernel.geometry import Letterbox, Region
 from framegate.kernel.manifest import ModelInput
 from framegate.preprocess.sizes import fit
 
@@ -30,6 +30,13 @@ def prepare(
     width, height = original or (frame.shape[1], frame.shape[0])
     letterbox = fit(width, height, model)
     return resize(frame, letterbox.content_width, letterbox.content_height), letterbox
+
+
+def cut(frame: NDArray[np.uint8], region: Region | None) -> NDArray[np.uint8]:
+    """A view of that part of a frame in its original size; None: all of it."""
+    if region is None:
+        return frame
+    return frame[region.y : region.y + region.height, region.x : region.x + region.width]
 
 
 def resize(

@@ -123,14 +123,13 @@ class PreprocessHandler:
             self._idle.pop().close()
 
     def _handle(self, job: Job) -> Result:
-        image = job.claim.image
+        image, first = job.claim.image, job.claim.first
         if not job.intact:
             return Failed("integrity", f"The stored original {image.blob_key} is not the file that was accepted.")
         if refused := refusal_of(image.media_type, job.data):
             return refused
-        decode_job = DecodeJob(
-            job.data, image.media_type, image.width, image.height, image.orientation, self._input_for(image)
-        )
+        stored = image.media_type, image.width, image.height, image.orientation
+        decode_job = DecodeJob(job.data, *stored, self._input_for(image), None if first is None else first.region)
         with self._child() as child:
             try:
                 frame = child.prepare(decode_job)

@@ -10,6 +10,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from framegate.kernel.geometry import Region
 from framegate.kernel.inspection import Quality, Scene
 
 _LENGTH = struct.Struct(">I")
@@ -33,15 +34,16 @@ class Request:
     content_width: int  #: upright, of what is to be written to the output area
     content_height: int
     scaled_decoding: bool
+    region: Region | None = None  #: what of the upright frame becomes the content; None: all of it
 
     def to_json(self) -> dict[str, Any]:
         """All fields."""
-        return asdict(self)
+        return asdict(self) | {"region": self.region and self.region.to_json()}
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
         """Reverses `to_json`."""
-        return cls(**raw)
+        return cls(**raw | {"region": raw["region"] and Region.from_json(raw["region"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,12 @@ class Box:
         self.inspector = Inspector(self.store.intake, self.store.progress)
         self.store.cameras.confirm_camera(DEFAULT_FACILITY, CAMERA, "lead")
 
-    def inspect(self, finding: Finding, *flags: str, policy: Policy = CURRENT, **image: Any) -> NewImage:
+    def inspect(
+        self, finding: Finding, *flags: str, policy: Policy = CURRENT, second: Finding | None = None, **image: Any
+    ) -> NewImage:
         self.clock.advance(1)
-        return self.inspector.inspect(policy, finding, *flags, now_s=self.clock.now().timestamp(), **image)
+        now_s = self.clock.now().timestamp()
+        return self.inspector.inspect(policy, finding, *flags, now_s=now_s, second=second, **image)
 
     def records(self, since: timedelta = timedelta(days=7), limit: int = 10_000) -> list[ImageRecord]:
         return list(ended_since(self.store.results, DEFAULT_FACILITY, self.clock.now() - since, limit))
@@ -43,6 +46,9 @@ class Box:
         for record in self.records():
             simulation.add(record)
         return simulation
+
+
+LOOKS = {"second_look": {"max_share": 1, "clear_below": 0.1}}
 
 
 @pytest.fixture
@@ -196,3 +202,43 @@ def test_rates_are_those_of_the_time_that_the_images_cover(box: Box) -> None:
     told = simulation.to_json(box.clock.now())
     assert told["reviews_per_hour"] == told["candidate"]["reviews_per_hour"] == 0.25
     assert Simulation(CURRENT, None).hours(box.clock.now()) == 1
+
+
+SECOND_LOOKS: list[Finding] = [
+    inspected(),
+    inspected(hole=0.7),
+    inspected(hole=0.4),
+    inspected(hole=0.15),
+    inspected(dent=0.4),
+    Failed("poison", "It kills."),
+]
+
+
+@pytest.mark.parametrize("second", SECOND_LOOKS)
+def test_an_image_that_was_looked_at_twice_ends_as_it_did_under_the_same_policy(box: Box, second: Finding) -> None:
+    policy = Policy.parse(1, {**DOCUMENT, **LOOKS})
+    box.inspect(inspected(carton=0.9, hole=0.4), second=second, policy=policy)
+    simulation = box.simulate(**LOOKS)
+    assert simulation.flips == {}
+    assert (simulation.replayed, simulation.twice, simulation.candidate.doubts) == (1, 1, 0)
+
+
+def test_both_looks_are_judged_again_by_other_thresholds(box: Box) -> None:
+    policy = Policy.parse(1, {**DOCUMENT, **LOOKS})
+    box.inspect(inspected(carton=0.9, hole=0.4), second=inspected(), policy=policy)
+    box.inspect(inspected(carton=0.9, hole=0.4), second=inspected(hole=0.5), policy=policy)
+    first = box.simulate(**LOOKS, classes={"hole": {"review": 0.2, "fail": 0.4}})
+    assert first.flips == {("pass", "fail"): 1, ("review", "fail"): 1}
+    second = box.simulate(**LOOKS, classes={"hole": {"review": 0.2, "fail": 0.5}})
+    assert second.flips == {("review", "fail"): 1}
+    assert box.simulate().flips == {("pass", "review"): 1}, "without it nothing is cleared"
+
+
+def test_no_second_look_is_taken_and_that_is_counted(box: Box) -> None:
+    box.inspect(inspected(carton=0.9, hole=0.4))
+    box.inspect(inspected(carton=0.9))
+    simulation = box.simulate(**LOOKS)
+    assert simulation.flips == {}
+    told = simulation.to_json(box.clock.now())
+    assert (told["second_looks"], told["candidate"]["second_looks_not_taken"]) == (0, 1)
+    assert told["current"]["second_looks_not_taken"] == 0

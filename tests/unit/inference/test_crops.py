@@ -1,5 +1,7 @@
 """What a classifier sees of a frame; the boxes are small enough to be counted by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,12 @@ def test_boxes_in_pixels_of_the_original_are_cut_from_the_prepared_frame_without
     assert (letterbox.top, letterbox.content_height) == (2, 4)
     ((place, part),) = pictures(CARTON, found(("carton", 0.9, 4, 2, 10, 6)), FRAME, letterbox)
     assert place == 0
+    assert np.array_equal(part, FRAME[1:3, 2:5])
+
+
+def test_of_a_region_the_boxes_are_still_those_of_the_original() -> None:
+    letterbox = replace(Letterbox.fit(16, 8, 8, 8), x=100, y=50)
+    ((_, part),) = pictures(CARTON, found(("carton", 0.9, 104, 52, 110, 56)), FRAME, letterbox)
     assert np.array_equal(part, FRAME[1:3, 2:5])
 
 

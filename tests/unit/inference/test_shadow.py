@@ -1,5 +1,6 @@
 """The shadow sees what others decided, and holds nothing up."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from framegate.adapters.memory_engine import MemoryEngine
 from framegate.inference.fleet import Fleet, LoadedModel
 from framegate.inference.shadow import ShadowRunner
 from framegate.inference.stage import InferenceHandler, Job
-from framegate.kernel.geometry import Letterbox
-from framegate.kernel.inspection import Inspected, Prepared
+from framegate.kernel.geometry import Letterbox, Region
+from framegate.kernel.inspection import FirstLook, Inspected, Prepared
 from framegate.kernel.manifest import Head, ModelInput, ModelManifest
 from framegate.kernel.rollout import ModelKey, Rollout
 from framegate.observability.catalogue import SHADOW_IMAGES
@@ -20,7 +21,7 @@ from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.ports.registry import ShadowResult
 from tests.support.inference import claim
-from tests.support.values import quality
+from tests.support.values import inspected, quality
 
 DECIDER, SHADOW = ModelKey("carton@1", "11" * 32), ModelKey("carton@2", "22" * 32)
 
@@ -64,6 +65,18 @@ class Desk:
 
     def counted(self, result: str) -> float:
         return self.metrics.value(SHADOW_IMAGES, {"result": result})
+
+
+def test_a_shadow_sees_no_second_looks() -> None:
+    desk = Desk()
+    one, two = desk.jobs(2)
+    first = FirstLook(inspected(a=0.4), one.prepared, Region(0, 0, 32, 32))
+    desk.runner.offer([replace(one, claim=replace(one.claim, first=first)), two])
+    with desk.runner:
+        while not desk.results:
+            assert desk.counted("failed") == 0
+    assert [result.image_id for result in desk.results] == [two.claim.image.image_id]
+    assert desk.counted("skipped") == 0
 
 
 def test_the_shadow_records_what_it_found_and_decides_nothing() -> None:

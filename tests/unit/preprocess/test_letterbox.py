@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framegate.kernel.frames import decode_frame, encode_frame, pad
-from framegate.kernel.geometry import Letterbox, Placement
+from framegate.kernel.geometry import Letterbox, Placement, Region
 from framegate.kernel.manifest import ModelInput
 from framegate.preprocess.letterbox import content_size, prepare
+from framegate.preprocess.sizes import fit
 
 from .files import noise, scene
 
@@ -29,6 +30,29 @@ def test_a_box_comes_back_to_within_half_a_pixel(
     assert (prepared >= -0.001).all()
     assert (prepared <= np.array([input_width, input_height] * 2) + 0.001).all()
     assert np.abs(letterbox.to_original(prepared) - box).max() < 0.5
+
+
+@given(sides, sides, inputs, st.sampled_from(["center", "top-left"]), st.data())
+def test_boxes_in_a_region_are_boxes_of_the_whole_picture(
+    width: int, height: int, side: int, placement: Placement, data: st.DataObject
+) -> None:
+    x, y = data.draw(st.integers(0, width - 16)), data.draw(st.integers(0, height - 16))
+    region = Region(x, y, data.draw(st.integers(16, width - x)), data.draw(st.integers(16, height - y)))
+    letterbox = fit(width, height, ModelInput(side, side, True, False, letterbox=placement), region)
+    box = np.array([[x + 2, y + 3, x + region.width - 1, y + region.height]], np.float32)
+    prepared = letterbox.to_prepared(box)
+    assert (prepared >= -0.001).all()
+    assert (prepared <= side + 0.001).all()
+    assert np.abs(letterbox.to_original(prepared) - box).max() < 0.5
+    everything = letterbox.to_original(np.array([[-9, -9, side + 9, side + 9]], np.float32))
+    assert everything[0].tolist() == list(region.xyxy)
+    assert Letterbox.from_json(letterbox.to_json()) == letterbox
+
+
+def test_a_letterbox_that_was_stored_before_there_were_regions_is_one_of_the_whole_picture() -> None:
+    whole = Letterbox.fit(1920, 1080, 640, 640)
+    assert "x" not in whole.to_json()
+    assert Letterbox.from_json(whole.to_json()) == whole
 
 
 @given(sides, sides, inputs, inputs, st.sampled_from(["center", "top-left"]))

@@ -13,8 +13,9 @@ import pytest
 from framegate.adapters.memory import FakeClock, MemoryBlobs
 from framegate.kernel.errors import BlobMissing, DecoderCrashed, DependencyUnavailable, FramegateError, InvalidFrame
 from framegate.kernel.frames import decode_frame
+from framegate.kernel.geometry import Region
 from framegate.kernel.ids import CameraId, FacilityId, new_image_id
-from framegate.kernel.inspection import Failed, ImageFacts, Prepared, Refused
+from framegate.kernel.inspection import Failed, FirstLook, ImageFacts, Prepared, Refused
 from framegate.kernel.manifest import ModelInput
 from framegate.kernel.messages import FrameSubmitted
 from framegate.kernel.states import CameraStatus, Lane, Stage
@@ -25,6 +26,8 @@ from framegate.preprocess.decoder_pool import DecodedFrame, DecodeJob
 from framegate.preprocess.letterbox import prepare
 from framegate.preprocess.quality import measure
 from framegate.preprocess.stage import Codec, PreprocessHandler
+from tests.support import values
+from tests.support.values import inspected
 
 from .files import jpeg, scene
 
@@ -113,6 +116,13 @@ def test_the_prepared_frame_lies_where_the_result_says(blobs: MemoryBlobs, nurse
     assert (stored == expected).all()
     assert box == letterbox
     assert Prepared.from_json(result.to_json()).letterbox == box
+
+
+def test_a_second_look_prepares_its_region_and_a_first_one_everything(blobs: MemoryBlobs, nursery: Nursery) -> None:
+    first = FirstLook(inspected(hole=0.4), values.prepared(), Region(10, 5, 40, 30))
+    stage = handler(blobs, nursery)
+    stage.handle([stage.load(replace(claim(look=2), first=first)), stage.load(claim())])
+    assert [job.region for child in nursery.children for job in child.jobs] == [Region(10, 5, 40, 30), None]
 
 
 def test_a_frame_already_stored_is_not_changed_by_the_next_image(blobs: MemoryBlobs, nursery: Nursery) -> None:

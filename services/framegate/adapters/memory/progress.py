@@ -8,10 +8,10 @@ from uuid import uuid4
 
 from framegate.adapters.memory.state import TAKES, ImageRow, Lease, MemoryState
 from framegate.kernel.incidents import RaisedAlert
-from framegate.kernel.inspection import Failed, ImageFacts, Inspected, Outcome, Prepared, Refused
+from framegate.kernel.inspection import Failed, FirstLook, ImageFacts, Inspected, Outcome, Prepared, Refused
 from framegate.kernel.messages import Message
 from framegate.kernel.states import ImageState, Stage
-from framegate.ports.progress import Claim, Completion, Denied, Ending, PrepareAgain, Result
+from framegate.ports.progress import Claim, Completion, Denied, Ending, LookAgain, PrepareAgain, Result
 
 
 class MemoryProgress:
@@ -51,6 +51,7 @@ class MemoryProgress:
             finding=row.finding,
             claimed_at=self._state.now(),
             timeline=dict(row.timeline),
+            first=row.first,
         )
 
     def _facts(self, row: ImageRow, stage: Stage) -> ImageFacts:
@@ -92,7 +93,7 @@ class MemoryProgress:
     def complete(self, completions: Sequence[Completion]) -> list[bool]:
         """Raises ValueError, and changes nothing, for a result that the claim's stage cannot have."""
         for completion in completions:
-            _check(completion.claim.stage, completion.result)
+            _check(completion.claim, completion.result)
         with self._state.lock:
             return [self._complete(completion) for completion in completions]
 
@@ -123,7 +124,16 @@ class MemoryProgress:
                 row.prepared = row.finding = None
                 self._note(row, held, "prepare-again", result.reason)
                 return
+            case LookAgain(region):
+                assert isinstance(row.finding, Inspected)  # noqa: S101 (see `_check`)
+                assert row.prepared is not None  # noqa: S101 (see `_check`)
+                row.first = FirstLook(row.finding, row.prepared, region)
+                row.look, row.state = row.look + 1, ImageState.RECEIVED
+                row.prepared = row.finding = None
             case Outcome():
+                if result.found is not None:
+                    row.finding = result.found
+                    row.prepared = row.first.prepared if row.first is not None else row.prepared
                 self._state.end(row, result)
                 facts, now = row.facts, self._state.now()
                 raised = [RaisedAlert(uuid4(), facts.facility, facts.image_id, alert, now) for alert in result.alerts]
@@ -171,13 +181,15 @@ class MemoryProgress:
         return freed
 
 
-def _check(stage: Stage, result: Result) -> None:
-    match stage:
+def _check(claim: Claim, result: Result) -> None:
+    match claim.stage:
         case Stage.PREPROCESS:
             fits = isinstance(result, Prepared | Refused | Failed)
         case Stage.INFERENCE:
             fits = isinstance(result, Inspected | Refused | Failed | PrepareAgain)
+        case _ if isinstance(result, LookAgain):
+            fits = isinstance(claim.finding, Inspected) and claim.first is None
         case _:
             fits = isinstance(result, Outcome | PrepareAgain)
     if not fits:
-        raise ValueError(f"{stage} cannot complete with {type(result).__name__}")
+        raise ValueError(f"{claim.stage} cannot complete with {type(result).__name__}")

@@ -103,6 +103,7 @@ def _record(row: ImageRow) -> ImageRecord:
         history=tuple(dict(entry) for entry in row.history),
         timings=_timings(row),
         decided_at=row.end.at if row.end else None,
+        looks=outcome.looks if outcome else (),
     )
 
 

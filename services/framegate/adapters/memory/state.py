@@ -11,7 +11,7 @@ from framegate.adapters.memory.queue import MemoryQueue
 from framegate.kernel.camera_health import CameraHealth, Place
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.incidents import RaisedAlert
-from framegate.kernel.inspection import Finding, ImageFacts, Outcome, Prepared
+from framegate.kernel.inspection import Finding, FirstLook, ImageFacts, Outcome, Prepared
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message, encode
 from framegate.kernel.states import TERMINAL, ImageState, Lane, Stage
 from framegate.ports.clock import Clock
@@ -70,6 +70,7 @@ class ImageRow:
     solo: bool = False
     prepared: Prepared | None = None
     finding: Finding | None = None
+    first: FirstLook | None = None
     lease: Lease | None = None
     completed: set[UUID] = field(default_factory=set)
     reissues: int = 0

@@ -15,6 +15,8 @@ from framegate.adapters.postgres.rows import (
     detections_to_row,
     finding_from_row,
     finding_to_row,
+    first_look_from_row,
+    looks_to_row,
     outgoing,
     storable,
 )
@@ -24,7 +26,7 @@ from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import Failed, ImageFacts, Inspected, Outcome, Prepared, Refused
 from framegate.kernel.messages import Message
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Stage
-from framegate.ports.progress import Claim, Completion, Denied, Ending, PrepareAgain, Result
+from framegate.ports.progress import Claim, Completion, Denied, Ending, LookAgain, PrepareAgain, Result
 
 _Key = tuple[FacilityId, ImageId]
 
@@ -82,7 +84,7 @@ class PostgresProgress:
         advancing: list[dict[str, Any]] = []
         ending: list[dict[str, Any]] = []
         for n, completion in enumerate(completions):
-            _check(completion.claim.stage, completion.result)
+            _check(completion.claim, completion.result)
             row = _identity(n, completion.claim) | {"work_ms": completion.work_ms} | _columns(completion)
             (ending if isinstance(completion.result, Outcome) else advancing).append(row)
         batches = [(name, rows) for name, rows in (("progress_advance", advancing), ("progress_end", ending)) if rows]
@@ -161,6 +163,7 @@ def _claim(stage: Stage, message: Message, row: Sequence[Any]) -> Claim:
         *(*row[5:14], tuple(row[24] or ())),
     )
     token, attempt, crashes, solo, prepared, finding, detections, now, prepared_at, inspected_at = row[14:24]
+    first = row[25]
     moments = {"received": facts.received_at, "prepared": prepared_at, "inspected": inspected_at}
     return Claim(
         token=token,
@@ -174,6 +177,7 @@ def _claim(stage: Stage, message: Message, row: Sequence[Any]) -> Claim:
         finding=finding_from_row(finding, detections),
         claimed_at=now,
         timeline={name: at for name, at in moments.items() if at is not None},
+        first=first_look_from_row(first),
     )
 
 
@@ -186,6 +190,8 @@ def _columns(completion: Completion) -> dict[str, Any]:
             return _next(claim, ImageState.INSPECTED) | finding_to_row(result)
         case PrepareAgain(reason):
             return _next(claim, ImageState.RECEIVED, again=True) | {"cause": reason}
+        case LookAgain(region):
+            return _next(claim, ImageState.RECEIVED, again=True) | {"region": region.to_json()}
         case Outcome():
             return {
                 "state": result.state,
@@ -194,7 +200,9 @@ def _columns(completion: Completion) -> dict[str, Any]:
                 "detail": result.detail,
                 "policy_version": result.policy_version,
                 "alerts": [asdict(alert) for alert in result.alerts],
-            } | detections_to_row(claim.finding)
+                "looks": looks_to_row(result.looks),
+                "found": None if result.found is None else finding_to_row(result.found)["finding"],
+            } | detections_to_row(result.found or claim.finding)
         case _:
             assert_never(result)
 
@@ -205,13 +213,15 @@ def _next(claim: Claim, state: ImageState, *, again: bool = False) -> dict[str, 
     return {"state": state, "again": again, "convicts": False} | outgoing(message)
 
 
-def _check(stage: Stage, result: Result) -> None:
-    match stage:
+def _check(claim: Claim, result: Result) -> None:
+    match claim.stage:
         case Stage.PREPROCESS:
             fits = isinstance(result, Prepared | Refused | Failed)
         case Stage.INFERENCE:
             fits = isinstance(result, Inspected | Refused | Failed | PrepareAgain)
+        case _ if isinstance(result, LookAgain):
+            fits = isinstance(claim.finding, Inspected) and claim.first is None
         case _:
             fits = isinstance(result, Outcome | PrepareAgain)
     if not fits:
-        raise ValueError(f"{stage} cannot complete with {type(result).__name__}")
+        raise ValueError(f"{claim.stage} cannot complete with {type(result).__name__}")

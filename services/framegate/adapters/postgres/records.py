@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from framegate.adapters.postgres.rows import labels_from_row
+from framegate.adapters.postgres.rows import labels_from_row, looks_from_row
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import ImageFacts
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
@@ -45,6 +45,7 @@ def record(row: Sequence[Any]) -> ImageRecord:
         history=tuple(history),
         timings=_timings(facts.received_at, moments, decided_at, work_ms),
         decided_at=decided_at,
+        looks=looks_from_row(row[40]),
     )
 
 

@@ -6,7 +6,9 @@ from dataclasses import asdict, astuple
 from typing import Any, Final
 
 from framegate.kernel.detections import Detections
-from framegate.kernel.inspection import Failed, Finding, Inspected, Label, Refused
+from framegate.kernel.errors import FramegateError
+from framegate.kernel.geometry import Region
+from framegate.kernel.inspection import Failed, Finding, FirstLook, Inspected, Label, Look, Prepared, Refused
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message, encode
 from framegate.kernel.states import ImageState, Lane, Stage
 
@@ -97,6 +99,35 @@ def finding_from_row(raw: dict[str, Any] | None, detections: bytes | None) -> Fi
 def labels_from_row(raw: list[list[Any]] | None) -> tuple[Label, ...]:
     """From the JSON in which findings and outcomes keep them; None: there are none."""
     return tuple(Label(*values) for values in raw or ())
+
+
+def first_look_from_row(raw: dict[str, Any] | None) -> FirstLook | None:
+    """From the JSON that `progress_advance.sql` makes of a row whose image is looked at again."""
+    if raw is None:
+        return None
+    found = finding_from_row(raw["finding"], bytes.fromhex(raw["detections"] or ""))
+    if not isinstance(found, Inspected):
+        raise FramegateError(f"a first look that is {raw['finding']['kind']}")
+    return FirstLook(found, Prepared.from_json(raw["prepared"]), Region.from_json(raw["region"]))
+
+
+def looks_to_row(looks: tuple[Look, ...]) -> list[dict[str, Any]] | None:
+    """JSON; None: there is nothing to tell of them."""
+    return [asdict(look) for look in looks] or None
+
+
+def looks_from_row(raw: list[dict[str, Any]] | None) -> tuple[Look, ...]:
+    """Reverses `looks_to_row`."""
+    return tuple(
+        Look(
+            **{
+                **one,
+                "region": None if one["region"] is None else tuple(one["region"]),
+                "seen": tuple((name, confidence, tuple(box)) for name, confidence, box in one["seen"]),
+            }
+        )
+        for one in raw or ()
+    )
 
 
 def detections_to_row(finding: Finding | None) -> dict[str, Any]:

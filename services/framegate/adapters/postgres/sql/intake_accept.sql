@@ -112,11 +112,11 @@ sent as (
 ended as (
   insert into outcomes (
     facility_id, image_id, state, verdict, reason, detail, policy_version, model, model_sha256, engine, prepared, look,
-    attempts, crashes, history, reused_from, completed_by, received_at, decided_at, labels
+    attempts, crashes, history, reused_from, completed_by, received_at, decided_at, labels, looks
   )
   select
     r.facility, r.image, r.state, r.verdict, r.reason, r.detail, r.policy_version, r.model, r.model_sha256, r.engine,
-    r.prepared, 1, 0, 0, '[]', r.image_id, '{}', now, now, r.labels
+    r.prepared, 1, 0, 0, '[]', r.image_id, '{}', now, now, r.labels, r.looks
   from moment, recorded
   join reusable r on r.facility = recorded.facility_id and r.image = recorded.image_id
 ),

@@ -42,4 +42,5 @@ returning
   p.token, p.attempt, p.crashes, p.solo, p.prepared, p.finding, p.detections, now, p.prepared_at, p.inspected_at,
   case when %(stage)s = 'gate' then (
     select h.faults from camera_health h where h.facility_id = i.facility_id and h.camera_id = i.camera_id
-  ) end
+  ) end,
+  p.first_look

@@ -7,7 +7,7 @@ asked as materialized (
   select * from json_to_recordset(%(completions)s::json) as c (
     n integer, facility text, image uuid, token uuid, work_ms real,
     state text, verdict text, reason text, detail text, policy_version integer, alerts json,
-    classes text[], confidence real[], x1 real[], y1 real[], x2 real[], y2 real[], leads boolean[]
+    classes text[], confidence real[], x1 real[], y1 real[], x2 real[], y2 real[], leads boolean[], looks json, found json
   )
 ),
 locked as materialized (
@@ -21,8 +21,9 @@ ended as materialized (
   where p.facility_id = l.facility and p.image_id = l.image
   returning
     l.n, l.facility, l.image, l.token, l.work_ms, l.state as ends, l.verdict, l.reason, l.detail, l.policy_version,
-    l.alerts, l.classes, l.confidence, l.x1, l.y1, l.x2, l.y2, l.leads,
-    p.prepared, p.finding, p.finding_crashes, p.look, p.attempts, p.history, p.done_tokens, p.received_at,
+    l.alerts, l.classes, l.confidence, l.x1, l.y1, l.x2, l.y2, l.leads, l.looks,
+    case when l.found is null then p.prepared else coalesce(p.first_look->'prepared', p.prepared) end as prepared,
+    coalesce(l.found, p.finding) as finding, p.finding_crashes, p.look, p.attempts, p.history, p.done_tokens, p.received_at,
     p.preprocess_claimed_at, p.prepared_at, p.inference_claimed_at, p.inspected_at, p.gate_claimed_at,
     p.preprocess_ms, p.inference_ms
 ),
@@ -30,14 +31,15 @@ written as (
   insert into outcomes (
     facility_id, image_id, state, verdict, reason, detail, policy_version, model, model_sha256, engine, prepared, look,
     attempts, crashes, history, completed_by, received_at, preprocess_claimed_at, prepared_at, inference_claimed_at,
-    inspected_at, gate_claimed_at, decided_at, preprocess_ms, inference_ms, gate_ms, labels, alerts
+    inspected_at, gate_claimed_at, decided_at, preprocess_ms, inference_ms, gate_ms, labels, alerts, looks
   )
   select
     facility, image, ends, verdict, reason, detail, policy_version, finding->>'model', finding->>'model_sha256',
     finding->>'engine', prepared::jsonb, look, attempts, finding_crashes, history, done_tokens || token, received_at,
     preprocess_claimed_at, prepared_at, inference_claimed_at, inspected_at, gate_claimed_at, now,
     preprocess_ms, inference_ms, work_ms, (finding->'labels')::jsonb,
-    json_array_length(alerts)
+    json_array_length(alerts),
+    looks::jsonb
   from ended, moment
   order by n
   on conflict do nothing
