@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from framegate.kernel.errors import ModelRefused
+from framegate.kernel.inspection import Look
 from framegate.kernel.rollout import ModelKey, ModelState, Rollout
 from framegate.kernel.states import Stage, Verdict
 from framegate.ports.registry import DeploymentState, ShadowResult
@@ -257,3 +258,13 @@ def test_a_shadow_is_compared_with_what_decided_the_same_images(harness: Harness
     assert (comparison.images, comparison.agreed) == (3, 1)
     assert comparison.classes == {"dent": (0, 1), "hole": (3, 3), "tear": (2, 2), "wet": (0, 1)}
     assert harness.shadows.compare_shadow(FIRST, 0.3).images == 0
+
+
+def test_a_shadow_is_not_compared_with_what_two_looks_found(harness: Harness) -> None:
+    image = accept(harness.intake)
+    looks = Look(None, 0.5, "hole at 0.75", MODEL), Look((0, 0, 32, 24), 0.75, "nothing", MODEL)
+    decide(harness.progress, image, replace(outcome(), looks=looks, found=inspected("hole")))
+    found = inspected("hole")
+    result = ShadowResult(FACILITY, image.image_id, OTHER, "an engine", found.detections, found.classes)
+    harness.shadows.record_shadow([result])
+    assert harness.shadows.compare_shadow(OTHER, 0.3).images == 0

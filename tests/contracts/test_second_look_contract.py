@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from framegate.kernel.geometry import Region
-from framegate.kernel.inspection import Failed, FirstLook, Inspected, Look, Outcome, Prepared
+from framegate.kernel.inspection import LOOK_FAILED, Failed, FirstLook, Inspected, Look, Outcome, Prepared
 from framegate.kernel.messages import FrameSubmitted
 from framegate.kernel.states import ImageState, Lane, Stage, Verdict
 from framegate.ports.progress import Claim, Denied, Ending, LookAgain, PrepareAgain
@@ -284,3 +284,13 @@ def test_a_copy_of_the_same_bytes_is_told_of_the_same_looks(harness: Harness) ->
     assert complete(harness.progress, must_claim(harness.progress, Stage.GATE, image, look=2), end)
     copy = record(harness, accept(harness.intake, sha256="cd" * 32))
     assert (copy.reused_from, copy.looks, len(copy.detections)) == (image.image_id, (FIRST, SECOND), 1)
+
+
+def test_a_second_look_that_failed_is_not_taken_over_by_a_copy_of_the_same_bytes(harness: Harness) -> None:
+    serve(harness.registry)
+    harness.policies.add_policy(FACILITY, {"schema": 1}, "test")
+    image = accept(harness.intake, sha256="ef" * 32)
+    end = Outcome(ImageState.DECIDED, Verdict.REVIEW, LOOK_FAILED, "It came to nothing.", 1, (), (FIRST, SECOND))
+    decide(harness.progress, image, end)
+    copy = record(harness, accept(harness.intake, sha256="ef" * 32))
+    assert (copy.duplicate_of, copy.state) == (image.image_id, ImageState.RECEIVED)

@@ -10,11 +10,12 @@ import pytest
 
 from framegate.adapters.postgres import Database, Outbox, PostgresIntake, PostgresProgress, PostgresUpkeep
 from framegate.kernel.errors import DependencyUnavailable
+from framegate.kernel.geometry import Region
 from framegate.kernel.inspection import Refused
 from framegate.kernel.messages import attributes_of, decode
 from framegate.kernel.states import ImageState, Lane, Stage
-from framegate.ports.progress import Claim, Completion
-from tests.contracts.examples import LEASE, accept, must_claim, new_image
+from framegate.ports.progress import Claim, Completion, LookAgain
+from tests.contracts.examples import LEASE, accept, advance_to, message, must_claim, new_image
 from tests.support.box import until
 
 NOW = timedelta()
@@ -83,6 +84,17 @@ def test_what_a_stage_emits_is_sent_too(database: Database, outbox: Outbox, remo
     assert progress.complete([Completion(claim, Refused("truncated", "It ends too early."))]) == [True]
     until(lambda: len(remote.sent) == 2, 20, "both sends")
     assert remote.sent[1][0] == "frame-inspected-live"
+
+
+def test_the_message_of_a_second_look_is_sent_by_the_gate(database: Database, outbox: Outbox, remote: Remote) -> None:
+    image = accept(PostgresIntake(database, outbox))
+    progress = PostgresProgress(database, outbox)
+    advance_to(progress, image, Stage.GATE)
+    claim = must_claim(progress, Stage.GATE, image)
+    assert progress.complete([Completion(claim, LookAgain(Region(0, 0, 32, 24)))]) == [True]
+    until(lambda: len(remote.sent) == 4, 20, "all sends")
+    sent = [(queue, decode(body)) for queue, body in remote.sent]
+    assert ("frame-submitted-live", message(Stage.PREPROCESS, image, look=2)) in sent
 
 
 def test_messages_that_were_committed_while_another_was_sent_share_calls_of_ten(

@@ -10,12 +10,12 @@ from framegate.kernel.camera_health import CAMERA_FAULT
 from framegate.kernel.chain import UNAVAILABLE
 from framegate.kernel.durations import parse_duration
 from framegate.kernel.ids import is_name
-from framegate.kernel.inspection import Alert, ImageFacts, Label
+from framegate.kernel.inspection import LOOK_FAILED, Alert, ImageFacts, Label
 from framegate.kernel.states import ImageState, Verdict
 
 UNCERTAIN: Final = "uncertain"
-#: With these an image is uncertain too: two looks did not make it certain.
-LOOK_UNCERTAIN, LOOKS_DISAGREE, LOOK_FAILED = "second-look-uncertain", "looks-disagree", "second-look-failed"
+#: With these, and `LOOK_FAILED`, an image is uncertain too: two looks did not make it certain.
+LOOK_UNCERTAIN, LOOKS_DISAGREE = "second-look-uncertain", "looks-disagree"
 #: Why the gate asks for a person; an image may have several of these reasons.
 RESERVATIONS: Final = (
     UNCERTAIN, LOOK_UNCERTAIN, LOOKS_DISAGREE, LOOK_FAILED, "quality", "subject-missing", "camera-unconfirmed", CAMERA_FAULT,

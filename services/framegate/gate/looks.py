@@ -11,12 +11,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from framegate.gate.alerting import LOOK_FAILED, LOOK_UNCERTAIN, LOOKS_DISAGREE, UNCERTAIN, Occurrence, alerts_about
+from framegate.gate.alerting import LOOK_UNCERTAIN, LOOKS_DISAGREE, UNCERTAIN, Occurrence, alerts_about
 from framegate.gate.decide import defects, judge, timed
 from framegate.gate.policy import Policy, Rules, SecondLook
 from framegate.kernel.detections import Detections
 from framegate.kernel.geometry import Letterbox, Region
 from framegate.kernel.inspection import (
+    LOOK_FAILED,
     Finding,
     FirstLook,
     ImageFacts,
@@ -106,7 +107,7 @@ def merged(rules: Rules, first: FirstLook, found: Inspected) -> Inspected:
 
     What never counts (a carton, a label) is larger than the region as often as not, and stays as the whole frame shows
     it. Boxes belong to the region by their centres. Labels go with their detections, those of the whole frame are the
-    first look's, and a model of the chain has answered when it did in both looks.
+    first look's. A model of the chain has answered when it did in both looks, or in the first where that is all it names.
     """
     inside = _inside(first.region, first.found.detections.xyxy)
     kept = [n for n, name in enumerate(first.found.classes) if not (inside[n] and _counts(rules, name))]
@@ -121,6 +122,7 @@ def merged(rules: Rules, first: FirstLook, found: Inspected) -> Inspected:
         labels += _moved(one.labels, {old: place[start + n] for n, old in enumerate(chosen)})
         start += len(chosen)
     names = [one.classes[n] for one, chosen in parts for n in chosen]
+    whole = {link.model for link in rules.chain if link.of is None}
     return replace(
         first.found,
         detections=Detections(
@@ -130,7 +132,7 @@ def merged(rules: Rules, first: FirstLook, found: Inspected) -> Inspected:
         ),
         classes=tuple(names[n] for n in order),
         labels=tuple(labels),
-        chained=tuple(model for model in first.found.chained if model in found.chained),
+        chained=tuple(model for model in first.found.chained if model in {*found.chained, *whole}),
     )
 
 

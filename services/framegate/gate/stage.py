@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from framegate.gate.alerting import LOOK_FAILED, LOOK_UNCERTAIN, LOOKS_DISAGREE
+from framegate.gate.alerting import LOOK_UNCERTAIN, LOOKS_DISAGREE
 from framegate.gate.budget import LookBudget
 from framegate.gate.decide import decide, judge
 from framegate.gate.looks import decide_again, doubtful_region, is_only_uncertain
 from framegate.gate.policy import Policy, Rules, SecondLook
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.ids import FacilityId
-from framegate.kernel.inspection import Finding, FirstLook, Inspected, Outcome
+from framegate.kernel.inspection import LOOK_FAILED, Finding, FirstLook, Inspected, Outcome
 from framegate.kernel.states import Stage, Verdict
 from framegate.observability.catalogue import SECOND_LOOK_SHARE, SECOND_LOOKS
 from framegate.observability.metrics import Metrics

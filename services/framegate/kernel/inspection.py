@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from framegate.kernel.detections import Detections
 from framegate.kernel.geometry import Letterbox, Region
@@ -143,6 +143,10 @@ class Failed:
 
 
 Finding = Inspected | Refused | Failed
+
+
+#: The reason of an outcome whose second look came to nothing.
+LOOK_FAILED: Final = "second-look-failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,5 +229,5 @@ class Shadows(Protocol):
         ...
 
     def compare_shadow(self, model: ModelKey, confidence: float) -> ShadowComparison:
-        """Over all images it saw; both sides' boxes from `confidence` on count."""
+        """Over all images it saw whose outcome rests on one look, as its own does; boxes from `confidence` on count."""
         ...

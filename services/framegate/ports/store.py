@@ -59,7 +59,8 @@ class Intake(Protocol):
         - the same bytes known in the facility -> `duplicate_of` is the first of them. If the same camera has a decided one
           under the model that serves now and the policy that holds now, the new image is decided at once with a copy of
           its outcome that names it (`reused_from`), and no message is sent. Not one whose chain was unavailable or whose
-          camera had a fault: that may be otherwise now; and nothing while the camera has a fault.
+          camera had a fault or whose second look failed: that may be otherwise now; and nothing while the camera has a
+          fault.
         """
         ...
 

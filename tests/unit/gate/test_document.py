@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from framegate.gate.admission import Known, nothing_passes, unknown_names
 from framegate.gate.changes import changes
 from framegate.gate.document import PolicyRefused, problems_of, read_document, write_document
-from framegate.gate.policy import FLAGS, Policy, document_from_manifest
+from framegate.gate.policy import FLAGS, Policy, SecondLook, document_from_manifest
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.manifest import ModelManifest
 from framegate.starter import starter_dir
@@ -100,6 +100,12 @@ def test_an_alert_cannot_take_the_name_of_those_about_cameras() -> None:
         ("cameras: {dock-1: {cameras: {}}}", "5:20: cameras.dock-1.cameras: there is no such entry"),
         ("chain: [{model: a@1}, {model: a@1}]", "5:31: chain[1].model: a@1 is in this chain already"),
         ("chain: a@1", "5:8: chain: a chain is a list"),
+        ("second_look: true", "5:14: second_look: write {max_share: 0.1}, or false for no second look, not True"),
+        ("second_look: ", "second_look: write {max_share: 0.1}, or false for no second look, not nothing"),
+        ("second_look: {max_share: 10}", "5:26: second_look.max_share: write a number between 0 and 1, not 10"),
+        ("second_look: {max_share: null}", "5:26: second_look.max_share: write a number between 0 and 1, not nothing"),
+        ("second_look: {clear_below: x}", "5:28: second_look.clear_below: write a number between 0 and 1, not 'x'"),
+        ("second_look: {max_shar: 0}", "5:15: second_look.max_shar: there is no such entry; did you mean max_share?"),
         ("schema: 1", "5:1: schema: is there twice, first in line 1: keep one"),
         ("true: {}", "5:1: True: True cannot be a name: put it in quotes"),
         ('"\\e[2J": {}', "5:1: '\\x1b[2J': '\\x1b[2J' cannot be a name"),
@@ -137,6 +143,24 @@ def test_what_is_no_policy_is_refused_in_one_line(text: str | bytes) -> None:
 def test_both_ways_to_say_what_is_doubtful_at_once_are_refused() -> None:
     [line] = refused(SHORT + "quality: {blurred: ignore}\ndoubtful_quality: [blurred]\n")
     assert "quality says the same" in line
+
+
+def test_a_second_look_is_off_unless_it_is_written_and_a_camera_may_differ_as_a_whole() -> None:
+    cameras = "cameras: {off: {second_look: false}, own: {second_look: {max_share: 0.5}}, same: {require: []}}\n"
+    text = SHORT + "second_look: {max_share: 0.2, clear_below: 0.07}\n" + cameras
+    policy = Policy.parse(1, read_document(text, "p").raw)
+    found = {camera: policy.for_camera(camera).second_look for camera in ("off", "own", "same", "other")}
+    general = SecondLook(0.2, 0.07)
+    assert found == {"off": None, "own": SecondLook(0.5, None), "same": general, "other": general}
+    assert Policy.parse(1, read_document(SHORT, "p").raw).rules.second_look is None
+    assert Policy.parse(1, read_document(SHORT + "second_look: {}\n", "p").raw).rules.second_look == SecondLook(
+        0.1, None
+    )
+
+
+def test_a_stored_second_look_with_entries_of_a_newer_release_is_read() -> None:
+    document = {**read_document(SHORT, "p").raw, "second_look": {"max_share": 0.3, "tiles": 4}}
+    assert Policy.parse(1, document).rules.second_look == SecondLook(0.3)
 
 
 def test_words_that_old_yaml_takes_for_booleans_are_names() -> None:

@@ -264,6 +264,16 @@ def test_labels_go_where_their_detections_go() -> None:
     assert together.chained == ("wear@1",)
 
 
+def test_a_model_that_names_whole_pictures_need_not_answer_for_a_part() -> None:
+    chain = [{"model": "scene@1"}, {"model": "wear@1", "of": ["carton"]}]
+    rules = Policy.parse(3, {**DOCUMENT, "chain": chain}).rules
+    first = FirstLook(replace(DOUBT, chained=("scene@1", "wear@1")), frame(), REGION)
+    assert merged(rules, first, found(chained=("wear@1",))).chained == ("scene@1", "wear@1")
+    assert merged(rules, first, found(chained=("scene@1",))).chained == ("scene@1",)
+    silent = replace(first, found=replace(DOUBT, chained=()))
+    assert merged(rules, silent, found(chained=("scene@1", "wear@1"))).chained == ()
+
+
 def test_nothing_and_nothing_is_nothing() -> None:
     together = merged(POLICY.rules, FirstLook(found(), frame(), REGION), found())
     assert (len(together.detections), together.classes) == (0, ())

@@ -7,7 +7,7 @@ from framegate.adapters.memory.state import ImageRow, MemoryState
 from framegate.kernel.camera_health import CAMERA_FAULT
 from framegate.kernel.chain import UNAVAILABLE
 from framegate.kernel.ids import ImageId
-from framegate.kernel.inspection import ImageFacts, Inspected
+from framegate.kernel.inspection import LOOK_FAILED, ImageFacts, Inspected
 from framegate.kernel.states import CameraStatus, ImageState
 from framegate.ports.store import Accepted, Camera, NewImage
 
@@ -97,7 +97,7 @@ class MemoryIntake:
                 twin.facts.camera == row.facts.camera
                 and end is not None
                 and end.outcome.state is ImageState.DECIDED
-                and end.outcome.reason not in (UNAVAILABLE, CAMERA_FAULT)
+                and end.outcome.reason not in (UNAVAILABLE, CAMERA_FAULT, LOOK_FAILED)
                 and end.outcome.policy_version == policies[-1].version
                 and isinstance(finding, Inspected)
                 and (finding.model, finding.model_sha256) == self._state.serving

@@ -245,6 +245,7 @@ class MemoryShadows:
                 )
                 for r in seen
                 if (row := self._state.images[r.image_id]).state is ImageState.DECIDED
+                and not (row.end and row.end.outcome.looks)
                 and isinstance(row.finding, Inspected)
             ]
         return compared(pairs)

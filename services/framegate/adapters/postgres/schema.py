@@ -102,7 +102,9 @@ uploads = _table(
     expires_at=_MOMENT,
 )
 progress = _table("progress", **_ID, state=Text)
-outcomes = _table("outcomes", **_ID, state=Text, verdict=Text, model=Text, decided_at=_MOMENT, inference_ms=REAL)
+outcomes = _table(
+    "outcomes", **_ID, state=Text, verdict=Text, model=Text, decided_at=_MOMENT, inference_ms=REAL, looks=JSONB
+)
 detections = _table("detections", **_ID, **{"class": Text, "confidence": REAL, "leads": Boolean})
 alert_outbox = _table(
     "alert_outbox",

@@ -49,7 +49,7 @@ class PostgresShadows:
                 and_(decided.c.facility_id == _SHADOWS.c.facility_id, decided.c.image_id == _SHADOWS.c.image_id),
             )
             .outerjoin(_DETECTIONS, same)
-            .where(_SHADOWS.c.model_sha256 == model.sha256, decided.c.state == "decided")
+            .where(_SHADOWS.c.model_sha256 == model.sha256, decided.c.state == "decided", decided.c.looks.is_(None))
             .group_by(_SHADOWS.c.facility_id, _SHADOWS.c.image_id, _SHADOWS.c.classes, _SHADOWS.c.detections)
         )
 

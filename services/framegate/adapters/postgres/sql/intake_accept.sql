@@ -56,7 +56,7 @@ reusable as materialized (
     join outcomes o on o.facility_id = f.facility and o.image_id = twins.image_id
     where twins.camera_id = f.camera and twins.camera_status = f.seen_as
       and o.state = 'decided' and o.model_sha256 = serving.sha256 and o.policy_version = policy.version
-      and o.reason <> 'chain-unavailable' -- what was missing may be there now
+      and o.reason not in ('chain-unavailable', 'second-look-failed') -- what was missing may be there now
       and o.reason <> 'camera-fault' -- so may the camera
     order by twins.image_id desc limit 1
   ) source
