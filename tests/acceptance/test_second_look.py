@@ -1,26 +1,10 @@
 """A box whose policy leaves the starter model in doubt: it looks again, and says what both looks saw."""
 
 import json
-from itertools import count
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from framegate.starter import sample_frames
-from tests.support.box import running_box, until
-
-#: The starter sees a hole, water and a dent in it.
-DAMAGED = 11
-
-
-def doubtful(document: dict[str, Any]) -> dict[str, Any]:
-    """The same policy, in which nothing is certain and any doubt may be looked at again."""
-    classes = {
-        name: limits if limits["review"] is None else {"review": limits["review"], "fail": 0.99}
-        for name, limits in document["classes"].items()
-    }
-    return {**document, "classes": classes, "second_look": {"max_share": 1, "clear_below": 0.05}}
+from tests.support.box import running_box
+from tests.support.doubts import make_doubtful
 
 
 def inside(boxes: list[list[float]], region: list[int]) -> bool:
@@ -29,21 +13,9 @@ def inside(boxes: list[list[float]], region: list[int]) -> bool:
 
 
 def test_a_doubt_is_looked_at_again_and_the_outcome_tells_of_both_looks(tmp_path: Path) -> None:
-    frame, salts = sample_frames()[DAMAGED].read_bytes(), count()
     with running_box(tmp_path / "data") as box:
-        box.run("cameras", "add", "dock-1")
-        file = tmp_path / "policy.yaml"
-        file.write_text(yaml.safe_dump(doubtful(yaml.safe_load(box.run("policy", "show")))))
-        box.run("policy", "apply", str(file), "--by", "test")
-
-        def decided() -> dict[str, Any] | None:
-            """By the policy that was applied; with a comment of one byte, so that no earlier outcome is reused."""
-            salted = frame[:2] + bytes([0xFF, 0xFE, 0, 3, next(salts)]) + frame[2:]
-            record = box.outcome(box.upload(salted).json()["id"])
-            return record if record["policy"] == 2 else None
-
-        record = until(decided, what="a decision by the policy that was applied")
-        simulated = json.loads(box.run("policy", "simulate", str(file), "--json"))
+        record = make_doubtful(box, tmp_path / "policy.yaml")
+        simulated = json.loads(box.run("policy", "simulate", str(tmp_path / "policy.yaml"), "--json"))
         box.run("verify")
     first, second = record["looks"]
     assert (record["state"], record["look"]) == ("decided", 2)
