@@ -133,7 +133,7 @@ def test_a_disabled_endpoint_gets_nothing_and_what_waited_is_dead_until_replayed
     assert enabled is not None
     assert (enabled.enabled, enabled.reason, enabled.failures) == (True, "", 0)
     assert harness.deliveries.replay(HERE) == 2
-    assert [d.attempts for d in claimed(harness)] == [0, 0]
+    assert [d.attempts for d in claimed(harness)] == [0, 0], "also what was held when the endpoint was disabled"
 
 
 @pytest.mark.parametrize("strange", ["\0", "\ud800"])
@@ -144,6 +144,22 @@ def test_an_endpoint_is_disabled_whatever_its_receiver_said(harness: Harness, st
     about = Alert("operations", "critical", "hook/1", why)
     ended = Settlement(DeliveryState.DEAD, reason=why, disable=why, alert=about)
     assert harness.deliveries.settle(one(harness), replace(REFUSED, detail=why), ended)
+    assert not found(harness, endpoint).enabled
+
+
+def test_an_endpoint_that_another_delivery_has_just_reached_is_not_given_up(harness: Harness) -> None:
+    endpoint = subscribed(harness)
+    changed(harness, "a", "b", "c")
+    first, good, last = claimed(harness)
+    harness.deliveries.settle(first, REFUSED, Settlement(DeliveryState.PENDING, delay_s=5))
+    failing = found(harness, endpoint)
+    late = replace(last, subscription=failing)
+    harness.deliveries.settle(good, DELIVERED, ARRIVED)
+    assert harness.deliveries.settle(late, REFUSED, replace(GIVEN_UP, disable="nothing has arrived for five days"))
+    assert found(harness, endpoint).enabled
+    harness.advance(6)
+    (again,) = claimed(harness)
+    assert harness.deliveries.settle(again, REFUSED, replace(GIVEN_UP, disable="nothing has arrived for five days"))
     assert not found(harness, endpoint).enabled
 
 

@@ -20,6 +20,7 @@ _SAYS: Final = {
 #: Texts that come from images and policies are cut, so that a payload always has room.
 _LONGEST: Final = 2_000
 _LONGEST_SUBJECT: Final = 300
+_LONGEST_NAME: Final = 200
 
 
 class Announcer:
@@ -33,7 +34,7 @@ class Announcer:
         summary = incident.summary[:_LONGEST]
         image = last_image(incident, self._base_url, self._pepper, at)
         page = f"{self._base_url}/v1/incidents/{incident.incident_id}"
-        data = {"incident": describe(incident) | {"url": page}, "image": image, "actor": actor}
+        data = {"incident": describe(incident) | {"url": page}, "image": image, "actor": actor[:_LONGEST_NAME]}
         count = f" ({incident.images} images)" if incident.images > 1 else ""
         return HookMessage(
             message_id=f"msg_{new_uuid7(at.timestamp()).hex}",
@@ -62,11 +63,11 @@ def last_image(incident: Incident, base_url: str, pepper: bytes, now: datetime) 
 
 def trial(facility: FacilityId, at: datetime, actor: str) -> HookMessage:
     """The message of `hooks test`: nothing has happened."""
-    text = f"A test of this endpoint, sent by {actor}. Nothing has happened."
+    text = f"A test of this endpoint, sent by {actor[:_LONGEST_NAME]}. Nothing has happened."
     return HookMessage(
         message_id=f"msg_{new_uuid7(at.timestamp()).hex}",
         type=TEST,
-        payload=_payload(TEST, at, {"facility": facility, "actor": actor, "text": text}),
+        payload=_payload(TEST, at, {"facility": facility, "actor": actor[:_LONGEST_NAME], "text": text}),
         title=f"TEST {facility}",
         text=text,
         link=None,
@@ -92,9 +93,9 @@ def describe(incident: Incident) -> dict[str, Any]:
         "escalates_at": moment(incident.escalates_at),
         "escalated_at": moment(incident.escalated_at),
         "acknowledged_at": moment(incident.acknowledged_at),
-        "acknowledged_by": incident.acknowledged_by,
+        "acknowledged_by": incident.acknowledged_by and incident.acknowledged_by[:_LONGEST_NAME],
         "resolved_at": moment(incident.resolved_at),
-        "resolved_by": incident.resolved_by,
+        "resolved_by": incident.resolved_by and incident.resolved_by[:_LONGEST_NAME],
     }
 
 

@@ -9,7 +9,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sns.models import sns_backends
 
 from framegate.adapters.aws.client import make_client
-from framegate.adapters.aws.hook_sns import SnsHook, open_sns, publication
+from framegate.adapters.aws.hook_sns import CALLS, SnsHook, open_sns, publication
 from framegate.adapters.memory import FakeClock
 from framegate.kernel.errors import ConfigurationError
 from framegate.ports.hooks import Ending, Endpoint, HookKind, HookMessage, HookRefused, Reason
@@ -191,14 +191,14 @@ def test_calls_that_hang_take_no_more_threads_than_there_are_slots() -> None:
         def close(self) -> None:
             pass
 
-    hook = SnsHook(FakeClock(), lambda _region: Hanging(), deadline_s=0.05)
-    reasons = {hook.deliver(endpoint(), MESSAGE).reason for _ in range(20)}
+    hook = SnsHook(FakeClock(), lambda _region: Hanging(), deadline_s=0.01)
+    reasons = {hook.deliver(endpoint(), MESSAGE).reason for _ in range(CALLS + 4)}
     threads = [thread for thread in threading.enumerate() if thread.name == "sns-publish"]
     ended.set()
     for thread in threads:
         thread.join(10)
     assert reasons == {Reason.TIMEOUT}
-    assert len(threads) == 16
+    assert len(threads) == CALLS
     assert hook.deliver(endpoint(), MESSAGE).ending is Ending.DELIVERED
 
 

@@ -58,9 +58,11 @@ def test_a_failure_of_ours_leads_to_the_original_which_may_be_no_picture() -> No
 
 @pytest.mark.parametrize("state", list(IncidentState))
 def test_no_text_is_too_long_for_a_payload(state: IncidentState) -> None:
-    endless = incident(summary="𝄞" * 50_000, subject="ü" * 50_000, state=state)
-    message = SAY(endless, Change.OPENED, NOW, "x" * 200)
+    name = "𝄞" * 50_000
+    endless = incident(summary=name, subject="ü" * 50_000, state=state, acknowledged_by=name, resolved_by=name)
+    message = SAY(endless, Change.OPENED, NOW, name)
     assert len(message.payload) <= MAX_PAYLOAD_BYTES
+    assert len(trial(FacilityId("main"), NOW, name).payload) <= MAX_PAYLOAD_BYTES
 
 
 def test_every_message_has_an_id_of_its_own_that_sorts_by_time() -> None:

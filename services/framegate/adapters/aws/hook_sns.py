@@ -37,7 +37,7 @@ _NOT_IN_SUBJECT: Final = re.compile(r"[^ -~]+")
 _TIMEOUTS: Final = (ConnectTimeoutError, ReadTimeoutError)
 
 #: Calls at a time, and connections of a client.
-_CALLS: Final = 16
+CALLS: Final = 64
 
 OpenClient = Callable[[str], Any]
 #: Of a call: ending, status, reason, detail, seconds asked for.
@@ -46,7 +46,7 @@ Result = tuple[Ending, int | None, Reason, str, float | None]
 
 def open_sns(region: str) -> Any:
     """A client that tries once: trying again is the schedule's."""
-    return make_client("sns", region, read_s=READ_S, connections=_CALLS, attempts=1)
+    return make_client("sns", region, read_s=READ_S, connections=CALLS, attempts=1)
 
 
 class SnsHook:
@@ -55,7 +55,7 @@ class SnsHook:
     def __init__(self, clock: Clock, open_client: OpenClient = open_sns, *, deadline_s: float = DEADLINE_S) -> None:
         """`open_client`: by region; raises `ConfigurationError` or `DependencyUnavailable`."""
         self._clock, self._open_client, self._deadline_s = clock, open_client, deadline_s
-        self._slots = threading.BoundedSemaphore(_CALLS)
+        self._slots = threading.BoundedSemaphore(CALLS)
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 

@@ -11,8 +11,9 @@ from framegate.kernel.addresses import Address, host_address
 from framegate.ports.hooks import Reason
 
 RESOLVE_S: Final = 3.0
-#: Lookups that may hang at a time, each in its thread; more fail at once.
-LOOKUPS: Final = 32
+#: Lookups that may hang at a time, each in its thread; more wait, and fail when their time is over. As many as 64 endpoints
+#: with four slots each can have, so that some whose DNS hangs delay no other.
+LOOKUPS: Final = 256
 
 #: All addresses of a name, as text; raises OSError.
 Lookup = Callable[[str, int], Sequence[str]]

@@ -164,21 +164,23 @@ class MemoryDeliveries:
                 row.due_at = now + timedelta(seconds=settlement.delay_s or 0)
             else:
                 row.ended_at = now
-            self._endpoint(row.endpoint_id, attempt, settlement, now)
+            self._endpoint(delivery, attempt, settlement, now)
             return True
 
-    def _endpoint(self, endpoint_id: UUID, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
+    def _endpoint(self, delivery: Delivery, attempt: Attempt, settlement: Settlement, now: datetime) -> None:
+        endpoint_id = delivery.subscription.endpoint_id
         found = self._rows.endpoints[endpoint_id]
         if attempt.ending is Ending.DELIVERED:
             self._rows.endpoints[endpoint_id] = replace(found, failing_since=None, failures=0, last_success_at=now)
             return
         failing = replace(found, failing_since=found.failing_since or now, failures=found.failures + 1)
         self._rows.endpoints[endpoint_id] = failing
-        if settlement.disable and found.enabled:
+        still_so = attempt.ending is Ending.GONE or found.failing_since == delivery.subscription.failing_since
+        if settlement.disable and found.enabled and still_so:
             self._rows.endpoints[endpoint_id] = replace(failing, enabled=False, reason=settlement.disable)
             for row in self._rows.deliveries:
                 if row.endpoint_id == endpoint_id and row.state is DeliveryState.PENDING:
-                    row.state, row.token, row.ended_at = DeliveryState.DEAD, None, now
+                    row.state, row.token, row.until, row.ended_at = DeliveryState.DEAD, None, float("-inf"), now
                     row.reason = "the endpoint was disabled"
             body = {"reason": settlement.disable}
             self._state.record(found.facility, SYSTEM, "hook.disabled", str(endpoint_id), body)

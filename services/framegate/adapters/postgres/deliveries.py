@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from psycopg.rows import namedtuple_row
-from sqlalchemy import Connection, Row, case, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, Update, case, func, insert, literal, select, update
 
 from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.audit import record
@@ -18,7 +18,7 @@ from framegate.adapters.postgres.statements import statement
 from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.incidents import SYSTEM
-from framegate.ports.deliveries import Delivery, DeliveryRecord, DeliveryState, LoggedAttempt, Settlement
+from framegate.ports.deliveries import Delivery, DeliveryRecord, DeliveryState, LoggedAttempt, Settlement, Subscription
 from framegate.ports.hooks import Attempt, Ending, HookMessage
 
 _ENDPOINTS, _DELIVERIES, _ATTEMPTS = schema.hook_endpoints, schema.hook_deliveries, schema.hook_attempts
@@ -27,6 +27,7 @@ _EVENTS = schema.incident_events
 _PENDING = _DELIVERIES.c.state == literal(DeliveryState.PENDING, literal_execute=True)
 _DEAD = _DELIVERIES.c.state == literal(DeliveryState.DEAD, literal_execute=True)
 _NOW = func.clock_timestamp()
+_DISABLED: Final = "the endpoint was disabled"
 
 
 class PostgresDeliveries:
@@ -165,15 +166,23 @@ def _endpoint(connection: Connection, delivery: Delivery, attempt: Attempt, sett
     if attempt.ending is Ending.DELIVERED:
         connection.execute(this.values(failing_since=None, failures=0, last_success_at=_NOW))
         return
+    if settlement.disable:
+        _disable(connection, endpoint, this, attempt, settlement)
     failing_since = case((_ENDPOINTS.c.failing_since.is_(None), _NOW), else_=_ENDPOINTS.c.failing_since)
     connection.execute(this.values(failing_since=failing_since, failures=_ENDPOINTS.c.failures + 1))
-    if not settlement.disable:
-        return
+
+
+def _disable(
+    connection: Connection, endpoint: Subscription, this: Update, attempt: Attempt, settlement: Settlement
+) -> None:
     reason = storable(settlement.disable)
     disabled = this.where(_ENDPOINTS.c.enabled).values(enabled=False, reason=reason)
+    if attempt.ending is not Ending.GONE:
+        # Not where another delivery has arrived since this one was claimed: then it does not fail since so long.
+        disabled = disabled.where(_ENDPOINTS.c.failing_since.is_not_distinct_from(endpoint.failing_since))
     if connection.execute(disabled).rowcount:
         others = update(_DELIVERIES).where(_PENDING, _DELIVERIES.c.endpoint_id == endpoint.endpoint_id)
-        dead = {"state": DeliveryState.DEAD, "token": None, "ended_at": _NOW, "reason": "the endpoint was disabled"}
+        dead = {"state": DeliveryState.DEAD, "token": None, "leased_until": None, "ended_at": _NOW, "reason": _DISABLED}
         connection.execute(others.values(dead))
         body = {"reason": reason}
         record(connection, endpoint.facility, SYSTEM, "hook.disabled", str(endpoint.endpoint_id), body)
