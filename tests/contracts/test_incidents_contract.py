@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from framegate.kernel.ids import FacilityId
-from framegate.kernel.incidents import LONGEST_SUBJECT, Change, Incident, IncidentState
+from framegate.kernel.incidents import CROWD, LONGEST_SUBJECT, MOST_SUBJECTS, Change, Incident, IncidentState
 from framegate.kernel.inspection import Alert
 from framegate.kernel.states import Stage, Verdict
 from framegate.ports.notices import Announcer
@@ -147,6 +147,21 @@ def test_what_says_that_all_is_over_ends_the_incident_and_is_not_counted(harness
     assert raised(harness, over) == []
     assert raised(harness, PALLET, PALLET, over, over) == [Change.OPENED, Change.RESOLVED]
     assert (only(harness).state, only(harness).images) == (IncidentState.RESOLVED, 2)
+    assert [check.name for check in harness.upkeep.check_invariants() if check.violations] == []
+
+
+def test_a_flood_of_subjects_is_one_incident_more_and_not_a_message_for_each(harness: Harness) -> None:
+    changes: list[Change] = []
+    for start in range(0, MOST_SUBJECTS + 100, 100):
+        changes += raised(harness, *[replace(PALLET, subject=f"image/{start + n}") for n in range(100)])
+    assert changes == [Change.OPENED] * (MOST_SUBJECTS + 1)
+    images = {incident.subject: incident.images for incident in harness.incidents.incidents(HERE, EVERY, 1000)}
+    assert (images.pop(CROWD), len(images), set(images.values())) == (100, MOST_SUBJECTS, {1})
+    assert raised(harness, replace(PALLET, subject="image/7"), replace(PALLET, rule="other")) == [Change.OPENED]
+    seventh = next(i for i in harness.incidents.incidents(HERE, EVERY, 1000) if i.subject == "image/7")
+    assert seventh.images == 2, "those that go on take theirs as ever"
+    harness.incidents.resolve(HERE, seventh.incident_id, "lead", announce)
+    assert raised(harness, replace(PALLET, subject="image/new")) == [Change.OPENED]
     assert [check.name for check in harness.upkeep.check_invariants() if check.violations] == []
 
 

@@ -1,5 +1,7 @@
 """Incidents: alerts about the same thing, taken together, so that people hear of a change and not of every image. Pure."""
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +17,13 @@ SYSTEM: Final = "framegate"
 #: Bytes in UTF-8. An index of Postgres takes 2,704 for facility, rule and subject together.
 LONGEST_SUBJECT: Final = 1_024
 _DIGEST: Final = 16
+
+
+#: Incidents of one rule that may go on at a time in a facility. What comes on top is one incident more, or a rule that groups
+#: by what every image has for itself would tell of every image, and nobody would hear of anything else.
+MOST_SUBJECTS: Final = 500
+#: The subject of that one.
+CROWD: Final = f"more than {MOST_SUBJECTS} subjects at once"
 
 
 class IncidentState(StrEnum):
@@ -58,6 +67,11 @@ class RaisedAlert:
     def key(self) -> tuple[FacilityId, str, str]:
         """What makes two alerts the same incident, while it lasts."""
         return self.facility, self.alert.rule, self.subject
+
+    @property
+    def crowd_key(self) -> tuple[FacilityId, str, str]:
+        """Of the incident that takes it when there are too many others."""
+        return self.facility, self.alert.rule, CROWD
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +174,32 @@ def take(current: Incident | None, raised: RaisedAlert, new_id: UUID) -> list[St
         escalate_after_s=alert.escalate_after_s,
     )
     return [(grown, Change.RAISED if worse else None)]
+
+
+class Grouping:
+    """Alerts taken one after the other into the incidents that go on."""
+
+    def __init__(self, going_on: Iterable[Incident], counts: Mapping[tuple[FacilityId, str], int]) -> None:
+        """`going_on`: of the alerts' `key`s and `crowd_key`s; `counts`: of all but crowds, by facility and rule."""
+        self._going_on = {incident.key: incident for incident in going_on}
+        self._counts = Counter(counts)
+
+    def take(self, raised: RaisedAlert, new_id: UUID) -> tuple[list[Step], UUID | None]:
+        """What it changes, and the incident that it belongs to; None: it says that something is over that never began."""
+        of_rule = raised.key[:2]
+        crowded = self._counts[of_rule] >= MOST_SUBJECTS and not raised.alert.over
+        if crowded and raised.key not in self._going_on:
+            raised = replace(raised, alert=replace(raised.alert, subject=CROWD))
+        key = raised.key
+        steps = take(self._going_on.get(key), raised, new_id)
+        for incident, change in steps:
+            self._going_on[key] = incident
+            if incident.subject != CROWD:
+                self._counts[of_rule] += (change is Change.OPENED) - (change is Change.RESOLVED)
+        mine = self._going_on.get(key)
+        if mine is not None and mine.state is IncidentState.RESOLVED:
+            del self._going_on[key]
+        return steps, None if mine is None else mine.incident_id
 
 
 def tend(incident: Incident, now: datetime) -> Step | None:

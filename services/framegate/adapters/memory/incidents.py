@@ -1,5 +1,6 @@
 """Incidents in memory."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -7,7 +8,7 @@ from uuid import UUID, uuid4
 from framegate.adapters.memory.deliveries import MemoryDeliveries
 from framegate.adapters.memory.state import MemoryState
 from framegate.kernel.ids import FacilityId, new_uuid7
-from framegate.kernel.incidents import SYSTEM, Change, Incident, IncidentState, RaisedAlert, Step, take, tend
+from framegate.kernel.incidents import CROWD, SYSTEM, Change, Grouping, Incident, IncidentState, RaisedAlert, Step, tend
 from framegate.kernel.inspection import Alert
 from framegate.ports.incidents import Announce, Grouped, IncidentEvent
 
@@ -26,9 +27,11 @@ class MemoryIncidents:
         with self._state.lock:
             alerts = self._state.alerts[self._grouped : self._grouped + limit]
             changes: list[Change] = []
+            single = (incident for incident in self._going_on() if incident.subject != CROWD)
+            grouping = Grouping(self._going_on(), Counter(incident.key[:2] for incident in single))
             for raised in alerts:
-                current = next((i for i in self._going_on() if i.key == raised.key), None)
-                changes += self._note(take(current, raised, new_uuid7()), raised.at, SYSTEM, announce)
+                steps, _ = grouping.take(raised, new_uuid7())
+                changes += self._note(steps, raised.at, SYSTEM, announce)
             self._grouped += len(alerts)
             return Grouped(len(alerts), changes)
 

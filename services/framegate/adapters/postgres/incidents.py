@@ -30,7 +30,7 @@ from framegate.adapters.postgres.endpoints import subscription
 from framegate.adapters.postgres.rows import storable
 from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
-from framegate.kernel.incidents import SYSTEM, Change, Incident, IncidentState, RaisedAlert, take, tend
+from framegate.kernel.incidents import CROWD, SYSTEM, Change, Grouping, Incident, IncidentState, RaisedAlert, tend
 from framegate.kernel.inspection import Alert
 from framegate.ports.hooks import HookMessage
 from framegate.ports.incidents import Announce, Grouped, IncidentEvent
@@ -57,18 +57,16 @@ class PostgresIncidents:
             waiting = select(_ALERTS).where(_ALERTS.c.incident_id.is_(None))
             rows = connection.execute(waiting.order_by(_ALERTS.c.created_at, _ALERTS.c.id).limit(limit)).all()
             alerts = [_raised(row) for row in rows]
-            going_on = {incident.key: incident for incident in _going_on(connection, {a.key for a in alerts})}
+            keys = {key for raised in alerts for key in (raised.key, raised.crowd_key)}
+            grouping = Grouping(_going_on(connection, keys), _counts(connection, {key[:2] for key in keys}))
             journal = _Journal(announce)
             taken: dict[UUID, UUID] = {}
             for raised in alerts:
-                for incident, change in take(going_on.get(raised.key), raised, new_uuid7()):
+                steps, incident_id = grouping.take(raised, new_uuid7())
+                for incident, change in steps:
                     journal.note(incident, change, raised.at, SYSTEM)
-                    going_on[raised.key] = incident
                 # What is over without having begun belongs to none, but it was looked at.
-                incident_of = going_on.get(raised.key)
-                taken[raised.alert_id] = incident_of.incident_id if incident_of else new_uuid7()
-                if raised.alert.over:
-                    going_on.pop(raised.key, None)
+                taken[raised.alert_id] = incident_id or new_uuid7()
             journal.write(connection)
             _assign(connection, taken)
             return Grouped(len(alerts), journal.changes)
@@ -247,6 +245,13 @@ def _going_on(connection: Connection, keys: Iterable[tuple[FacilityId, str, str]
     key = tuple_(_INCIDENTS.c.facility_id, _INCIDENTS.c.rule, _INCIDENTS.c.subject)
     query = select(_INCIDENTS).where(_GOING_ON, key.in_(sorted(keys)))
     return [_incident(row) for row in connection.execute(query)]
+
+
+def _counts(connection: Connection, rules: Iterable[tuple[FacilityId, str]]) -> dict[tuple[FacilityId, str], int]:
+    of_rule = (_INCIDENTS.c.facility_id, _INCIDENTS.c.rule)
+    single = (_GOING_ON, tuple_(*of_rule).in_(sorted(rules)), _INCIDENTS.c.subject != CROWD)
+    query = select(*of_rule, func.count()).where(*single).group_by(*of_rule)
+    return {(FacilityId(facility), rule): count for facility, rule, count in connection.execute(query)}
 
 
 def _due_by(now: datetime) -> ColumnElement[bool]:
