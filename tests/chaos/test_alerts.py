@@ -1,6 +1,6 @@
 """Receivers that fail and a worker that is killed: every message arrives, twice only under the same id.
 
-`ALERTS=1000 KILLS=50` in the environment makes it the full run; `-s` shows its figures.
+`ALERTS=1000 ALERT_KILLS=50` in the environment makes it the full run; `-s` shows its figures.
 """
 
 import json
@@ -30,7 +30,7 @@ from tests.support import forks
 from tests.support.box import until
 from tests.support.receivers import ReceiverServer, Request, answering
 
-ALERTS, KILLS = int(os.environ.get("ALERTS", "100")), int(os.environ.get("KILLS", "5"))
+ALERTS, KILLS = int(os.environ.get("ALERTS", "100")), int(os.environ.get("ALERT_KILLS", "5"))
 ENDPOINTS = 2
 FAILING = 0.3
 PEPPER = "pepper of the drill"
