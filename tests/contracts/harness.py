@@ -7,6 +7,7 @@ from typing import Protocol
 from framegate.adapters.memory import FakeClock, MemoryQueue, MemoryStore
 from framegate.kernel.messages import Message, decode
 from framegate.pipeline import ALL_QUEUES
+from framegate.ports.audit import AuditLog
 from framegate.ports.camera_health import CameraHealths
 from framegate.ports.deliveries import Deliveries, Endpoints
 from framegate.ports.incidents import Incidents
@@ -96,6 +97,9 @@ class Harness(Protocol):
     @property
     def incidents(self) -> Incidents: ...
 
+    @property
+    def audit_log(self) -> AuditLog: ...
+
     def queue_of(self, owner: str) -> LettersQueue:
         """The same queues in the hands of another worker."""
         ...
@@ -138,6 +142,7 @@ class MemoryHarness:
         self.camera_healths = store.camera_healths
         self.shadows, self.uploads = store.shadows, store.uploads
         self.workers, self.upkeep, self.keys = store.workers, store.upkeep, store.keys
+        self.audit_log = store.audit
         self.endpoints, self.deliveries, self.incidents = store.endpoints, store.deliveries, store.incidents
 
     def queue_of(self, owner: str) -> LettersQueue:

@@ -7,6 +7,7 @@ from psycopg import sql
 
 from framegate.adapters.postgres import (
     Database,
+    PostgresAuditLog,
     PostgresCameraHealths,
     PostgresCameras,
     PostgresDeliveries,
@@ -63,6 +64,7 @@ class PostgresHarness:
         self.workers, self.upkeep = PostgresWorkers(database), PostgresUpkeep(database)
         self.keys, self.endpoints = PostgresKeys(database), PostgresEndpoints(database)
         self.deliveries, self.incidents = PostgresDeliveries(database), PostgresIncidents(database)
+        self.audit_log = PostgresAuditLog(database)
 
     def queue_of(self, owner: str) -> LettersQueue:
         queue = PostgresQueue(self._database, owner=owner, max_receives=self.max_receives)

@@ -207,4 +207,5 @@ def _sweeper(settings: Settings, stores: Stores, queue: Queue, blobs: Blobs, clo
         metrics,
         stores.outbox,
         CameraWatch(stores.camera_healths, settings.cameras.limits, metrics, get_log(stage="sweep")),
+        stores.audit,
     )

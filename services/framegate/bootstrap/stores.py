@@ -11,6 +11,7 @@ from framegate.adapters.clock import SystemClock
 from framegate.adapters.postgres import (
     Database,
     Outbox,
+    PostgresAuditLog,
     PostgresCameraHealths,
     PostgresCameras,
     PostgresDeliveries,
@@ -70,6 +71,7 @@ class Stores:
     incidents: PostgresIncidents
     endpoints: PostgresEndpoints
     deliveries: PostgresDeliveries
+    audit: PostgresAuditLog
     close: Callable[[], None]  #: sends what is in the outbox's hands, closes the connections
 
 
@@ -117,6 +119,7 @@ def open_stores(settings: Settings, url: str) -> Stores:
         PostgresIncidents(database),
         PostgresEndpoints(database),
         PostgresDeliveries(database),
+        PostgresAuditLog(database),
         close,
     )
 

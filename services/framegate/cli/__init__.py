@@ -40,6 +40,7 @@ class _Commands(LazyGroup):
         "hooks": "hooks",
         "incidents": "hooks",
         "policy": "policy",
+        "audit": "audit",
     }
 
 

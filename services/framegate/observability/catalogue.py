@@ -106,7 +106,7 @@ BLOBS_SWEPT: Final = Metric(
 )  # fmt: skip
 HOUSEKEEPING_FAILURES: Final = Metric(
     "framegate_housekeeping_failures_total", "counter", ("work",),
-    "counts (conservation), deletions (blobs) and looks at what ended (cameras) that failed",
+    "counts (conservation), deletions (blobs), seals (audit) and looks at what ended (cameras) that failed",
     "framegate_images is old meanwhile; the sweeper's log says why: a long history needs a longer CONSERVATION_EVERY_S",
 )  # fmt: skip
 BUCKET_EVENTS: Final = Metric(
@@ -178,6 +178,10 @@ CAMERA_FAULTS: Final = Metric(
 CAMERA_FAULT_CHANGES: Final = Metric(
     "framegate_camera_fault_changes_total", "counter", ("fault", "change"), "faults of cameras that began or ended",
     "the same camera again and again: a loose cable, a lamp on a timer; its incidents have the numbers",
+)  # fmt: skip
+AUDIT_UNSEALED_SECONDS: Final = Metric(
+    "framegate_audit_unsealed_seconds", "gauge", (), "for how long the oldest entry of the audit has waited for its seal",
+    "above a minute: the sweep stage is down or a transaction stays open; until then the newest entries prove nothing",
 )  # fmt: skip
 BUILD_INFO: Final = Metric(
     "framegate_build_info", "gauge", ("version", "model", "engine"), "1; what runs here", "nothing to do",

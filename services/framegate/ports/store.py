@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
-from uuid import UUID
 
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
@@ -275,17 +274,3 @@ class Keys(Protocol):
     def revoke_key(self, key_id: str, actor: str) -> bool:
         """False when there is no such key; audited."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """Who did what to what."""
-
-    sequence: int
-    id: UUID
-    facility: FacilityId
-    actor: str
-    action: str
-    object: str
-    body: Mapping[str, Any]
-    at: datetime

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from framegate.kernel.errors import Transient
 from framegate.observability.catalogue import (
+    AUDIT_UNSEALED_SECONDS,
     BLOBS_SWEPT,
     HOUSEKEEPING_FAILURES,
     IMAGES_BY_END,
@@ -18,6 +19,7 @@ from framegate.observability.catalogue import (
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.pipeline import ALL_QUEUES, NEXT_MESSAGE
+from framegate.ports.audit import AuditLog
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
 from framegate.ports.queue import Queue
@@ -26,6 +28,9 @@ from framegate.sweep.cameras import CameraWatch
 from framegate.sweep.canary import CanaryGuard
 
 _AT_ONCE = 500
+#: Entries in one seal, and seals in one round: an old audit is sealed in some rounds, and nothing waits long for it.
+_SEALED_AT_ONCE = 2000
+_SEALS_A_ROUND = 25
 #: A message that its own process has not sent by then will not be sent by it.
 _UNSENT = timedelta(seconds=3)
 
@@ -41,6 +46,7 @@ class SweepOptions:
     leftovers_after: timedelta = timedelta(hours=24)
     canary_every: timedelta = timedelta(seconds=15)
     cameras_every: timedelta = timedelta(seconds=1)
+    seal_every: timedelta = timedelta(seconds=5)
 
 
 class Sweeper:
@@ -60,9 +66,10 @@ class Sweeper:
         metrics: Metrics,
         relay: Relay | None = None,
         cameras: CameraWatch | None = None,
+        audit: AuditLog | None = None,
     ) -> None:
-        """`relay`: for a queue that is not in the database. `cameras`: watched beside, in a thread of its own."""
-        self._relay, self._cameras = relay, cameras
+        """`relay`: for a queue that is not in the database. `cameras`, `audit`: watched and sealed beside, in threads."""
+        self._relay, self._cameras, self._audit = relay, cameras, audit
         self._upkeep, self._queue, self._blobs, self._guard = upkeep, queue, blobs, guard
         self._options, self._clock, self._metrics = options, clock, metrics
         self._log = get_log(stage="sweep")
@@ -75,6 +82,8 @@ class Sweeper:
         self._beside("housekeeping", self.keep_house, self._options.every, stop)
         if self._cameras is not None:
             self._beside("cameras", self._cameras.look, self._options.cameras_every, stop)
+        if self._audit is not None:
+            self._beside("audit", self.seal, self._options.seal_every, stop)
         while not stop.is_set():
             try:
                 self.sweep()
@@ -119,11 +128,25 @@ class Sweeper:
             ("blobs", self._sweep_blobs, self._options.blobs_every),
         ):
             if self._is_due(name, every):
-                try:
-                    work()
-                except Transient as error:
-                    self._metrics.count(HOUSEKEEPING_FAILURES, work=name)
-                    self._log.warning("cannot keep house", action="housekeeping_failed", work=name, error=str(error))
+                self._housework(name, work)
+
+    def seal(self) -> None:
+        """One round of sealing the audit, beside the counts, which take long. Its troubles are those of housekeeping."""
+        self._housework("audit", self._seal)
+
+    def _housework(self, name: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Transient as error:
+            self._metrics.count(HOUSEKEEPING_FAILURES, work=name)
+            self._log.warning("cannot keep house", action="housekeeping_failed", work=name, error=str(error))
+
+    def _seal(self) -> None:
+        if self._audit is not None:
+            for _ in range(_SEALS_A_ROUND):
+                if self._audit.seal(_SEALED_AT_ONCE) < _SEALED_AT_ONCE:
+                    break
+            self._metrics.set(AUDIT_UNSEALED_SECONDS, self._audit.unsealed_s())
 
     def _is_due(self, what: str, every: timedelta) -> bool:
         now = self._clock.monotonic()

@@ -9,7 +9,12 @@ from framegate.adapters.memory import FakeClock, MemoryBlobs, MemoryStore
 from framegate.kernel.errors import DependencyUnavailable
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.states import ImageState
-from framegate.observability.catalogue import HOUSEKEEPING_FAILURES, IMAGES_BY_END, IMAGES_REISSUED
+from framegate.observability.catalogue import (
+    AUDIT_UNSEALED_SECONDS,
+    HOUSEKEEPING_FAILURES,
+    IMAGES_BY_END,
+    IMAGES_REISSUED,
+)
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.pipeline import ALL_QUEUES
@@ -20,14 +25,15 @@ from tests.contracts.examples import accept
 
 
 class Site:
-    def __init__(self) -> None:
+    def __init__(self, sealing: bool = False) -> None:
         self.clock, self.metrics = FakeClock(), Metrics()
         self.store = MemoryStore(self.clock)
         guard = CanaryGuard(self.store.registry, CanaryBounds(), self.metrics, get_log())
         queue = self.store.queue
         options = SweepOptions()
+        audit = self.store.audit if sealing else None
         self.sweeper = Sweeper(
-            self.store.upkeep, queue, MemoryBlobs(self.clock), guard, options, self.clock, self.metrics
+            self.store.upkeep, queue, MemoryBlobs(self.clock), guard, options, self.clock, self.metrics, audit=audit
         )
 
     @property
@@ -97,3 +103,31 @@ def test_a_bug_in_the_housekeeping_ends_the_stage(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(site.clock, "wait", lambda event, _: event.wait(30))
     with pytest.raises(KeyError, match="a bug"):
         site.sweeper.run(stop)
+
+
+def test_the_audit_is_sealed_and_the_age_of_what_is_not_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(sealing=True)
+    accept(site.store.intake)
+    site.sweeper.seal()
+    assert len(site.store.state.seals) == 1
+    assert site.metrics.value(AUDIT_UNSEALED_SECONDS) == 0
+    accept(site.store.intake)
+    site.clock.advance(90)
+    monkeypatch.setattr(site.store.audit, "seal", lambda _: 0)  # as while a transaction stays open
+    site.sweeper.seal()
+    assert site.metrics.value(AUDIT_UNSEALED_SECONDS) == 90
+
+
+def test_a_seal_that_fails_is_reported_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(sealing=True)
+    accept(site.store.intake)
+
+    def fail(_: int) -> int:
+        raise DependencyUnavailable("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(site.store.audit, "seal", fail)
+        site.sweeper.seal()
+    assert site.metrics.value(HOUSEKEEPING_FAILURES, {"work": "audit"}) == 1
+    site.sweeper.seal()
+    assert len(site.store.state.seals) == 1

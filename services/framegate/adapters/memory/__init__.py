@@ -1,5 +1,6 @@
 """Every port in memory: thread-safe, with an injected clock, for tests and experiments. Nothing survives the process."""
 
+from framegate.adapters.memory.audit import MemoryAuditLog
 from framegate.adapters.memory.blobs import MemoryBlobs
 from framegate.adapters.memory.camera_health import MemoryCameraHealths
 from framegate.adapters.memory.clock import FakeClock
@@ -18,6 +19,7 @@ from framegate.adapters.memory.uploads import MemoryUploads
 
 __all__ = [
     "FakeClock",
+    "MemoryAuditLog",
     "MemoryBlobs",
     "MemoryCameraHealths",
     "MemoryCameras",

@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from framegate.adapters.memory.queue import MemoryQueue
+from framegate.kernel.audit import AuditEntry, Seal
 from framegate.kernel.camera_health import CameraHealth, Place
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.incidents import RaisedAlert
@@ -15,7 +16,7 @@ from framegate.kernel.inspection import Finding, FirstLook, ImageFacts, Outcome,
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message, encode
 from framegate.kernel.states import TERMINAL, ImageState, Lane, Stage
 from framegate.ports.clock import Clock
-from framegate.ports.store import ApiKey, AuditEntry, Camera, NewImage, PolicyVersion
+from framegate.ports.store import ApiKey, Camera, NewImage, PolicyVersion
 
 #: The state an image is in when a stage may claim it.
 TAKES: Final = {
@@ -101,6 +102,7 @@ class MemoryState:
         self.keys: dict[str, ApiKey] = {}
         self.alerts: list[RaisedAlert] = []
         self.audit: list[AuditEntry] = []
+        self.seals: list[Seal] = []
 
     def now(self) -> datetime:
         """The wall clock."""

@@ -1,5 +1,6 @@
 """Everything in memory at once."""
 
+from framegate.adapters.memory.audit import MemoryAuditLog
 from framegate.adapters.memory.camera_health import MemoryCameraHealths
 from framegate.adapters.memory.deliveries import MemoryDeliveries, MemoryEndpoints
 from framegate.adapters.memory.incidents import MemoryIncidents
@@ -25,6 +26,7 @@ class MemoryStore:
         self.progress = MemoryProgress(self.state)
         self.intake = MemoryIntake(self.state)
         self.results = MemoryResults(self.state)
+        self.audit = MemoryAuditLog(self.state)
         self.uploads = MemoryUploads()
         self.cameras = MemoryCameras(self.state)
         self.camera_healths = MemoryCameraHealths(self.state)

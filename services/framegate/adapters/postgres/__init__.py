@@ -1,5 +1,6 @@
 """Everything that is kept in PostgreSQL 18: the queue, progress, and the stores."""
 
+from framegate.adapters.postgres.audit import PostgresAuditLog
 from framegate.adapters.postgres.camera_health import PostgresCameraHealths
 from framegate.adapters.postgres.cameras import PostgresCameras
 from framegate.adapters.postgres.database import Database
@@ -25,6 +26,7 @@ __all__ = [
     "ALERTS",
     "Database",
     "Outbox",
+    "PostgresAuditLog",
     "PostgresCameraHealths",
     "PostgresCameras",
     "PostgresDeliveries",

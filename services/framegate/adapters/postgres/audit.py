@@ -1,11 +1,18 @@
-"""The audit: who did what to what. Appended to, never changed; a trigger sees to that."""
+"""The audit: who did what to what. Appended to, never changed; a trigger sees to that, and seals prove it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Select, func, insert, select, text
 
 from framegate.adapters.postgres import schema
+from framegate.adapters.postgres.database import Database
+from framegate.kernel.audit import AuditEntry, Seal, seal_entries
+from framegate.kernel.ids import FacilityId
+from framegate.ports.audit import AuditFilter
+
+_AUDIT, _SEALS = schema.audit, schema.audit_seals
+_LOCK: Final = "hashtext('audit-seals')"
 
 
 def record(
@@ -14,3 +21,133 @@ def record(
     """Appends one entry, in the transaction of what it tells about."""
     entry = {"facility_id": facility, "actor": actor, "action": action, "object": what, "body": dict(body or {})}
     connection.execute(insert(schema.audit), entry)
+
+
+class PostgresAuditLog:
+    """`AuditLog`. Safe for use from several threads and processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        #: (number, transaction): who took this number or a lower one had an older transaction.
+        self._mark: tuple[int, int] | None = None
+
+    def add(self, facility: FacilityId, actor: str, action: str, what: str, body: Mapping[str, Any]) -> AuditEntry:
+        """See the port."""
+        values = {"facility_id": facility, "actor": actor, "action": action, "object": what, "body": dict(body)}
+        adding = insert(_AUDIT).values(values).returning(*_AUDIT.c)
+        return self._database.core(lambda connection: _entry(connection.execute(adding).one()))
+
+    def entries(self, where: AuditFilter, limit: int, *, newest: bool = False) -> list[AuditEntry]:
+        """See the port."""
+        order = _AUDIT.c.sequence.desc() if newest else _AUDIT.c.sequence
+        query = _matching(where).order_by(order).limit(limit)
+        return self._database.core(lambda connection: [_entry(row) for row in connection.execute(query)])
+
+    def seals(self, after: int, limit: int) -> list[Seal]:
+        """See the port."""
+        query = select(_SEALS).where(_SEALS.c.number > after).order_by(_SEALS.c.number).limit(limit)
+        return self._database.core(lambda connection: [_seal(row) for row in connection.execute(query)])
+
+    def seal_of(self, sequence: int) -> Seal | None:
+        """See the port."""
+        query = select(_SEALS).where(_SEALS.c.last_sequence >= sequence).order_by(_SEALS.c.last_sequence).limit(1)
+        found = self._database.core(lambda connection: connection.execute(query).one_or_none())
+        return _seal(found) if found is not None and found.first_sequence <= sequence else None
+
+    def seal(self, limit: int) -> int:
+        """See the port."""
+
+        def work(connection: Connection) -> int:
+            if not connection.execute(text(f"select pg_try_advisory_xact_lock({_LOCK})")).scalar_one():
+                return 0
+            before = _newest(connection)
+            last = before.last if before else 0
+            if not connection.execute(select(_AUDIT.c.sequence).where(_AUDIT.c.sequence > last).limit(1)).all():
+                return 0
+            final = self._final(connection)
+            where = AuditFilter(after=last, until=final)
+            rows = connection.execute(_matching(where).order_by(_AUDIT.c.sequence).limit(limit)) if final else ()
+            entries = [_entry(row) for row in rows]
+            if len(entries) < limit and final:
+                self._mark = None  # all below it is sealed
+            if entries:
+                now = connection.execute(select(func.clock_timestamp())).scalar_one()
+                connection.execute(insert(_SEALS), _row(seal_entries(before, entries, now)))
+            return len(entries)
+
+        return self._database.core(work)
+
+    def unsealed_s(self) -> float:
+        """See the port."""
+        last = select(func.coalesce(func.max(_SEALS.c.last_sequence), 0)).scalar_subquery()
+        oldest = select(_AUDIT.c.at).where(_AUDIT.c.sequence > last).order_by(_AUDIT.c.sequence).limit(1)
+        age = select(func.extract("epoch", func.clock_timestamp() - oldest.scalar_subquery()))
+        return max(0.0, float(self._database.core(lambda connection: connection.execute(age).scalar_one()) or 0))
+
+    def _final(self, connection: Connection) -> int | None:
+        """Up to which number nothing can be committed any more; None: somebody still may.
+
+        The number is read first: whoever took it, or a lower one, had a transaction id already (a trigger sees to that), so
+        it is lower than the one this transaction takes now. When all those are over, the rows are what they will ever be. The
+        mark is kept until then, so that there is always an end to the wait, however many write.
+        """
+        if self._mark is None:
+            number = connection.execute(text("select last_value from audit_sequence_seq")).scalar_one()
+            ours = connection.execute(text("select pg_current_xact_id()::text::bigint")).scalar_one()
+            self._mark = number, ours
+        number, ours = self._mark
+        oldest = connection.execute(text("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")).scalar_one()
+        return number if oldest >= ours else None
+
+
+def _newest(connection: Connection) -> Seal | None:
+    row = connection.execute(select(_SEALS).order_by(_SEALS.c.number.desc()).limit(1)).one_or_none()
+    return None if row is None else _seal(row)
+
+
+def _matching(where: AuditFilter) -> Select[Any]:
+    column = _AUDIT.c
+    query = select(_AUDIT).where(column.sequence > where.after)
+    if where.facilities is not None:
+        query = query.where(column.facility_id.in_(sorted(where.facilities)))
+    if where.until is not None:
+        query = query.where(column.sequence <= where.until)
+    if where.since is not None:
+        query = query.where(column.at >= where.since)
+    equal = ((column.object, where.object), (column.actor, where.actor), (column.id, where.id))
+    return query.where(*(one == value for one, value in equal if value is not None))
+
+
+def _entry(row: Any) -> AuditEntry:
+    return AuditEntry(
+        row.sequence, row.id, FacilityId(row.facility_id), row.actor, row.action, row.object, row.body, row.at
+    )
+
+
+def _seal(row: Any) -> Seal:
+    leaves = bytes(row.leaves)
+    return Seal(
+        number=row.number,
+        first=row.first_sequence,
+        last=row.last_sequence,
+        missing=tuple((start, end) for start, end in row.missing),
+        leaves=tuple(leaves[at : at + 32] for at in range(0, len(leaves), 32)),
+        root=bytes(row.root),
+        previous=bytes(row.previous),
+        sealed_at=row.sealed_at,
+        hash=bytes(row.hash),
+    )
+
+
+def _row(seal: Seal) -> dict[str, Any]:
+    return {
+        "number": seal.number,
+        "first_sequence": seal.first,
+        "last_sequence": seal.last,
+        "missing": [list(gap) for gap in seal.missing],
+        "leaves": b"".join(seal.leaves),
+        "root": seal.root,
+        "previous": seal.previous,
+        "sealed_at": seal.sealed_at,
+        "hash": seal.hash,
+    }

@@ -218,5 +218,25 @@ camera_health = _table(
 )
 camera_watch = _table("camera_watch", one=Boolean, sequence=BigInteger, looked_at=_MOMENT, awake_since=_MOMENT)
 audit = _table(
-    "audit", sequence=BigInteger, facility_id=Text, actor=Text, action=Text, object=Text, body=JSONB, at=_MOMENT
+    "audit",
+    sequence=BigInteger,
+    id=Uuid,
+    facility_id=Text,
+    actor=Text,
+    action=Text,
+    object=Text,
+    body=JSONB,
+    at=_MOMENT,
+)
+audit_seals = _table(
+    "audit_seals",
+    number=BigInteger,
+    first_sequence=BigInteger,
+    last_sequence=BigInteger,
+    missing=JSONB,
+    leaves=LargeBinary,
+    root=LargeBinary,
+    previous=LargeBinary,
+    sealed_at=_MOMENT,
+    hash=LargeBinary,
 )
