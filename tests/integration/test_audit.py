@@ -2,6 +2,7 @@
 
 import json
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -13,6 +14,7 @@ import structlog
 from click.testing import Result
 from typer.testing import CliRunner
 
+from framegate.adapters.blobs_local import LocalBlobs
 from framegate.adapters.postgres import Database, PostgresAuditLog, PostgresIntake, PostgresProgress
 from framegate.box.audit import AuditReport, verify_audit
 from framegate.cli import app
@@ -20,6 +22,7 @@ from framegate.cli.common import out
 from framegate.kernel.audit import REDACTED
 from framegate.kernel.errors import ConfigurationError
 from tests.contracts.examples import FACILITY, accept, decide
+from tests.support.pictures import jpeg
 
 
 @pytest.fixture
@@ -324,6 +327,36 @@ def test_entries_are_listed_shown_proved_and_checked(desk: Desk, third: int, tmp
 )  # fmt: skip
 def test_what_cannot_be_answered_says_what_to_do(desk: Desk, arguments: list[str]) -> None:
     assert isinstance(desk.run(*arguments).exception, ConfigurationError)
+
+
+def test_evidence_of_an_image_is_exported_once_to_a_name_and_audited(
+    desk: Desk, log: PostgresAuditLog, database: Database, tmp_path: Path
+) -> None:
+    data = jpeg(1)
+    key = "originals/one"
+    LocalBlobs(tmp_path / "box" / "blobs").put(key, data)
+    image = accept(PostgresIntake(database), data=data, blob_key=key, width=320, height=240)
+    decide(PostgresProgress(database), image)
+    while log.seal(100):
+        pass
+    to, box = tmp_path / "claim.zip", ["--data", str(tmp_path / "box"), "--facility", FACILITY]
+    export = ["evidence", str(image.image_id), "--out", str(to), "--by", "A. Lead", *box]
+    assert CliRunner().invoke(app, export).exit_code == 0
+    with zipfile.ZipFile(to) as file:
+        assert file.testzip() is None
+        assert file.read("original.jpg") == data
+        assert "annotated.jpg" in file.namelist()
+        (tmp_path / "audit.json").write_bytes(file.read("audit.json"))
+    told = desk.ok("check", str(tmp_path / "audit.json"))
+    assert told.count("as seal") == 2
+    assert told.count("not sealed yet") == 1
+    assert [one["actor"] for one in map(json.loads, desk.ok("list", "--json", "--limit", "1").splitlines())] == [
+        "A. Lead"
+    ]
+    assert isinstance(CliRunner().invoke(app, export).exception, ConfigurationError)
+    assert list(tmp_path.glob(".*.part")) == []
+    for wrong in ("x", "0193e2a4-7c1b-7f3a-9d5e-2b1c0a998877"):
+        assert isinstance(CliRunner().invoke(app, ["evidence", wrong, *box]).exception, ConfigurationError)
 
 
 def test_an_old_audit_is_a_matter_of_rounds(log: PostgresAuditLog, database_url: str) -> None:

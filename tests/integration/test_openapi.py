@@ -14,7 +14,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
 from framegate.adapters.memory import MemoryHook
-from framegate.ingest import content, health, hooklog, hooks, images, incidents, reading, uploads
+from framegate.ingest import bundles, content, health, hooklog, hooks, images, incidents, reading, uploads
 from framegate.kernel.inspection import Label
 from framegate.kernel.states import Scope
 from framegate.ports.hooks import HookKind
@@ -51,7 +51,7 @@ def document(box: ApiBox) -> dict[str, Any]:
 
 _OPERATIONS = [
     (route.path_format, method)
-    for module in (images, uploads, reading, content, incidents, hooklog, hooks, health)
+    for module in (images, uploads, reading, content, bundles, incidents, hooklog, hooks, health)
     for route in module.router.routes
     if isinstance(route, APIRoute) and route.include_in_schema
     for method in sorted(route.methods or ())
@@ -138,6 +138,7 @@ def test_every_operation_says_which_scope_it_needs_or_that_it_needs_none(box: Ap
         "GET /v1/images": Scope.RESULTS_READ,
         "GET /v1/images/{image_id}": Scope.RESULTS_READ,
         "GET /v1/images/{image_id}/content": Scope.RESULTS_READ,
+        "GET /v1/images/{image_id}/evidence": Scope.RESULTS_READ,
         "GET /v1/outcomes": Scope.RESULTS_READ,
         "GET /v1/cameras": Scope.RESULTS_READ,
         "GET /v1/stats": Scope.RESULTS_READ,

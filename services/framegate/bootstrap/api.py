@@ -40,8 +40,10 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
     """The HTTP application."""
     from framegate.ingest.app import create_app
     from framegate.ingest.deps import ApiDependencies, ApiLimits
+    from framegate.ingest.evidence import EvidenceSources
 
     api = settings.api
+    blobs = open_blobs(settings)
     loopback = api.host in ("127.0.0.1", "::1", "localhost")
     return create_app(
         ApiDependencies(
@@ -57,7 +59,8 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             hooks=open_hooks(settings),
             announce=make_announcer(settings),
             public_url=public_url(settings),
-            blobs=open_blobs(settings),
+            blobs=blobs,
+            evidence=EvidenceSources(stores.policies, stores.registry, stores.audit, blobs),
             clock=SystemClock(),
             metrics=_ApiMetrics(metrics),
             render_metrics=metrics.render,

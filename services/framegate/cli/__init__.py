@@ -41,6 +41,7 @@ class _Commands(LazyGroup):
         "incidents": "hooks",
         "policy": "policy",
         "audit": "audit",
+        "evidence": "evidence",
     }
 
 

@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from framegate.ingest.api import Api, ApiDep
 from framegate.ingest.boxes import draw_boxes
+from framegate.ingest.evidence import EXTENSIONS
 from framegate.ingest.reading import ImageIdPath, find_image
 from framegate.kernel.errors import BlobMissing
 from framegate.kernel.imagefile import MediaType
 from framegate.kernel.states import ImageState, Scope
-from framegate.kernel.unchecked import REFUSAL, UNCHECKED
 from framegate.ports.store import ImageRecord
 from framegate.web.identity import Principal
 from framegate.web.links import LinkHolder
@@ -24,9 +24,8 @@ from framegate.web.problems import Problem
 
 router = APIRouter(tags=["images"])
 
-_EXTENSIONS: Final = {MediaType.JPEG.value: "jpg", MediaType.PNG.value: "png", UNCHECKED: "bin", REFUSAL: "json"}
-_TYPES: Final = tuple(_EXTENSIONS)
-_MOST_DRAWINGS: Final = 8  # a large one takes 100 MiB while it is drawn, one after the other
+_TYPES: Final = tuple(EXTENSIONS)
+MOST_DRAWINGS: Final = 8  # a large one takes 100 MiB while it is drawn, one after the other
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -76,7 +75,7 @@ async def show_content(
         return Response(await _drawn(api, record), media_type=MediaType.JPEG.value)
     facts = record.facts
     data = await _original(api, record)
-    name = f"{facts.image_id}.{_EXTENSIONS[facts.media_type]}"
+    name = f"{facts.image_id}.{EXTENSIONS[facts.media_type]}"
     return Response(
         data,
         media_type=facts.media_type,
@@ -109,7 +108,7 @@ async def _drawn(api: Api, record: ImageRecord) -> bytes:
     # by a child process that may die of it.
     if record.state is not ImageState.DECIDED:
         raise Problem("boxes-unavailable")
-    if api.drawings >= _MOST_DRAWINGS:
+    if api.drawings >= MOST_DRAWINGS:
         raise Problem("overloaded", "Too many pictures at once.", headers={"Retry-After": "1"})
     api.drawings += 1
     try:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from framegate.ingest.evidence import EvidenceSources
 from framegate.ingest.objects import ObjectIntake
 from framegate.kernel.imagefile import Limits
 from framegate.kernel.states import Lane, Stage
@@ -70,6 +71,7 @@ class ApiDependencies:
     announce: Announce
     public_url: str
     blobs: Blobs
+    evidence: EvidenceSources
     clock: Clock
     metrics: IngestMetrics
     render_metrics: Callable[[], bytes]

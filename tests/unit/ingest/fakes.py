@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from framegate.adapters.memory import FakeClock, MemoryBlobs, MemoryHook, MemoryObjects, MemoryStore
 from framegate.ingest.app import create_app
 from framegate.ingest.deps import ApiDependencies, ApiLimits
+from framegate.ingest.evidence import EvidenceSources
 from framegate.ingest.objects import Bucket, ObjectIntake
 from framegate.kernel.apikey import hash_secret, new_key
 from framegate.kernel.ids import FacilityId
@@ -84,6 +85,9 @@ class ApiBox:
             announce=Announcer(PUBLIC_URL, PEPPER),
             public_url=PUBLIC_URL,
             blobs=blobs or self.memory_blobs,
+            evidence=EvidenceSources(
+                self.store.policies, self.store.registry, self.store.audit, blobs or self.memory_blobs
+            ),
             clock=used,
             metrics=self.metrics,
             render_metrics=lambda: b"# nothing yet\n",
