@@ -114,6 +114,16 @@ class CameraSettings(_Group):
         )
 
 
+class ReviewSettings(_Group):
+    """The review desk."""
+
+    sample: float = Field(0, ge=0, le=1, description="share of automatic passes that people check blindly; 0: none")
+    lease_s: float = Field(300, gt=0, description="how long an image stays with a reviewer who does nothing, seconds")
+    undo_s: float = Field(
+        30, ge=0, description="how long a decision can be taken back; what follows from it waits as long, seconds"
+    )
+
+
 class QueueSettings(_Group):
     """Where messages wait."""
 
@@ -215,6 +225,7 @@ class Settings(BaseSettings):
     sweep: SweepSettings = SweepSettings()
     canary: CanarySettings = CanarySettings()
     cameras: CameraSettings = CameraSettings()
+    reviews: ReviewSettings = ReviewSettings()
     queue: QueueSettings = QueueSettings()
     blobs: BlobSettings = BlobSettings()
     events: EventSettings = EventSettings()

@@ -14,6 +14,7 @@ from framegate.ports.incidents import Incidents
 from framegate.ports.progress import Progress
 from framegate.ports.queue import DeadLetters, Queue
 from framegate.ports.registry import Registry, Shadows
+from framegate.ports.reviews import Reviews
 from framegate.ports.store import Cameras, ImageRecord, Intake, Keys, NewImage, Policies, Results, Workers
 from framegate.ports.upkeep import Upkeep
 from framegate.ports.uploads import Uploads
@@ -65,6 +66,9 @@ class Harness(Protocol):
     def results(self) -> Results: ...
 
     @property
+    def reviews(self) -> Reviews: ...
+
+    @property
     def cameras(self) -> Cameras: ...
 
     @property
@@ -104,6 +108,10 @@ class Harness(Protocol):
         """The same queues in the hands of another worker."""
         ...
 
+    def sampling(self, share: float) -> Progress:
+        """A progress that has people check this share of the passes."""
+        ...
+
     def advance(self, seconds: float) -> None:
         """Lets time pass for leases, delays, ages and idleness."""
         ...
@@ -139,7 +147,7 @@ class MemoryHarness:
         self._state = store.state
         self.progress, self.intake, self.results = store.progress, store.intake, store.results
         self.cameras, self.policies, self.registry = store.cameras, store.policies, store.registry
-        self.camera_healths = store.camera_healths
+        self.camera_healths, self.reviews = store.camera_healths, store.reviews
         self.shadows, self.uploads = store.shadows, store.uploads
         self.workers, self.upkeep, self.keys = store.workers, store.upkeep, store.keys
         self.audit_log = store.audit
@@ -147,6 +155,10 @@ class MemoryHarness:
 
     def queue_of(self, owner: str) -> LettersQueue:
         return self._memory_queue.as_owner(owner)
+
+    def sampling(self, share: float) -> Progress:
+        self._state.sample = share
+        return self.progress
 
     def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)

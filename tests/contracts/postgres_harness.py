@@ -20,6 +20,7 @@ from framegate.adapters.postgres import (
     PostgresQueue,
     PostgresRegistry,
     PostgresResults,
+    PostgresReviews,
     PostgresShadows,
     PostgresUpkeep,
     PostgresUploads,
@@ -32,7 +33,8 @@ _MOMENTS = """
 select table_name, column_name from information_schema.columns
 where table_schema = 'public' and data_type = 'timestamp with time zone'
   and table_name in ('queue_messages', 'dead_letters', 'progress', 'workers',
-    'alert_outbox', 'incidents', 'hook_endpoints', 'hook_deliveries', 'camera_health', 'camera_watch')
+    'alert_outbox', 'incidents', 'hook_endpoints', 'hook_deliveries', 'camera_health', 'camera_watch',
+    'review_items')
   and column_name <> 'received_at'
 """
 
@@ -58,7 +60,7 @@ class PostgresHarness:
         self.queue: LettersQueue = self.queue_of("first")
         self.progress, self.intake = PostgresProgress(database), PostgresIntake(database)
         self.results, self.cameras = PostgresResults(database), PostgresCameras(database)
-        self.camera_healths = PostgresCameraHealths(database)
+        self.camera_healths, self.reviews = PostgresCameraHealths(database), PostgresReviews(database)
         self.policies, self.registry = PostgresPolicies(database), PostgresRegistry(database)
         self.shadows, self.uploads = PostgresShadows(database), PostgresUploads(database)
         self.workers, self.upkeep = PostgresWorkers(database), PostgresUpkeep(database)
@@ -70,6 +72,9 @@ class PostgresHarness:
         queue = PostgresQueue(self._database, owner=owner, max_receives=self.max_receives)
         self._queues.append(queue)
         return queue
+
+    def sampling(self, share: float) -> PostgresProgress:
+        return PostgresProgress(self._database, sample=share)
 
     def advance(self, seconds: float) -> None:
         for table, column in self._moments:

@@ -2,15 +2,25 @@
 
 import warnings
 from collections.abc import Iterator
+from datetime import timedelta
 from threading import Thread
 
 import psycopg
 import pytest
 import sqlalchemy
 
-from framegate.adapters.postgres import Database, PostgresIntake, PostgresProgress, PostgresUpkeep, migrate, schema
+from framegate.adapters.postgres import (
+    Database,
+    PostgresIntake,
+    PostgresProgress,
+    PostgresReviews,
+    PostgresUpkeep,
+    migrate,
+    schema,
+)
 from framegate.adapters.postgres.migrate import HEAD
 from framegate.kernel.ids import ImageId
+from framegate.kernel.reviews import Choice, Decision
 from framegate.kernel.states import Verdict
 from framegate.ports.store import NewImage
 from tests.contracts.examples import accept, decide, outcome
@@ -98,11 +108,15 @@ def test_every_table_with_data_of_tenants_is_keyed_by_facility(database_url: str
 @pytest.fixture
 def ended(database: Database) -> NewImage:
     image = accept(PostgresIntake(database))
-    decide(PostgresProgress(database), image, outcome(Verdict.PASS))
+    decide(PostgresProgress(database, sample=1.0), image, outcome(Verdict.PASS))
+    decision, window = Decision(Choice.PASS), timedelta(seconds=30)
+    PostgresReviews(database).decide(
+        frozenset({image.facility}), image.image_id, 1, image.sha256, decision, "test", window
+    )
     return image
 
 
-@pytest.mark.parametrize("table", ["outcomes", "detections", "audit"])
+@pytest.mark.parametrize("table", ["outcomes", "detections", "audit", "reviews"])
 @pytest.mark.parametrize("command", ["update {} set facility_id = 'x'", "delete from {}", "truncate {} cascade"])
 def test_what_was_decided_cannot_be_changed(database_url: str, ended: NewImage, table: str, command: str) -> None:
     count = f"select count(*) from {table}"  # noqa: S608
@@ -153,6 +167,7 @@ def as_a_vandal(url: str, *commands: str) -> None:
         ("update detections set x2 = 'NaN'", "detections-are-in-the-picture"),
         ("update detections set y2 = 1000", "detections-are-in-the-picture"),
         ("update detections set confidence = 'Infinity'", "detections-are-in-the-picture"),
+        ("delete from reviews", "decided-items-have-a-review"),
         ("delete from cameras", "image-has-a-camera"),
         ("update images set duplicate_of = gen_random_uuid()", "references-exist"),
         ("update outcomes set reused_from = gen_random_uuid()", "references-exist"),

@@ -1,5 +1,6 @@
 """The HTTP application."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from framegate import __version__
@@ -9,7 +10,7 @@ from framegate.bootstrap.objects import object_intake
 from framegate.bootstrap.pepper import read_pepper
 from framegate.bootstrap.stores import Stores, open_blobs
 from framegate.kernel.states import Lane, Stage
-from framegate.observability.catalogue import ACCEPT_SECONDS, IMAGES_ACCEPTED, IMAGES_REFUSED
+from framegate.observability.catalogue import ACCEPT_SECONDS, IMAGES_ACCEPTED, IMAGES_REFUSED, REVIEW_DECISIONS
 from framegate.observability.metrics import Metrics
 from framegate.settings import Settings
 
@@ -31,6 +32,10 @@ class _ApiMetrics:
         """An upload was answered with a problem."""
         self._metrics.count(IMAGES_REFUSED, reason=slug)
 
+    def reviewed(self, decision: str) -> None:
+        """A person decided, or was refused."""
+        self._metrics.count(REVIEW_DECISIONS, decision=decision)
+
     def accept_seconds(self, seconds: float) -> None:
         """From the first byte to the 202."""
         self._metrics.observe(ACCEPT_SECONDS, seconds)
@@ -39,7 +44,7 @@ class _ApiMetrics:
 def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
     """The HTTP application."""
     from framegate.ingest.app import create_app
-    from framegate.ingest.deps import ApiDependencies, ApiLimits
+    from framegate.ingest.deps import ApiDependencies, ApiLimits, Desk
     from framegate.ingest.evidence import EvidenceSources
 
     api = settings.api
@@ -54,6 +59,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             workers=stores.workers,
             upkeep=stores.upkeep,
             incidents=stores.incidents,
+            reviews=stores.reviews,
             endpoints=stores.endpoints,
             deliveries=stores.deliveries,
             hooks=open_hooks(settings),
@@ -72,6 +78,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
                 min_free_bytes=api.min_free_mb * 2**20,
                 max_backlog=api.max_backlog,
             ),
+            desk=Desk(timedelta(seconds=settings.reviews.lease_s), timedelta(seconds=settings.reviews.undo_s)),
             required_stages=frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE, Stage.ALERTS, Stage.SWEEP}),
             backlog=stores.upkeep.in_flight,
             watch_failures=not loopback,

@@ -24,6 +24,7 @@ from framegate.adapters.postgres import (
     PostgresQueue,
     PostgresRegistry,
     PostgresResults,
+    PostgresReviews,
     PostgresShadows,
     PostgresUpkeep,
     PostgresUploads,
@@ -64,6 +65,7 @@ class Stores:
     camera_healths: PostgresCameraHealths
     policies: PostgresPolicies
     registry: PostgresRegistry
+    reviews: PostgresReviews
     shadows: PostgresShadows
     workers: PostgresWorkers
     upkeep: PostgresUpkeep
@@ -104,7 +106,7 @@ def open_stores(settings: Settings, url: str) -> Stores:
         database,
         outbox,
         queue,
-        PostgresProgress(database, outbox),
+        PostgresProgress(database, outbox, settings.reviews.sample),
         PostgresIntake(database, outbox),
         PostgresUploads(database),
         PostgresResults(database),
@@ -112,6 +114,7 @@ def open_stores(settings: Settings, url: str) -> Stores:
         PostgresCameraHealths(database),
         PostgresPolicies(database),
         PostgresRegistry(database),
+        PostgresReviews(database),
         PostgresShadows(database),
         PostgresWorkers(database),
         PostgresUpkeep(database, outbox),

@@ -42,6 +42,7 @@ class _Commands(LazyGroup):
         "policy": "policy",
         "audit": "audit",
         "evidence": "evidence",
+        "reviews": "reviews",
     }
 
 

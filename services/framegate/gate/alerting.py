@@ -102,6 +102,7 @@ class Occurrence:
     classes: tuple[str, ...] = ()  #: of the detections that count against it, the most confident first
     labels: tuple[Label, ...] = ()
     late: str = ""  #: how much later than its deadline, for people
+    weight: float = 0.5  #: of what is left to people, see `kernel.reviews.weigh`
 
 
 def alerts_about(rules: Mapping[str, AlertRule], image: ImageFacts, what: Occurrence) -> tuple[Alert, ...]:

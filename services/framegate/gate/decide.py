@@ -1,17 +1,22 @@
 """From what was found to an outcome; pure, so that a decision can be repeated months later."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from framegate.gate.alerting import Occurrence, alerts_about
 from framegate.gate.policy import Policy, Rules
 from framegate.kernel.camera_health import CAMERA_FAULT
 from framegate.kernel.chain import UNAVAILABLE
 from framegate.kernel.inspection import Failed, Finding, ImageFacts, Inspected, Outcome, Prepared, Refused
+from framegate.kernel.reviews import weigh
 from framegate.kernel.states import CameraStatus, ImageState, Verdict
 
 _UNNAMED = " could not name what is in the picture"
 _FAULTY = "its camera has a fault: "
+#: A doubt of which nothing more is known.
+_EVEN: Final = 0.5
+_SEVERITY: Final = {"critical": 3.0, "warning": 2.0}
 
 
 def decide(
@@ -32,7 +37,7 @@ def decide(
         case _:
             assert_never(finding)
     alerts = alerts_about(rules.alerts, image, timed(rules, image, end, waited_s))
-    return Outcome(end.state, end.verdict, end.reasons[0], end.detail, policy.version, alerts)
+    return Outcome(end.state, end.verdict, end.reasons[0], end.detail, policy.version, alerts, weight=end.weight)
 
 
 def timed(rules: Rules, image: ImageFacts, end: Occurrence, waited_s: float) -> Occurrence:
@@ -61,7 +66,8 @@ def judge(rules: Rules, image: ImageFacts, prepared: Prepared | None, found: Ins
     classes = tuple(name for _, name, _ in (*failing, *doubtful))
 
     def end(verdict: Verdict, detail: str, *reasons: str) -> Occurrence:
-        return Occurrence(ImageState.DECIDED, verdict, reasons, detail, classes, found.labels)
+        weight = doubt_of(rules, found, [n for n, _, _ in doubtful], others=len(reasons) - len(doubtful))
+        return Occurrence(ImageState.DECIDED, verdict, reasons, detail, classes, found.labels, weight=weight)
 
     if failing:
         first = failing[0][2]
@@ -83,6 +89,28 @@ def defects(rules: Rules, found: Inspected) -> tuple[list[tuple[int, str, str]],
         elif limits.review is not None and confidence >= limits.review:
             doubtful.append((n, name, f"{name} at {confidence:.2f} (review from {limits.review:.2f})"))
     return failing, doubtful
+
+
+def doubt_of(rules: Rules, found: Inspected, doubtful: Sequence[int], others: int) -> float:
+    """`weigh` with one doubt for each doubtful detection, how far it is on its way from `review` to `fail`, and an even one
+    for each other reason.
+
+    The severity is that of the gravest alert that a fail of such a class raises.
+    """
+    doubts = [_EVEN] * max(0, others)
+    for n in doubtful:
+        limits, confidence = rules.thresholds(found.classes[n]), float(found.detections.confidence[n])
+        if limits.review is None:
+            continue
+        span = (1.0 if limits.fail is None else limits.fail) - limits.review
+        doubts.append((confidence - limits.review) / span if span > 0 else _EVEN)
+    names = {found.classes[n] for n in doubtful}
+    severities = [
+        _SEVERITY[rule.severity]
+        for rule in rules.alerts.values()
+        if Verdict.FAIL in rule.when and (not rule.classes or rule.classes & names)
+    ]
+    return weigh(doubts or [_EVEN], max(severities, default=1.0))
 
 
 def _reservations(

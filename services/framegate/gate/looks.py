@@ -98,7 +98,17 @@ def decide_again(
         end = _together(rules, first, finding, judge(rules, image, first.prepared, found))
     looks = _first(first, alone), _second(rules, first, prepared, finding)
     alerts = alerts_about(rules.alerts, image, timed(rules, image, end, waited_s))
-    return Outcome(end.state, end.verdict, end.reasons[0], end.detail, policy.version, alerts, looks, found)
+    return Outcome(
+        end.state,
+        end.verdict,
+        end.reasons[0],
+        end.detail,
+        policy.version,
+        alerts,
+        looks,
+        found,
+        max(end.weight, alone.weight),
+    )
 
 
 def merged(rules: Rules, first: FirstLook, found: Inspected) -> Inspected:

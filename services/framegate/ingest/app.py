@@ -8,7 +8,18 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
-from framegate.ingest import bundles, content, health, hooklog, hooks, images, incidents, reading, uploads
+from framegate.ingest import (
+    bundles,
+    content,
+    health,
+    hooklog,
+    hooks,
+    images,
+    incidents,
+    reading,
+    reviews,
+    uploads,
+)
 from framegate.ingest.api import Api
 from framegate.ingest.deps import ApiDependencies
 from framegate.web.edge import Edge
@@ -18,7 +29,7 @@ from framegate.web.permissions import check_permissions
 _ROUTERS: Final = (
     images.router, uploads.router, reading.router, content.router, bundles.router,
     # Before `hooks`: "dead" and "replay" are no ids.
-    incidents.router, hooklog.router, hooks.router, health.router,
+    incidents.router, reviews.router, hooklog.router, hooks.router, health.router,
 )  # fmt: skip
 _DESCRIPTION: Final = """\
 Cameras upload images; every accepted image reaches exactly one outcome: `pass`, `fail`, `review`, or a stated refusal.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 from framegate.ingest.evidence import EvidenceSources
@@ -13,6 +14,7 @@ from framegate.ports.clock import Clock
 from framegate.ports.deliveries import Deliveries, Endpoints
 from framegate.ports.hooks import Hook, HookKind
 from framegate.ports.incidents import Announce, Incidents
+from framegate.ports.reviews import Reviews
 from framegate.ports.store import Cameras, Intake, Keys, Results, Workers
 from framegate.ports.upkeep import Upkeep
 
@@ -22,6 +24,10 @@ class IngestMetrics(Protocol):
 
     def accepted(self, lane: Lane) -> None:
         """An upload was answered with 202."""
+        ...
+
+    def reviewed(self, decision: str) -> None:
+        """A person decided, or was refused."""
         ...
 
     def refused(self, slug: str) -> None:
@@ -50,6 +56,14 @@ class ApiLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Desk:
+    """How the review desk works."""
+
+    lease: timedelta = timedelta(seconds=300)  #: how long an item stays with a reviewer who does nothing
+    undo: timedelta = timedelta(seconds=30)  #: how long a decision can be taken back
+
+
+@dataclass(frozen=True, slots=True)
 class ApiDependencies:
     """`pepper` is the secret under which keys are hashed, and cursors, links and messages signed.
 
@@ -65,6 +79,7 @@ class ApiDependencies:
     workers: Workers
     upkeep: Upkeep
     incidents: Incidents
+    reviews: Reviews
     endpoints: Endpoints
     deliveries: Deliveries
     hooks: Mapping[HookKind, Hook]
@@ -78,6 +93,7 @@ class ApiDependencies:
     pepper: bytes
     version: str
     limits: ApiLimits = field(default_factory=ApiLimits)
+    desk: Desk = field(default_factory=Desk)
     required_stages: frozenset[Stage] = frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE})
     backlog: Callable[[], int] | None = None
     watch_failures: bool = True

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from framegate.kernel.reviews import Choice, Review
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
 from framegate.ports.objects import PresignedPost
 from framegate.ports.store import Camera, ImageRecord
@@ -55,6 +56,15 @@ class DetectionView(View):
     )  # fmt: skip
 
 
+class BoxView(View):
+    """A box that a person drew."""
+
+    class_: str = Field(alias="class", examples=["dent"])
+    box: list[float] = Field(
+        min_length=4, max_length=4, description="x1, y1, x2, y2 in pixels of the upright original.",
+    )  # fmt: skip
+
+
 class LabelView(View):
     """What a classifier of the policy's chain called a detection, or the whole picture."""
 
@@ -80,6 +90,23 @@ class LookView(View):
     seen: list[DetectionView] = Field(description="All that was found, the most confident first.")
 
 
+class ReviewView(View):
+    """What a person decided; appended, never changed."""
+
+    id: UUID = Field(examples=[_EXAMPLE_ID])
+    image: UUID
+    decision: Choice
+    class_: str | None = Field(alias="class", description="Of the damage, of a fail.", examples=["dent"])
+    boxes: list[BoxView] = Field(description="What the person drew; empty: what was found stands.")
+    note: str
+    reviewer: str
+    at: datetime
+    version: int = Field(description="Of the item that was decided.")
+    shown_sha256: str | None = Field(description="Of the picture that was on the screen.")
+    undoes: UUID | None = Field(description="The review that this one takes back.")
+    undo_until: datetime | None = Field(description="Until when it can be taken back.")
+
+
 class ImageView(View):
     """Everything about one image."""
 
@@ -90,6 +117,7 @@ class ImageView(View):
     lane: Lane
     state: ImageState
     verdict: Verdict | None = Field(description="Set when `state` is `decided`.")
+    effective_verdict: Verdict | None = Field(description="Of the last review that stands, else `verdict`.")
     reason: str | None = Field(description="A stable slug.")
     detail: str | None = Field(description="The reason in a sentence.")
     detections: list[DetectionView] = Field(description="The most confident first.")
@@ -108,6 +136,7 @@ class ImageView(View):
     history: list[dict[str, Any]] = Field(description="Attempts that did not complete.")
     timings: dict[str, Any]
     looks: list[LookView] = Field(description="Both, where the outcome rests on two; `detections` are the merged ones.")
+    reviews: list[ReviewView] = Field(description="What people decided, oldest first.")
     duplicate_of: UUID | None
     reused_from: UUID | None = Field(description="The image whose outcome was copied.")
     media_type: str
@@ -204,9 +233,10 @@ def image_document(record: ImageRecord) -> dict[str, Any]:
         "lane": facts.lane,
         "state": record.state,
         "verdict": record.verdict,
+        "effective_verdict": record.effective_verdict,
         "reason": record.reason,
         "detail": record.detail,
-        "detections": _detections(record.detections),
+        "detections": boxes_document(record.detections),
         "labels": [
             {
                 "detection": label.detection,
@@ -234,10 +264,11 @@ def image_document(record: ImageRecord) -> dict[str, Any]:
                 "model": look.model,
                 "model_sha256": look.model_sha256,
                 "engine": look.engine,
-                "seen": _detections(look.seen),
+                "seen": boxes_document(look.seen),
             }
             for look in record.looks
         ],
+        "reviews": [review_document(review) for review in record.reviews],
         "duplicate_of": _id(record.duplicate_of),
         "reused_from": _id(record.reused_from),
         "media_type": facts.media_type,
@@ -253,11 +284,31 @@ def image_document(record: ImageRecord) -> dict[str, Any]:
     }
 
 
-def _detections(found: Sequence[tuple[str, float, tuple[float, float, float, float]]]) -> list[dict[str, Any]]:
+def boxes_document(found: Sequence[tuple[str, float, tuple[float, float, float, float]]]) -> list[dict[str, Any]]:
+    """Each as `DetectionView`."""
     return [
         {"class": name, "confidence": round(confidence, 4), "box": [round(edge, 1) for edge in box]}
         for name, confidence, box in found
     ]
+
+
+def review_document(review: Review) -> dict[str, Any]:
+    """As `ReviewView`."""
+    said = review.decision
+    return {
+        "id": str(review.review_id),
+        "image": str(review.image_id),
+        "decision": said.choice,
+        "class": said.name or None,
+        "boxes": [{"class": drawn.name, "box": list(drawn.box)} for drawn in said.boxes],
+        "note": said.note,
+        "reviewer": review.reviewer,
+        "at": _moment(review.at),
+        "version": review.version,
+        "shown_sha256": review.shown_sha256 or None,
+        "undoes": _id(review.undoes),
+        "undo_until": _moment(review.undo_until),
+    }
 
 
 def presigned_document(upload: NewUpload, post: PresignedPost) -> dict[str, Any]:

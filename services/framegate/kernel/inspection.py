@@ -199,6 +199,7 @@ class Outcome:
     alerts: tuple[Alert, ...] = field(default=())
     looks: tuple[Look, ...] = ()  #: the first and the second, where there were two
     found: Inspected | None = None  #: what it rests on, where that is not simply what the claim's finding says
+    weight: float = 0.5  #: uncertainty x severity of what is left to people, see `kernel.reviews.weigh`
 
     def __post_init__(self) -> None:
         """Refuses a verdict without a decision and a decision without a verdict."""

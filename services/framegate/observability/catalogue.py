@@ -106,7 +106,7 @@ BLOBS_SWEPT: Final = Metric(
 )  # fmt: skip
 HOUSEKEEPING_FAILURES: Final = Metric(
     "framegate_housekeeping_failures_total", "counter", ("work",),
-    "counts (conservation), deletions (blobs), seals (audit) and looks at what ended (cameras) that failed",
+    "counts (conservation), deletions (blobs), seals (audit), looks at what ended (cameras) and at decisions (reviews) that failed",
     "framegate_images is old meanwhile; the sweeper's log says why: a long history needs a longer CONSERVATION_EVERY_S",
 )  # fmt: skip
 BUCKET_EVENTS: Final = Metric(
@@ -182,6 +182,18 @@ CAMERA_FAULT_CHANGES: Final = Metric(
 AUDIT_UNSEALED_SECONDS: Final = Metric(
     "framegate_audit_unsealed_seconds", "gauge", (), "for how long the oldest entry of the audit has waited for its seal",
     "above a minute: the sweep stage is down or a transaction stays open; until then the newest entries prove nothing",
+)  # fmt: skip
+REVIEW_ITEMS_OPEN: Final = Metric(
+    "framegate_review_items_open", "gauge", (), "images that wait for people",
+    "rising: more reviewers, or fewer doubts (docs/policy.md, from too many reviews to a new version)",
+)  # fmt: skip
+REVIEW_OLDEST_SECONDS: Final = Metric(
+    "framegate_review_oldest_seconds", "gauge", (), "for how long the oldest of them has waited",
+    "rising while people decide: one is skipped by everybody; framegate reviews list names it",
+)  # fmt: skip
+REVIEW_DECISIONS: Final = Metric(
+    "framegate_review_decisions_total", "counter", ("decision",), "decisions of people, by what they say; refused ones too",
+    "refused rising: two people on one key, or pages that do not show what they send",
 )  # fmt: skip
 BUILD_INFO: Final = Metric(
     "framegate_build_info", "gauge", ("version", "model", "engine"), "1; what runs here", "nothing to do",

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import ImageFacts, Label, Look
+from framegate.kernel.reviews import Review
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Stage, Verdict
 
 
@@ -59,7 +60,7 @@ class Intake(Protocol):
           under the model that serves now and the policy that holds now, the new image is decided at once with a copy of
           its outcome that names it (`reused_from`), and no message is sent. Not one whose chain was unavailable or whose
           camera had a fault or whose second look failed: that may be otherwise now; and nothing while the camera has a
-          fault.
+          fault, or where people decided otherwise about the same bytes.
         """
         ...
 
@@ -92,6 +93,8 @@ class ImageRecord:
     timings: Mapping[str, Any]  #: RFC 3339 moments *_at and durations *_ms
     decided_at: datetime | None
     looks: tuple[Look, ...] = ()  #: where the outcome rests on two
+    reviews: tuple[Review, ...] = ()  #: oldest first
+    effective_verdict: Verdict | None = None  #: of the last review that stands, else `verdict`
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from framegate.ports.queue import Queue
 from framegate.ports.upkeep import Relay, Upkeep
 from framegate.sweep.cameras import CameraWatch
 from framegate.sweep.canary import CanaryGuard
+from framegate.sweep.reviews import ReviewWatch
 
 _AT_ONCE = 500
 #: Entries in one seal, and seals in one round: an old audit is sealed in some rounds, and nothing waits long for it.
@@ -47,6 +48,7 @@ class SweepOptions:
     canary_every: timedelta = timedelta(seconds=15)
     cameras_every: timedelta = timedelta(seconds=1)
     seal_every: timedelta = timedelta(seconds=5)
+    reviews_every: timedelta = timedelta(seconds=1)
 
 
 class Sweeper:
@@ -67,9 +69,10 @@ class Sweeper:
         relay: Relay | None = None,
         cameras: CameraWatch | None = None,
         audit: AuditLog | None = None,
+        reviews: ReviewWatch | None = None,
     ) -> None:
-        """`relay`: for a queue that is not in the database. `cameras`, `audit`: watched and sealed beside, in threads."""
-        self._relay, self._cameras, self._audit = relay, cameras, audit
+        """`relay`: for a queue that is not in the database. `cameras`, `audit`, `reviews`: looked after beside, in threads."""
+        self._relay, self._cameras, self._audit, self._reviews = relay, cameras, audit, reviews
         self._upkeep, self._queue, self._blobs, self._guard = upkeep, queue, blobs, guard
         self._options, self._clock, self._metrics = options, clock, metrics
         self._log = get_log(stage="sweep")
@@ -84,6 +87,8 @@ class Sweeper:
             self._beside("cameras", self._cameras.look, self._options.cameras_every, stop)
         if self._audit is not None:
             self._beside("audit", self.seal, self._options.seal_every, stop)
+        if self._reviews is not None:
+            self._beside("reviews", self._reviews.look, self._options.reviews_every, stop)
         while not stop.is_set():
             try:
                 self.sweep()

@@ -66,6 +66,15 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
         "Only webhooks have a signing secret",
         "To change the address of a Slack or SNS endpoint, add another one and delete this one.",
     ),
+    "review-conflict": ProblemKind(409, "Somebody else was first", "Ask for the next item: GET /v1/reviews/next."),
+    "review-not-shown": ProblemKind(
+        409,
+        "The picture on the screen was not this image's",
+        "Load the original, show it, and send the SHA-256 of what was shown with the decision.",
+    ),
+    "review-final": ProblemKind(
+        409, "The decision cannot be taken back", "Only its own reviewer can, and not for long; see `undo_until`."
+    ),
     "too-many-hooks": ProblemKind(
         409, "The facility has as many endpoints as it may have", "Delete one that is no longer needed."
     ),
@@ -112,6 +121,9 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
     ),
     "invalid-parameter": ProblemKind(422, "A parameter is not valid", "Correct the parameters that `errors` names."),
     "unknown-parameter": ProblemKind(422, "A parameter is unknown", "Remove it, or name it `meta.<name>` on uploads."),
+    "review-box-outside": ProblemKind(
+        422, "A box lies outside the picture", "Send boxes in pixels of the upright original, x1 < x2 and y1 < y2."
+    ),
     "rate-limited": ProblemKind(429, "Too many requests", "Wait for `Retry-After` and send the same again."),
     "headers-too-large": ProblemKind(431, "The request header is too large", "Send fewer and shorter header fields."),
     "internal-error": ProblemKind(

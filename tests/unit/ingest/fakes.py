@@ -36,10 +36,14 @@ class CountedMetrics:
 
     accepted_lanes: list[Lane] = field(default_factory=list)
     refused_slugs: list[str] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
     def accepted(self, lane: Lane) -> None:
         self.accepted_lanes.append(lane)
+
+    def reviewed(self, decision: str) -> None:
+        self.decisions.append(decision)
 
     def refused(self, slug: str) -> None:
         self.refused_slugs.append(slug)
@@ -79,6 +83,7 @@ class ApiBox:
             workers=self.store.workers,
             upkeep=self.store.upkeep,
             incidents=self.store.incidents,
+            reviews=self.store.reviews,
             endpoints=self.store.endpoints,
             deliveries=self.store.deliveries,
             hooks={HookKind.WEBHOOK: self.hook, HookKind.SLACK: self.hook},

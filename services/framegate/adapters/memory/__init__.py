@@ -12,6 +12,7 @@ from framegate.adapters.memory.progress import MemoryProgress
 from framegate.adapters.memory.queue import MemoryQueue
 from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, MemoryPolicies, MemoryWorkers
 from framegate.adapters.memory.results import MemoryResults
+from framegate.adapters.memory.reviews import MemoryReviews
 from framegate.adapters.memory.state import MemoryState
 from framegate.adapters.memory.store import MemoryStore
 from framegate.adapters.memory.upkeep import MemoryUpkeep
@@ -32,6 +33,7 @@ __all__ = [
     "MemoryQueue",
     "MemoryRegistry",
     "MemoryResults",
+    "MemoryReviews",
     "MemoryShadows",
     "MemoryState",
     "MemoryStore",

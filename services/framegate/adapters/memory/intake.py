@@ -89,7 +89,8 @@ class MemoryIntake:
     def _reusable(self, row: ImageRow, twins: Sequence[ImageRow]) -> ImageRow | None:
         policies = self._state.policies.get(row.facts.facility)
         faulty = self._state.faults_of(row.facts.facility, row.facts.camera)
-        if self._state.serving is None or not policies or faulty:
+        overturned = self._state.is_overturned(row.facts.facility, row.facts.sha256)
+        if self._state.serving is None or not policies or faulty or overturned:
             return None
         for twin in twins:
             finding, end = twin.finding, twin.end

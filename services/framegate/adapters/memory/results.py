@@ -1,11 +1,13 @@
 """Results in memory."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from framegate.adapters.memory.state import ImageRow, MemoryState
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.inspection import Failed, Inspected, Label
+from framegate.kernel.reviews import effective
 from framegate.ports.store import ImageFilter, ImageRecord
 
 
@@ -19,19 +21,19 @@ class MemoryResults:
         """None also for another facility's image."""
         with self._state.lock:
             row = self._state.images.get(image_id)
-            return _record(row) if row is not None and row.facts.facility in facilities else None
+            return self._record(row) if row is not None and row.facts.facility in facilities else None
 
     def linked_image(self, image_id: ImageId) -> ImageRecord | None:
         """See the port."""
         with self._state.lock:
             row = self._state.images.get(image_id)
-            return None if row is None else _record(row)
+            return None if row is None else self._record(row)
 
     def images(self, where: ImageFilter, limit: int) -> list[ImageRecord]:
         """Newest first, which is by falling id."""
         with self._state.lock:
             rows = sorted(self._state.images.values(), key=lambda row: row.facts.image_id, reverse=True)
-            return [_record(row) for row in rows if _matches(row, where)][:limit]
+            return [self._record(row) for row in rows if _matches(row, where)][:limit]
 
     def outcomes_after(
         self, facilities: frozenset[FacilityId], sequence: int, limit: int
@@ -43,7 +45,13 @@ class MemoryResults:
             ]
             found = [(row.end.sequence, row) for row in ended if row.end is not None and row.end.sequence > sequence]
             chosen = found[-1:] if sequence < 0 else found[:limit]
-            return [(number, _record(row)) for number, row in chosen]
+            return [(number, self._record(row)) for number, row in chosen]
+
+    def _record(self, row: ImageRow) -> ImageRecord:
+        found, item = _record(row), self._state.reviews.get(row.facts.image_id)
+        if item is None:
+            return replace(found, effective_verdict=found.verdict)
+        return replace(found, reviews=tuple(item.reviews), effective_verdict=effective(found.verdict, item.reviews))
 
 
 def _matches(row: ImageRow, where: ImageFilter) -> bool:

@@ -14,7 +14,8 @@ from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.incidents import RaisedAlert
 from framegate.kernel.inspection import Finding, FirstLook, ImageFacts, Outcome, Prepared
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message, encode
-from framegate.kernel.states import TERMINAL, ImageState, Lane, Stage
+from framegate.kernel.reviews import SAMPLE_WEIGHT, Origin, Review, effective, item_of
+from framegate.kernel.states import TERMINAL, ImageState, Lane, Stage, Verdict
 from framegate.ports.clock import Clock
 from framegate.ports.store import ApiKey, Camera, NewImage, PolicyVersion
 
@@ -86,6 +87,25 @@ class ImageRow:
         return self.state in TERMINAL
 
 
+@dataclass(slots=True, eq=False)
+class ReviewRow:
+    """What people are asked about one image."""
+
+    facility: FacilityId
+    image_id: ImageId
+    origin: Origin
+    automatic: Verdict
+    weight: float
+    opened_at: datetime
+    version: int = 1
+    leased_by: str | None = None
+    leased_until: datetime | None = None
+    skipped_by: set[str] = field(default_factory=set)
+    reviews: list[Review] = field(default_factory=list)
+    decided: Review | None = None  #: the one that closed it
+    settle_at: datetime | None = None
+
+
 class MemoryState:
     """Shared by the stores of one test or one tool. Hold `lock` around everything."""
 
@@ -101,6 +121,8 @@ class MemoryState:
         self.serving: tuple[str, str] | None = None  #: model, sha256
         self.keys: dict[str, ApiKey] = {}
         self.alerts: list[RaisedAlert] = []
+        self.reviews: dict[ImageId, ReviewRow] = {}
+        self.sample = 0.0  #: share of passes that people check blindly
         self.audit: list[AuditEntry] = []
         self.seals: list[Seal] = []
 
@@ -144,6 +166,24 @@ class MemoryState:
             "reason": outcome.reason,
         }
         self.record(row.facts.facility, "framegate", "image.ended", str(row.facts.image_id), body)
+        origin = item_of(row.facts.image_id, outcome, self.sample if reused_from is None else 0.0)
+        if origin is not None and outcome.verdict is not None:
+            weight = SAMPLE_WEIGHT if origin is Origin.SAMPLE else outcome.weight
+            self.ask_people(row, origin, outcome.verdict, weight)
+
+    def ask_people(self, row: ImageRow, origin: Origin, automatic: Verdict, weight: float) -> None:
+        """Opens an item at the review desk."""
+        facility, image_id = row.facts.facility, row.facts.image_id
+        self.reviews[image_id] = ReviewRow(facility, image_id, origin, automatic, weight, self.now())
+
+    def is_overturned(self, facility: FacilityId, sha256: str) -> bool:
+        """Whether people decided otherwise about these bytes."""
+        rows = [self.images[row.image_id] for row in self.reviews.values() if _is_overturned(row)]
+        return any((row.facts.facility, row.facts.sha256) == (facility, sha256) for row in rows)
+
+
+def _is_overturned(row: ReviewRow) -> bool:
+    return effective(row.automatic, row.reviews) is not row.automatic
 
 
 def queue_of(state: ImageState, lane: Lane) -> str:

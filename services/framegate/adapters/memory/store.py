@@ -10,6 +10,7 @@ from framegate.adapters.memory.progress import MemoryProgress
 from framegate.adapters.memory.queue import MemoryQueue
 from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, MemoryPolicies, MemoryWorkers
 from framegate.adapters.memory.results import MemoryResults
+from framegate.adapters.memory.reviews import MemoryReviews
 from framegate.adapters.memory.state import MemoryState
 from framegate.adapters.memory.upkeep import MemoryUpkeep
 from framegate.adapters.memory.uploads import MemoryUploads
@@ -27,6 +28,7 @@ class MemoryStore:
         self.intake = MemoryIntake(self.state)
         self.results = MemoryResults(self.state)
         self.audit = MemoryAuditLog(self.state)
+        self.reviews = MemoryReviews(self.state)
         self.uploads = MemoryUploads()
         self.cameras = MemoryCameras(self.state)
         self.camera_healths = MemoryCameraHealths(self.state)

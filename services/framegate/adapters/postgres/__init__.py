@@ -16,6 +16,7 @@ from framegate.adapters.postgres.progress import PostgresProgress
 from framegate.adapters.postgres.queue import PostgresQueue
 from framegate.adapters.postgres.registry import PostgresRegistry
 from framegate.adapters.postgres.results import PostgresResults
+from framegate.adapters.postgres.reviews import PostgresReviews
 from framegate.adapters.postgres.shadows import PostgresShadows
 from framegate.adapters.postgres.upkeep import PostgresUpkeep
 from framegate.adapters.postgres.uploads import PostgresUploads
@@ -39,6 +40,7 @@ __all__ = [
     "PostgresQueue",
     "PostgresRegistry",
     "PostgresResults",
+    "PostgresReviews",
     "PostgresShadows",
     "PostgresUpkeep",
     "PostgresUploads",

@@ -25,6 +25,7 @@ from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import Failed, ImageFacts, Inspected, Outcome, Prepared, Refused
 from framegate.kernel.messages import Message
+from framegate.kernel.reviews import SAMPLE_WEIGHT, Origin, item_of
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Stage
 from framegate.ports.progress import Claim, Completion, Denied, Ending, LookAgain, PrepareAgain, Result
 
@@ -34,9 +35,9 @@ _Key = tuple[FacilityId, ImageId]
 class PostgresProgress:
     """`Progress`. Safe for use from several threads."""
 
-    def __init__(self, database: Database, outgoing: Outgoing | None = None) -> None:
-        """Without `outgoing`, the queue is in the same database."""
-        self._database, self._outgoing = database, outgoing or QueueTable(database)
+    def __init__(self, database: Database, outgoing: Outgoing | None = None, sample: float = 0.0) -> None:
+        """Without `outgoing`, the queue is in the same database. `sample`: share of passes that people check blindly."""
+        self._database, self._outgoing, self._sample = database, outgoing or QueueTable(database), sample
 
     def claim(self, stage: Stage, messages: Sequence[Message], owner: str, lease: timedelta) -> list[Claim | Denied]:
         """One round trip when all are granted, two otherwise."""
@@ -86,6 +87,7 @@ class PostgresProgress:
         for n, completion in enumerate(completions):
             _check(completion.claim, completion.result)
             row = _identity(n, completion.claim) | {"work_ms": completion.work_ms} | _columns(completion)
+            row |= self._item(completion)
             (ending if isinstance(completion.result, Outcome) else advancing).append(row)
         batches = [(name, rows) for name, rows in (("progress_advance", advancing), ("progress_end", ending)) if rows]
         # One statement is a transaction by itself and saves two round trips.
@@ -98,6 +100,13 @@ class PostgresProgress:
         missed = [_identity(n, c.claim) for n, c in enumerate(completions) if n not in done]
         repeated = self._repeated(missed) if missed else set()
         return [n in done or n in repeated for n in range(len(completions))]
+
+    def _item(self, completion: Completion) -> dict[str, Any]:
+        result = completion.result
+        origin = item_of(completion.claim.image.image_id, result, self._sample) if isinstance(result, Outcome) else None
+        if origin is None or not isinstance(result, Outcome):
+            return {}
+        return {"item": origin, "weight": SAMPLE_WEIGHT if origin is Origin.SAMPLE else result.weight}
 
     def _execute(self, connection: Raw, batches: Sequence[tuple[str, list[dict[str, Any]]]]) -> list[Any]:
         found: list[Any] = []

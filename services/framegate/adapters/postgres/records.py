@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
-from framegate.adapters.postgres.rows import labels_from_row, looks_from_row
+from framegate.adapters.postgres.rows import decision_from_row, labels_from_row, looks_from_row
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import ImageFacts
+from framegate.kernel.reviews import Review
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
 from framegate.ports.store import ImageRecord
 
@@ -46,6 +48,25 @@ def record(row: Sequence[Any]) -> ImageRecord:
         timings=_timings(facts.received_at, moments, decided_at, work_ms),
         decided_at=decided_at,
         looks=looks_from_row(row[40]),
+        reviews=tuple(_review(facts, values) for values in row[42] or ()),
+        effective_verdict=None if verdict is None else Verdict(row[41] or verdict),
+    )
+
+
+def _review(facts: ImageFacts, row: Sequence[Any]) -> Review:
+    at, undo_until = (None if row[n] is None else datetime.fromisoformat(row[n]) for n in (6, 10))
+    assert at is not None  # noqa: S101 (not null in the table)
+    return Review(
+        UUID(row[0]),
+        facts.facility,
+        facts.image_id,
+        decision_from_row(row[1], row[2], row[3], row[4]),
+        row[5],
+        at,
+        row[7],
+        row[8],
+        None if row[9] is None else UUID(row[9]),
+        undo_until,
     )
 
 

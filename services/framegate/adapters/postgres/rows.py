@@ -10,6 +10,7 @@ from framegate.kernel.errors import FramegateError
 from framegate.kernel.geometry import Region
 from framegate.kernel.inspection import Failed, Finding, FirstLook, Inspected, Label, Look, Prepared, Refused
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message, encode
+from framegate.kernel.reviews import Choice, Decision, Redrawn
 from framegate.kernel.states import ImageState, Lane, Stage
 
 #: The state an image is in when a stage may claim it.
@@ -128,6 +129,11 @@ def looks_from_row(raw: list[dict[str, Any]] | None) -> tuple[Look, ...]:
         )
         for one in raw or ()
     )
+
+
+def decision_from_row(choice: str, name: str, boxes: list[Any], note: str) -> Decision:
+    """From the columns of `reviews`."""
+    return Decision(Choice(choice), name, tuple(Redrawn(one, (b[0], b[1], b[2], b[3])) for one, b in boxes), note)
 
 
 def detections_to_row(finding: Finding | None) -> dict[str, Any]:

@@ -63,6 +63,9 @@ reusable as materialized (
   where f.duplicate_of is not null and not exists (
     -- A frozen camera would pass for ever by what was decided before.
     select from camera_health h where h.facility_id = f.facility and h.camera_id = f.camera and h.faults <> '{}'
+  ) and not exists (
+    -- People decided otherwise about these bytes.
+    select from review_items v where v.facility_id = f.facility and v.sha256 = f.sha256 and v.verdict <> v.automatic
   )
 ),
 unseen as materialized (
@@ -124,6 +127,14 @@ copied as (
   insert into detections (facility_id, image_id, ordinal, class, confidence, x1, y1, x2, y2, leads)
   select r.facility, r.image, d.ordinal, d.class, d.confidence, d.x1, d.y1, d.x2, d.y2, d.leads
   from reusable r join detections d on d.facility_id = r.facility and d.image_id = r.image_id
+),
+asked_of_people as (
+  insert into review_items (facility_id, image_id, camera_id, sha256, origin, automatic, model, weight, opened_at)
+  select f.facility, f.image, f.camera, f.sha256, 'verdict', r.verdict, r.model, coalesce(v.weight, 0.5), now
+  from moment, reusable r
+  join fresh f on f.n = r.n
+  left join review_items v on v.facility_id = r.facility and v.image_id = r.image_id
+  where r.verdict = 'review'
 ),
 audited as (
   insert into audit (facility_id, actor, action, object, body, at)

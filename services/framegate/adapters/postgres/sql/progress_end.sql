@@ -1,4 +1,4 @@
--- Completes claims whose image ends: outcome, detections, audit and alerts appear, and the progress row goes, together.
+-- Completes claims whose image ends: outcome, detections, review item, audit and alerts appear, and the progress row goes, together.
 --
 -- The rows are locked before the outcome takes its sequence number, so the transaction has its id by then: readers of
 -- `outcomes_after` rely on that order.
@@ -7,7 +7,8 @@ asked as materialized (
   select * from json_to_recordset(%(completions)s::json) as c (
     n integer, facility text, image uuid, token uuid, work_ms real,
     state text, verdict text, reason text, detail text, policy_version integer, alerts json,
-    classes text[], confidence real[], x1 real[], y1 real[], x2 real[], y2 real[], leads boolean[], looks json, found json
+    classes text[], confidence real[], x1 real[], y1 real[], x2 real[], y2 real[], leads boolean[], looks json, found json,
+    item text, weight real
   )
 ),
 locked as materialized (
@@ -21,7 +22,7 @@ ended as materialized (
   where p.facility_id = l.facility and p.image_id = l.image
   returning
     l.n, l.facility, l.image, l.token, l.work_ms, l.state as ends, l.verdict, l.reason, l.detail, l.policy_version,
-    l.alerts, l.classes, l.confidence, l.x1, l.y1, l.x2, l.y2, l.leads, l.looks,
+    l.alerts, l.classes, l.confidence, l.x1, l.y1, l.x2, l.y2, l.leads, l.looks, l.item, l.weight,
     case when l.found is null then p.prepared else coalesce(p.first_look->'prepared', p.prepared) end as prepared,
     coalesce(l.found, p.finding) as finding, p.finding_crashes, p.look, p.attempts, p.history, p.done_tokens, p.received_at,
     p.preprocess_claimed_at, p.prepared_at, p.inference_claimed_at, p.inspected_at, p.gate_claimed_at,
@@ -50,6 +51,13 @@ seen as (
   from ended e
   cross join lateral unnest(e.classes, e.confidence, e.x1, e.y1, e.x2, e.y2, e.leads)
     with ordinality as d (class, confidence, x1, y1, x2, y2, leads, ordinal)
+),
+asked_of_people as (
+  insert into review_items (facility_id, image_id, camera_id, sha256, origin, automatic, model, weight, opened_at)
+  select e.facility, e.image, i.camera_id, i.sha256, e.item, e.verdict, e.finding->>'model', e.weight, now
+  from moment, ended e join images i on i.facility_id = e.facility and i.image_id = e.image
+  where e.item is not null
+  on conflict do nothing
 ),
 audited as (
   insert into audit (facility_id, actor, action, object, body, at)

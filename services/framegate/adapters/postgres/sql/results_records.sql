@@ -22,7 +22,14 @@ select
     select json_agg(json_build_array(d.class, d.confidence, d.x1, d.y1, d.x2, d.y2) order by d.ordinal)
     from detections d where d.facility_id = i.facility_id and d.image_id = i.image_id
   ) as detections,
-  o.labels, o.looks
+  o.labels, o.looks,
+  (select v.verdict from review_items v where v.facility_id = i.facility_id and v.image_id = i.image_id) as human,
+  (
+    select json_agg(json_build_array(
+      v.review_id, v.choice, v.class, v.boxes, v.note, v.reviewer, v.at, v.version, v.shown_sha256, v.undoes, v.undo_until
+    ) order by v.sequence)
+    from reviews v where v.facility_id = i.facility_id and v.image_id = i.image_id
+  ) as reviews
 from unnest(%(facilities)s::text[], %(images)s::uuid[]) with ordinality as wanted (facility, image, n)
 join images i on i.facility_id = wanted.facility and i.image_id = wanted.image
 left join progress p on p.facility_id = i.facility_id and p.image_id = i.image_id

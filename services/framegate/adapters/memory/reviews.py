@@ -1,0 +1,300 @@
+"""The review desk in memory."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from framegate.adapters.memory.state import ImageRow, MemoryState, ReviewRow
+from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
+from framegate.kernel.incidents import SYSTEM, RaisedAlert
+from framegate.kernel.inspection import Inspected
+from framegate.kernel.reviews import (
+    SAMPLE_WEIGHT,
+    Choice,
+    Decision,
+    Origin,
+    Review,
+    ReviewConflict,
+    ReviewRefused,
+    Tally,
+    alert_of,
+    is_overturned,
+    risk,
+    standing,
+)
+from framegate.kernel.states import Verdict
+from framegate.ports.reviews import Backlog, ReviewItem, ReviewStats
+
+_LATELY = timedelta(days=30)
+
+
+class MemoryReviews:
+    """`Reviews`. Safe for use from several threads."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    def lease(self, facilities: frozenset[FacilityId], actor: str, limit: int, lease: timedelta) -> list[ReviewItem]:
+        """See the port."""
+        with self._state.lock:
+            now = self._state.now()
+            waiting = self._waiting(facilities, actor)
+            mine = [row for row in waiting if row.leased_by == actor]
+            free = [row for row in waiting if row.leased_until is None or row.leased_until <= now]
+            chosen = [*mine, *(row for row in free if row.leased_by != actor)][:limit]
+            for row in chosen:
+                if row.leased_by != actor:
+                    row.leased_by, row.version = actor, row.version + 1
+                    self._record(row, actor, "review.leased", {})
+                row.leased_until = now + lease
+            return [self._item(row) for row in waiting if row in chosen]
+
+    def item(self, facilities: frozenset[FacilityId], image_id: ImageId) -> ReviewItem | None:
+        """See the port."""
+        with self._state.lock:
+            row = self._find(facilities, image_id)
+            return None if row is None else self._item(row)
+
+    def items(self, facilities: frozenset[FacilityId], limit: int) -> list[ReviewItem]:
+        """See the port."""
+        with self._state.lock:
+            return [self._item(row) for row in self._waiting(facilities, None)[:limit]]
+
+    def release(self, facilities: frozenset[FacilityId], image_id: ImageId, actor: str) -> bool | None:
+        """See the port."""
+        with self._state.lock:
+            row = self._find(facilities, image_id)
+            if row is None:
+                return None
+            if row.decided is not None or row.leased_by != actor:
+                return False
+            row.leased_by, row.leased_until, row.version = None, None, row.version + 1
+            self._record(row, actor, "review.released", {})
+            return True
+
+    def decide(
+        self,
+        facilities: frozenset[FacilityId],
+        image_id: ImageId,
+        version: int,
+        shown_sha256: str,
+        decision: Decision,
+        actor: str,
+        undo: timedelta,
+    ) -> Review | None:
+        """See the port."""
+        with self._state.lock:
+            row = self._find(facilities, image_id)
+            if row is None:
+                return None
+            last = row.reviews[-1] if row.reviews else None
+            sent = (version, shown_sha256, decision, actor)
+            if last and sent == (last.version, last.shown_sha256, last.decision, last.reviewer):
+                return last
+            try:
+                self._check(row, version, shown_sha256, decision, actor)
+            except (ReviewConflict, ReviewRefused) as refused:
+                body = {"choice": str(decision.choice), "version": version, "holds": row.version, "why": str(refused)}
+                self._record(row, actor, "review.refused", body)
+                raise
+            return self._accept(row, shown_sha256, decision, actor, undo)
+
+    def _check(self, row: ReviewRow, version: int, shown_sha256: str, decision: Decision, actor: str) -> None:
+        if row.decided is not None:
+            raise ReviewConflict("this image was decided meanwhile: ask for the next one")
+        held = row.leased_until is not None and row.leased_until > self._state.now()
+        if held and row.leased_by != actor:
+            raise ReviewConflict("this image is in somebody else's hands: ask for the next one")
+        if row.version != version:
+            raise ReviewConflict(f"this item is at version {row.version} and not {version} any more: ask for it again")
+        item = self._item(row)
+        if decision.choice is not Choice.SKIP and shown_sha256 != item.sha256:
+            raise ReviewRefused(
+                "review-not-shown", "the picture on the screen was not this image's: load it, look, and decide again"
+            )
+        decision.check_boxes(item.width, item.height)
+
+    def _accept(self, row: ReviewRow, shown_sha256: str, decision: Decision, actor: str, undo: timedelta) -> Review:
+        now, skips = self._state.now(), decision.choice is Choice.SKIP
+        review = Review(
+            new_uuid7(now.timestamp()),
+            row.facility,
+            row.image_id,
+            decision,
+            actor,
+            now,
+            row.version,
+            shown_sha256,
+            undo_until=None if skips else now + undo,
+        )
+        row.reviews.append(review)
+        row.leased_by, row.leased_until, row.version = None, None, row.version + 1
+        if skips:
+            row.skipped_by.add(actor)
+        else:
+            row.decided, row.settle_at = review, review.undo_until
+        body = {
+            "review": str(review.review_id),
+            "choice": str(decision.choice),
+            "version": review.version,
+            "shown": shown_sha256,
+        }
+        self._record(row, actor, "review.skipped" if skips else "review.decided", body)
+        return review
+
+    def undo(self, facilities: frozenset[FacilityId], review_id: UUID, actor: str, lease: timedelta) -> Review | None:
+        """See the port."""
+        with self._state.lock:
+            rows = [row for row in self._state.reviews.values() if row.facility in facilities]
+            found = [(row, one) for row in rows for one in row.reviews if one.review_id == review_id]
+            if not found:
+                return None
+            ((row, undone),) = found
+            now = self._state.now()
+            open_window = row.decided is undone and row.settle_at is not None and row.settle_at > now
+            if not open_window or undone.reviewer != actor:
+                why = "only its own reviewer can take it back" if open_window else "its time for that is over"
+                self._record(row, actor, "review.refused", {"choice": "undo", "why": why})
+                raise ReviewRefused("review-final", f"the decision stands: {why}")
+            review = Review(
+                new_uuid7(now.timestamp()),
+                row.facility,
+                row.image_id,
+                Decision(Choice.UNDO),
+                actor,
+                now,
+                row.version,
+                "",
+                undoes=review_id,
+            )
+            row.reviews.append(review)
+            row.leased_by, row.leased_until, row.version = actor, now + lease, row.version + 1
+            row.decided = row.settle_at = None
+            body = {"review": str(review.review_id), "undoes": str(review_id)}
+            self._record(row, actor, "review.undone", body)
+            return review
+
+    def settle(self, limit: int) -> int:
+        """See the port."""
+        with self._state.lock:
+            now = self._state.now()
+            due = [row for row in self._state.reviews.values() if row.settle_at is not None and row.settle_at <= now]
+            for row in sorted(due, key=lambda row: row.settle_at or now)[:limit]:
+                self._settle(row)
+            return len(due[:limit])
+
+    def _settle(self, row: ReviewRow) -> None:
+        review, image = row.decided, self._state.images[row.image_id]
+        assert review is not None  # noqa: S101 (only what is decided is due)
+        row.settle_at = None
+        choice = review.decision.choice
+        if choice is Choice.FAIL:
+            alert = alert_of(image.facts.camera, review.decision.name, review.reviewer)
+            told = {(raised.image_id, raised.alert.rule) for raised in self._state.alerts}
+            if (row.image_id, alert.rule) not in told:
+                now = self._state.now()
+                self._state.alerts.append(RaisedAlert(uuid4(), row.facility, row.image_id, alert, now))
+        if choice in (Choice.PASS, Choice.FAIL) and is_overturned(row.automatic, Verdict(choice)):
+            self._ask_again(row, image)
+        body = {"review": str(review.review_id), "choice": str(choice)}
+        self._record(row, SYSTEM, "review.settled", body)
+
+    def _ask_again(self, row: ReviewRow, source: ImageRow) -> None:
+        for image in self._state.images.values():
+            same = (image.facts.facility, image.facts.camera, image.facts.sha256) == (
+                source.facts.facility,
+                source.facts.camera,
+                source.facts.sha256,
+            )
+            copied = image.end is not None and image.end.reused_from and image.end.outcome.verdict is row.automatic
+            if same and copied and image.facts.image_id not in self._state.reviews:
+                self._state.ask_people(image, Origin.DUPLICATE, row.automatic, SAMPLE_WEIGHT)
+
+    def backlog(self) -> Backlog:
+        """See the port."""
+        with self._state.lock:
+            opened = [row.opened_at for row in self._state.reviews.values() if row.decided is None]
+            oldest_s = (self._state.now() - min(opened)).total_seconds() if opened else 0.0
+            return Backlog(len(opened), oldest_s)
+
+    def stats(self, facilities: frozenset[FacilityId]) -> ReviewStats:
+        """See the port."""
+        with self._state.lock:
+            now = self._state.now()
+            rows = [row for row in self._state.reviews.values() if row.facility in facilities]
+            waiting = [row for row in rows if row.decided is None]
+            leased = sum(row.leased_until is not None and row.leased_until > now for row in waiting)
+            oldest = min((row.opened_at for row in waiting), default=None)
+            undone = {review.undoes for row in rows for review in row.reviews}
+            reviewers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+            for review in (review for row in rows for review in row.reviews):
+                counts = review.decision.choice is not Choice.UNDO and review.review_id not in undone
+                if counts and review.at > now - _LATELY:
+                    reviewers[review.reviewer][str(review.decision.choice)] += 1
+            return ReviewStats(len(waiting), leased, oldest, reviewers, self._tallies(rows))
+
+    def _tallies(self, rows: list[ReviewRow]) -> list[Tally]:
+        tallies: dict[tuple[str, str], Tally] = {}
+        classes: Counter[str] = Counter()
+        for row in rows:
+            if row.origin is not Origin.SAMPLE or row.decided is None:
+                continue
+            image, said = self._state.images[row.image_id], row.decided.decision
+            model = image.finding.model if isinstance(image.finding, Inspected) else ""
+            if said.choice is Choice.FAIL:
+                classes[said.name] += 1
+            for key in (("all", ""), ("camera", str(image.facts.camera)), ("model", model)):
+                tally = tallies.get(key, Tally(*key, 0, 0))
+                unclear = said.choice is Choice.CANNOT_TELL
+                tallies[key] = replace(
+                    tally,
+                    judged=tally.judged + (not unclear),
+                    escaped=tally.escaped + (said.choice is Choice.FAIL),
+                    unclear=tally.unclear + unclear,
+                )
+        judged = tallies[("all", "")].judged if tallies else 0
+        return [
+            *(tallies[key] for key in sorted(tallies)),
+            *(Tally("class", name, judged, n) for name, n in sorted(classes.items())),
+        ]
+
+    def _find(self, facilities: frozenset[FacilityId], image_id: ImageId) -> ReviewRow | None:
+        row = self._state.reviews.get(image_id)
+        return row if row is not None and row.facility in facilities else None
+
+    def _waiting(self, facilities: frozenset[FacilityId], actor: str | None) -> list[ReviewRow]:
+        now = self._state.now()
+        rows = [row for row in self._state.reviews.values() if row.facility in facilities and row.decided is None]
+
+        def order(row: ReviewRow) -> tuple[bool, float, ImageId]:
+            return actor in row.skipped_by, -risk(row.weight, (now - row.opened_at).total_seconds()), row.image_id
+
+        return sorted(rows, key=order)
+
+    def _item(self, row: ReviewRow) -> ReviewItem:
+        image = self._state.images[row.image_id]
+        facts, found = image.facts, image.finding
+        size = (facts.width, facts.height) if facts.orientation < 5 else (facts.height, facts.width)
+        last = standing(row.reviews)
+        pairs = zip(found.classes, found.detections, strict=True) if isinstance(found, Inspected) else ()
+        return ReviewItem(
+            row.facility,
+            row.image_id,
+            facts.camera,
+            facts.sha256,
+            *size,
+            row.origin,
+            row.automatic,
+            row.opened_at,
+            row.version,
+            row.decided is None,
+            None if last is None else Verdict(last.decision.choice),
+            row.leased_by,
+            row.leased_until,
+            tuple((name, confidence, box) for name, (_, confidence, box) in pairs),
+        )
+
+    def _record(self, row: ReviewRow, actor: str, action: str, body: Mapping[str, object]) -> None:
+        self._state.record(row.facility, actor, action, str(row.image_id), body)

@@ -1,0 +1,440 @@
+"""The review desk. An item's row is locked by whoever changes it, so of two decisions one comes second."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Select, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from framegate.adapters.postgres import schema
+from framegate.adapters.postgres.audit import record
+from framegate.adapters.postgres.database import Database
+from framegate.adapters.postgres.incidents import ALERTS
+from framegate.adapters.postgres.rows import decision_from_row, storable
+from framegate.adapters.postgres.statements import statement
+from framegate.adapters.postgres.wakeups import wake
+from framegate.kernel.ids import CameraId, FacilityId, ImageId, new_uuid7
+from framegate.kernel.incidents import SYSTEM
+from framegate.kernel.reviews import (
+    HEAD_START_S,
+    SAMPLE_WEIGHT,
+    Choice,
+    Decision,
+    Origin,
+    Review,
+    ReviewConflict,
+    ReviewRefused,
+    Tally,
+    alert_of,
+    is_overturned,
+    standing,
+)
+from framegate.kernel.states import Verdict
+from framegate.ports.reviews import Backlog, ReviewItem, ReviewStats
+
+_ITEMS, _REVIEWS, _ALERTS = schema.review_items, schema.reviews, schema.alert_outbox
+_TALLIES: Final = """
+select kind, name, count(*) filter (where choice <> 'cannot-tell'), count(*) filter (where choice = 'fail'),
+  count(*) filter (where choice = 'cannot-tell')
+from review_items
+cross join lateral (values ('all', ''), ('camera', camera_id), ('model', coalesce(model, ''))) as of (kind, name)
+where facility_id = any (%(facilities)s) and origin = 'sample' and state = 'decided'
+group by kind, name order by kind, name
+"""
+_ESCAPED_CLASSES: Final = """
+select class, count(*) from review_items
+where facility_id = any (%(facilities)s) and origin = 'sample' and choice = 'fail' group by class order by class
+"""
+
+
+class PostgresReviews:
+    """`Reviews`. Safe for use from several threads and processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def lease(self, facilities: frozenset[FacilityId], actor: str, limit: int, lease: timedelta) -> list[ReviewItem]:
+        """See the port."""
+        parameters = {
+            "facilities": sorted(facilities),
+            "actor": actor,
+            "max": limit,
+            "lease": lease.total_seconds(),
+            "head_start": HEAD_START_S,
+        }
+
+        def work(connection: Connection) -> list[ReviewItem]:
+            rows = connection.exec_driver_sql(statement("review_lease"), parameters).all()
+            for row in rows:
+                if row.fresh:
+                    record(connection, row.facility_id, actor, "review.leased", str(row.image_id))
+            return _items(connection, [(row.facility_id, row.image_id) for row in rows], actor)
+
+        return self._database.core(work)
+
+    def item(self, facilities: frozenset[FacilityId], image_id: ImageId) -> ReviewItem | None:
+        """See the port."""
+        keys = [(facility, image_id) for facility in facilities]
+        found = self._database.core(lambda connection: _items(connection, keys))
+        return found[0] if found else None
+
+    def items(self, facilities: frozenset[FacilityId], limit: int) -> list[ReviewItem]:
+        """See the port."""
+        age_s = func.extract("epoch", func.clock_timestamp() - _ITEMS.c.opened_at)
+        query = (
+            select(_ITEMS.c.facility_id, _ITEMS.c.image_id)
+            .where(_ITEMS.c.facility_id.in_(facilities), _is_open())
+            .order_by((_ITEMS.c.weight * (HEAD_START_S + age_s)).desc(), _ITEMS.c.image_id)
+            .limit(limit)
+        )
+        return self._database.core(lambda c: _items(c, [(row[0], row[1]) for row in c.execute(query)]))
+
+    def release(self, facilities: frozenset[FacilityId], image_id: ImageId, actor: str) -> bool | None:
+        """See the port."""
+
+        def work(connection: Connection) -> bool | None:
+            item = _locked(connection, facilities, image_id)
+            if item is None:
+                return None
+            if item.state != "open" or item.leased_by != actor:
+                return False
+            _change(connection, item, leased_by=None, leased_until=None)
+            record(connection, item.facility_id, actor, "review.released", str(image_id))
+            return True
+
+        return self._database.core(work)
+
+    def decide(
+        self,
+        facilities: frozenset[FacilityId],
+        image_id: ImageId,
+        version: int,
+        shown_sha256: str,
+        decision: Decision,
+        actor: str,
+        undo: timedelta,
+    ) -> Review | None:
+        """See the port."""
+
+        def work(connection: Connection) -> Review | ReviewConflict | ReviewRefused | None:
+            item = _locked(connection, facilities, image_id)
+            if item is None:
+                return None
+            now = _now(connection)
+            earlier = _reviews(connection, item)
+            if earlier and _is_repeated(earlier[-1], version, shown_sha256, decision, actor):
+                return earlier[-1]
+            refusal = _refusal(item, version, shown_sha256, decision, actor, now) or _outside(
+                connection, item, decision
+            )
+            if refusal is not None:
+                body = {"choice": decision.choice, "version": version, "holds": item.version, "why": str(refusal)}
+                record(connection, item.facility_id, actor, "review.refused", str(image_id), body)
+                return refusal
+            return self._accept(connection, item, earlier, decision, actor, shown_sha256, now, undo)
+
+        done = self._database.core(work)
+        # Raised after the commit: that somebody came second is in the audit.
+        if isinstance(done, ReviewConflict | ReviewRefused):
+            raise done
+        return done
+
+    def _accept(
+        self,
+        connection: Connection,
+        item: Row[Any],
+        earlier: Sequence[Review],
+        decision: Decision,
+        actor: str,
+        shown_sha256: str,
+        now: datetime,
+        undo: timedelta,
+    ) -> Review:
+        skips = decision.choice is Choice.SKIP
+        review = Review(
+            new_uuid7(now.timestamp()),
+            item.facility_id,
+            item.image_id,
+            decision,
+            actor,
+            now,
+            item.version,
+            shown_sha256,
+            undo_until=None if skips else now + undo,
+        )
+        _append(connection, review)
+        free = {"leased_by": None, "leased_until": None}
+        if skips:
+            _change(connection, item, **free, skipped_by=[*{*item.skipped_by, actor}])
+        else:
+            ends = {"state": "decided", "review_id": review.review_id, "settle_at": review.undo_until}
+            _change(connection, item, **free, **ends, **_said([*earlier, review]), choice=decision.choice)
+        body = {
+            "review": str(review.review_id),
+            "choice": decision.choice,
+            "version": item.version,
+            "shown": shown_sha256,
+        }
+        action = "review.skipped" if skips else "review.decided"
+        record(connection, item.facility_id, actor, action, str(item.image_id), body)
+        return review
+
+    def undo(self, facilities: frozenset[FacilityId], review_id: UUID, actor: str, lease: timedelta) -> Review | None:
+        """See the port."""
+
+        def work(connection: Connection) -> Review | ReviewRefused | None:
+            which = select(_REVIEWS.c.image_id).where(
+                _REVIEWS.c.review_id == review_id, _REVIEWS.c.facility_id.in_(facilities)
+            )
+            image_id = connection.execute(which).scalar_one_or_none()
+            item = None if image_id is None else _locked(connection, facilities, image_id)
+            if item is None:
+                return None
+            now = _now(connection)
+            earlier = _reviews(connection, item)
+            undone = next(review for review in earlier if review.review_id == review_id)
+            open_window = item.review_id == review_id and item.settle_at is not None and item.settle_at > now
+            if not open_window or undone.reviewer != actor:
+                why = "only its own reviewer can take it back" if open_window else "its time for that is over"
+                record(
+                    connection, item.facility_id, actor, "review.refused", str(image_id), {"choice": "undo", "why": why}
+                )
+                return ReviewRefused("review-final", f"the decision stands: {why}")
+            review = Review(
+                new_uuid7(now.timestamp()),
+                item.facility_id,
+                item.image_id,
+                Decision(Choice.UNDO),
+                actor,
+                now,
+                item.version,
+                "",
+                undoes=review_id,
+            )
+            _append(connection, review)
+            mine = {"leased_by": actor, "leased_until": now + lease}
+            again = {"state": "open", "review_id": None, "settle_at": None, "choice": None}
+            _change(connection, item, **mine, **again, **_said([*earlier, review]))
+            body = {"review": str(review.review_id), "undoes": str(review_id)}
+            record(connection, item.facility_id, actor, "review.undone", str(item.image_id), body)
+            return review
+
+        done = self._database.core(work)
+        if isinstance(done, ReviewRefused):
+            raise done
+        return done
+
+    def settle(self, limit: int) -> int:
+        """See the port. Several share the work."""
+
+        def work(connection: Connection) -> int:
+            due = select(_ITEMS).where(_ITEMS.c.settle_at <= func.clock_timestamp()).order_by(_ITEMS.c.settle_at)
+            items = connection.execute(due.limit(limit).with_for_update(skip_locked=True)).all()
+            for item in items:
+                _settle(connection, item)
+            return len(items)
+
+        settled = self._database.core(work)
+        if settled:
+            wake(self._database, [ALERTS])
+        return settled
+
+    def backlog(self) -> Backlog:
+        """See the port."""
+        age_s = func.extract("epoch", func.clock_timestamp() - func.min(_ITEMS.c.opened_at))
+        query = select(func.count(), age_s).where(_is_open())
+        count, oldest_s = self._database.core(lambda connection: connection.execute(query).one())
+        return Backlog(count, max(0.0, float(oldest_s or 0)))
+
+    def stats(self, facilities: frozenset[FacilityId]) -> ReviewStats:
+        """See the port."""
+        here = {"facilities": sorted(facilities)}
+        waiting = select(
+            func.count(),
+            func.count().filter(_ITEMS.c.leased_until > func.clock_timestamp()),
+            func.min(_ITEMS.c.opened_at),
+        ).where(_ITEMS.c.facility_id.in_(facilities), _is_open())
+        undone = select(_REVIEWS.c.undoes).where(_REVIEWS.c.facility_id.in_(facilities), _REVIEWS.c.undoes.is_not(None))
+        said = (
+            select(_REVIEWS.c.reviewer, _REVIEWS.c.choice, func.count())
+            .where(
+                _REVIEWS.c.facility_id.in_(facilities),
+                _REVIEWS.c.choice != Choice.UNDO,
+                _REVIEWS.c.review_id.not_in(undone),
+                _REVIEWS.c.at > func.clock_timestamp() - text("interval '30 days'"),
+            )
+            .group_by(_REVIEWS.c.reviewer, _REVIEWS.c.choice)
+        )
+
+        def work(connection: Connection) -> ReviewStats:
+            count, leased, oldest = connection.execute(waiting).one()
+            reviewers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+            for reviewer, choice, n in connection.execute(said):
+                reviewers[reviewer][choice] = n
+            tallies = [Tally(*row) for row in connection.exec_driver_sql(_TALLIES, here)]
+            judged = next((tally.judged for tally in tallies if tally.kind == "all"), 0)
+            classes = connection.exec_driver_sql(_ESCAPED_CLASSES, here)
+            tallies += [Tally("class", name, judged, escaped) for name, escaped in classes]
+            return ReviewStats(count, leased, oldest, reviewers, tallies)
+
+        return self._database.core(work)
+
+
+def _is_open() -> Any:
+    # In the words of the partial index.
+    return text("review_items.state = 'open'")
+
+
+def _items(
+    connection: Connection, keys: Sequence[tuple[FacilityId, ImageId]], actor: str | None = None
+) -> list[ReviewItem]:
+    parameters = {
+        "facilities": [facility for facility, _ in keys],
+        "images": [image for _, image in keys],
+        "actor": actor,
+        "head_start": HEAD_START_S,
+    }
+    return [_item(row) for row in connection.exec_driver_sql(statement("review_items"), parameters)] if keys else []
+
+
+def _item(row: Row[Any]) -> ReviewItem:
+    width, height = (row.width, row.height) if row.orientation < 5 else (row.height, row.width)
+    return ReviewItem(
+        FacilityId(row.facility_id),
+        ImageId(row.image_id),
+        CameraId(row.camera_id),
+        row.sha256,
+        width,
+        height,
+        Origin(row.origin),
+        Verdict(row.automatic),
+        row.opened_at,
+        row.version,
+        row.state == "open",
+        None if row.verdict is None else Verdict(row.verdict),
+        row.leased_by,
+        row.leased_until,
+        tuple((name, confidence, (b[0], b[1], b[2], b[3])) for name, confidence, b in row.detections or ()),
+    )
+
+
+def _locked(connection: Connection, facilities: frozenset[FacilityId], image_id: ImageId) -> Row[Any] | None:
+    query: Select[Any] = select(_ITEMS).where(_ITEMS.c.facility_id.in_(facilities), _ITEMS.c.image_id == image_id)
+    return connection.execute(query.with_for_update()).one_or_none()
+
+
+def _now(connection: Connection) -> datetime:
+    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return now
+
+
+def _refusal(
+    item: Row[Any], version: int, shown_sha256: str, decision: Decision, actor: str, now: datetime
+) -> ReviewConflict | ReviewRefused | None:
+    if item.state != "open":
+        return ReviewConflict("this image was decided meanwhile: ask for the next one")
+    if item.leased_by not in (None, actor) and item.leased_until > now:
+        return ReviewConflict("this image is in somebody else's hands: ask for the next one")
+    if item.version != version:
+        return ReviewConflict(f"this item is at version {item.version} and not {version} any more: ask for it again")
+    if decision.choice is not Choice.SKIP and shown_sha256 != item.sha256:
+        return ReviewRefused(
+            "review-not-shown", "the picture on the screen was not this image's: load it, look, and decide again"
+        )
+    return None
+
+
+def _outside(connection: Connection, item: Row[Any], decision: Decision) -> ReviewRefused | None:
+    (shown,) = _items(connection, [(item.facility_id, item.image_id)])
+    try:
+        decision.check_boxes(shown.width, shown.height)
+    except ReviewRefused as refused:
+        return refused
+    return None
+
+
+def _is_repeated(last: Review, version: int, shown_sha256: str, decision: Decision, actor: str) -> bool:
+    sent = (version, shown_sha256, decision, actor)
+    return sent == (last.version, last.shown_sha256, last.decision, last.reviewer)
+
+
+def _said(reviews: Iterable[Review]) -> dict[str, Any]:
+    last = standing(reviews)
+    return {"verdict": last and str(last.decision.choice), "class": (last and last.decision.name) or None}
+
+
+def _change(connection: Connection, item: Row[Any], **changes: Any) -> None:
+    which = (_ITEMS.c.facility_id == item.facility_id, _ITEMS.c.image_id == item.image_id)
+    connection.execute(update(_ITEMS).where(*which).values(version=item.version + 1, **changes))
+
+
+def _append(connection: Connection, review: Review) -> None:
+    said = review.decision
+    row = {
+        "review_id": review.review_id,
+        "facility_id": review.facility,
+        "image_id": review.image_id,
+        "choice": said.choice,
+        "class": storable(said.name),
+        "boxes": [[storable(drawn.name), list(drawn.box)] for drawn in said.boxes],
+        "note": storable(said.note),
+        "reviewer": review.reviewer,
+        "at": review.at,
+        "version": review.version,
+        "shown_sha256": review.shown_sha256,
+        "undoes": review.undoes,
+        "undo_until": review.undo_until,
+    }
+    connection.execute(insert(_REVIEWS), row)
+
+
+def _reviews(connection: Connection, item: Row[Any]) -> list[Review]:
+    query = select(_REVIEWS).where(_REVIEWS.c.facility_id == item.facility_id, _REVIEWS.c.image_id == item.image_id)
+    return [
+        Review(
+            row.review_id,
+            FacilityId(row.facility_id),
+            ImageId(row.image_id),
+            decision_from_row(row.choice, row._mapping["class"], row.boxes, row.note),
+            row.reviewer,
+            row.at,
+            row.version,
+            row.shown_sha256,
+            row.undoes,
+            row.undo_until,
+        )
+        for row in connection.execute(query.order_by(_REVIEWS.c.sequence))
+    ]
+
+
+def _settle(connection: Connection, item: Row[Any]) -> None:
+    said = _reviews(connection, item)
+    review = next(one for one in said if one.review_id == item.review_id)
+    body: dict[str, Any] = {"review": str(review.review_id), "choice": item.choice}
+    if item.choice == Choice.FAIL:
+        alert = alert_of(CameraId(item.camera_id), review.decision.name, review.reviewer)
+        row = asdict(alert) | {
+            "facility_id": item.facility_id,
+            "image_id": item.image_id,
+            "payload": {"review": str(review.review_id)},
+            "created_at": func.clock_timestamp(),
+            "summary": storable(alert.summary),
+        }
+        connection.execute(upsert(_ALERTS).values(row).on_conflict_do_nothing())
+    if item.choice in (Choice.PASS, Choice.FAIL) and is_overturned(Verdict(item.automatic), Verdict(item.choice)):
+        parameters = {
+            "facility": item.facility_id,
+            "camera": item.camera_id,
+            "sha256": item.sha256,
+            "automatic": item.automatic,
+            "weight": SAMPLE_WEIGHT,
+        }
+        found = connection.exec_driver_sql(statement("review_duplicates"), parameters).scalars().all()
+        body |= {"asked_again": list(found)} if found else {}
+    which = (_ITEMS.c.facility_id == item.facility_id, _ITEMS.c.image_id == item.image_id)
+    connection.execute(update(_ITEMS).where(*which).values(settle_at=None))
+    record(connection, item.facility_id, SYSTEM, "review.settled", str(item.image_id), body)

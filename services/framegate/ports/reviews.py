@@ -1,0 +1,114 @@
+"""The review desk: what waits for people, in whose hands it is, and what they decided.
+
+Every method may raise `DependencyUnavailable`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from framegate.kernel.ids import CameraId, FacilityId, ImageId
+from framegate.kernel.reviews import Box, Decision, Origin, Review, Tally
+from framegate.kernel.states import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewItem:
+    """An image that waits for people, or was decided by them. An image is one item, whose id is the image's."""
+
+    facility: FacilityId
+    image_id: ImageId
+    camera: CameraId
+    sha256: str  #: of the original: what a decision must have been made on
+    width: int  #: of the upright picture
+    height: int
+    origin: Origin
+    automatic: Verdict
+    opened_at: datetime
+    version: int  #: rises with every lease, decision, skip, release and undo
+    is_open: bool
+    verdict: Verdict | None  #: of the last review that stands
+    leased_by: str | None
+    leased_until: datetime | None
+    detections: tuple[tuple[str, float, Box], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits, as a gauge."""
+
+    open: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewStats:
+    """What became of it."""
+
+    open: int
+    leased: int
+    oldest_at: datetime | None
+    reviewers: Mapping[str, Mapping[str, int]]  #: decisions of the last 30 days that were not taken back
+    tallies: Sequence[Tally]  #: of sampled passes
+
+
+class Reviews(Protocol):
+    """Items are made by the statement that writes an outcome. Every step is audited; so is a decision that came second."""
+
+    def lease(self, facilities: frozenset[FacilityId], actor: str, limit: int, lease: timedelta) -> list[ReviewItem]:
+        """Up to `limit` open items for `actor` alone until the lease ends: first those already in `actor`'s hands, whose
+        lease starts anew and whose version stays; then others by falling risk, those that `actor` skipped last.
+        """
+        ...
+
+    def item(self, facilities: frozenset[FacilityId], image_id: ImageId) -> ReviewItem | None:
+        """None also for another facility's."""
+        ...
+
+    def items(self, facilities: frozenset[FacilityId], limit: int) -> list[ReviewItem]:
+        """The open ones by falling risk; takes none of them."""
+        ...
+
+    def release(self, facilities: frozenset[FacilityId], image_id: ImageId, actor: str) -> bool | None:
+        """Gives an item back undecided. False: it is not in `actor`'s hands; None: there is none."""
+        ...
+
+    def decide(
+        self,
+        facilities: frozenset[FacilityId],
+        image_id: ImageId,
+        version: int,
+        shown_sha256: str,
+        decision: Decision,
+        actor: str,
+        undo: timedelta,
+    ) -> Review | None:
+        """Appends a decision, or a skip, for which nothing needs to have been shown. None: there is no such item.
+
+        Raises `ReviewConflict` when the item is not at `version` any more, is decided, or is in another's hands; and
+        `ReviewRefused` when `shown_sha256` is not the original's, or a box lies outside. What follows from a decision
+        waits for `undo` to pass. The same decision sent again by the same actor is answered with the first one.
+        """
+        ...
+
+    def undo(self, facilities: frozenset[FacilityId], review_id: UUID, actor: str, lease: timedelta) -> Review | None:
+        """Takes back `actor`'s own decision while it is the item's last and its window is open; the item is in `actor`'s
+        hands again. None: there is no such review. Raises `ReviewRefused` otherwise.
+        """
+        ...
+
+    def settle(self, limit: int) -> int:
+        """Lets follow what decisions lead to whose window has passed: an alert for a fail, and items for images that
+        reused a verdict that was overturned. How many decisions it was.
+        """
+        ...
+
+    def backlog(self) -> Backlog:
+        """Of all facilities."""
+        ...
+
+    def stats(self, facilities: frozenset[FacilityId]) -> ReviewStats:
+        """Of these facilities together."""
+        ...

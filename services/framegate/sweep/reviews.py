@@ -1,0 +1,30 @@
+"""Lets follow what people decided, once it cannot be taken back any more."""
+
+from typing import Final
+
+from framegate.kernel.errors import Transient
+from framegate.observability.catalogue import HOUSEKEEPING_FAILURES, REVIEW_ITEMS_OPEN, REVIEW_OLDEST_SECONDS
+from framegate.observability.logs import Log
+from framegate.observability.metrics import Metrics
+from framegate.ports.reviews import Reviews
+
+_AT_ONCE: Final = 200
+
+
+class ReviewWatch:
+    """Several share the work; each shows the same gauges."""
+
+    def __init__(self, reviews: Reviews, metrics: Metrics, log: Log) -> None:
+        self._reviews, self._metrics, self._log = reviews, metrics, log
+
+    def look(self) -> None:
+        """Settles what is due. Troubles are counted: it stays due, and comes with the next look."""
+        try:
+            while self._reviews.settle(_AT_ONCE) == _AT_ONCE:
+                pass
+            backlog = self._reviews.backlog()
+            self._metrics.set(REVIEW_ITEMS_OPEN, backlog.open)
+            self._metrics.set(REVIEW_OLDEST_SECONDS, backlog.oldest_s)
+        except Transient as error:
+            self._metrics.count(HOUSEKEEPING_FAILURES, work="reviews")
+            self._log.warning("cannot settle reviews", action="review_settling_failed", error=str(error))
