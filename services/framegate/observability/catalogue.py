@@ -106,7 +106,7 @@ BLOBS_SWEPT: Final = Metric(
 )  # fmt: skip
 HOUSEKEEPING_FAILURES: Final = Metric(
     "framegate_housekeeping_failures_total", "counter", ("work",),
-    "counts (conservation), deletions (blobs), seals (audit), looks at what ended (cameras) and at decisions (reviews) that failed",
+    "counts (conservation), deletions (blobs), seals (audit), looks at cameras and at decisions (reviews) that failed",
     "framegate_images is old meanwhile; the sweeper's log says why: a long history needs a longer CONSERVATION_EVERY_S",
 )  # fmt: skip
 BUCKET_EVENTS: Final = Metric(

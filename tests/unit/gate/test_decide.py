@@ -191,3 +191,32 @@ def test_a_failure_of_ours_is_told_to_operations() -> None:
 def test_a_wrong_policy_is_refused_with_the_entry_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Policy.parse(1, {**DOCUMENT, **change})
+
+
+def test_a_doubt_weighs_more_the_nearer_it_is_to_a_fail_and_the_more_there_are() -> None:
+    weights = [
+        outcome(inspected(carton=0.9, hole=0.26)).weight,
+        outcome(inspected(carton=0.9, hole=0.48)).weight,
+        outcome(inspected(carton=0.9, hole=0.48), IMAGE, "blurred").weight,
+    ]
+    assert sorted(weights) == weights
+    assert len(set(weights)) == 3
+    # hole at 0.48 is 0.92 of the way from 0.25 to 0.5; damage of any class is critical by default, which is 3.
+    assert weights[1] == pytest.approx(0.92 * 3, abs=0.01)
+
+
+def test_a_doubt_about_what_raises_no_critical_alert_weighs_less() -> None:
+    def weight(alerts: dict[str, Any]) -> float:
+        document = DOCUMENT | {"alerts": alerts}
+        return decide(Policy.parse(7, document), IMAGE, prepared(), inspected(carton=0.9, hole=0.375)).weight
+
+    damage: dict[str, Any] = {"when": ["fail"], "severity": "critical"}
+    assert weight({"damage": damage}) == pytest.approx(0.5 * 3)
+    assert weight({"damage": damage | {"severity": "warning"}}) == pytest.approx(0.5 * 2)
+    assert weight({"damage": damage | {"classes": ["hole"]}}) == pytest.approx(0.5 * 3)
+    assert weight({"damage": damage | {"classes": ["tear"]}}) == pytest.approx(0.5)
+    assert weight({"damage": False}) == pytest.approx(0.5)
+
+
+def test_an_image_without_a_doubtful_detection_is_evenly_doubtful() -> None:
+    assert outcome(inspected(carton=0.9), IMAGE, "blurred").weight == pytest.approx(0.5 * 3)
