@@ -20,8 +20,12 @@ def receiver() -> Iterator[ReceiverServer]:
 def box(receiver: ReceiverServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBox]:
     allow = f"http://127.0.0.1:{receiver.port}"
     allow = f"http://127.0.0.1:{receiver.port}"
-    # So that no test waits long for a camera to be frozen, or to be well.
-    cameras = {"FRAMEGATE_CAMERAS__FROZEN_S": "1", "FRAMEGATE_CAMERAS__RECOVERY": "3"}
-    with running_box(tmp_path_factory.mktemp("box") / "data", FRAMEGATE_HOOKS__ALLOW=allow, **cameras) as running:
+    # So that no test waits long for a camera to be frozen, or to be well, or for a decision to be final.
+    short = {
+        "FRAMEGATE_CAMERAS__FROZEN_S": "1",
+        "FRAMEGATE_CAMERAS__RECOVERY": "3",
+        "FRAMEGATE_REVIEWS__UNDO_S": "3",
+    }
+    with running_box(tmp_path_factory.mktemp("box") / "data", FRAMEGATE_HOOKS__ALLOW=allow, **short) as running:
         running.run("cameras", "add", "dock-1")
         yield running

@@ -14,7 +14,7 @@ from framegate.ingest.hooks import BODY
 from framegate.ingest.jsonbody import documented, read_document
 from framegate.ingest.reading import FacilityQuery, parse_image_id
 from framegate.ingest.reviewviews import ReleaseView, ReviewItemList, ReviewStatsView, item_document, stats_document
-from framegate.ingest.schemas import ReviewView, review_document
+from framegate.ingest.schemas import CLASS_NAME, BoxView, ReviewView, review_document
 from framegate.kernel.reviews import (
     LONGEST_NOTE,
     MOST_BOXES,
@@ -36,7 +36,6 @@ router = APIRouter(tags=["reviews"])
 Reviewer = Annotated[Principal, requires(Scope.REVIEWS_WRITE)]
 ItemPath = Annotated[str, Path(description="The id of the image.", json_schema_extra={"format": "uuid"})]
 ReviewPath = Annotated[str, Path(description="The id of the review.", json_schema_extra={"format": "uuid"})]
-_NAME: Final = r"^[^\p{C}]{1,128}$"
 _MOST_ITEMS: Final = 50
 
 
@@ -44,17 +43,6 @@ class NextQuery(FacilityQuery):
     """How many."""
 
     n: int = Field(1, ge=1, le=_MOST_ITEMS, description="The most items to have in hand.")
-
-
-class NewBox(BaseModel):
-    """A box that a person drew."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    class_: str = Field(alias="class", pattern=_NAME, examples=["dent"])
-    box: list[Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]] = Field(
-        min_length=4, max_length=4, description="x1, y1, x2, y2 in pixels of the upright original."
-    )
 
 
 class NewDecision(BaseModel):
@@ -68,8 +56,8 @@ class NewDecision(BaseModel):
         description="SHA-256 of the original that was on the screen, computed from its bytes: its ETag.",
     )
     decision: Literal["pass", "fail", "cannot-tell"]
-    class_: str | None = Field(None, alias="class", pattern=_NAME, description="Of the damage; needed by a fail.")
-    boxes: list[NewBox] = Field(
+    class_: str | None = Field(None, alias="class", pattern=CLASS_NAME, description="Of the damage; needed by a fail.")
+    boxes: list[BoxView] = Field(
         default_factory=list, max_length=MOST_BOXES, description="Of a fail, instead of those that were found."
     )
     note: str = Field("", max_length=LONGEST_NOTE)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +14,8 @@ from framegate.ports.store import Camera, ImageRecord
 from framegate.ports.upkeep import Conservation
 from framegate.ports.uploads import NewUpload
 
+#: What people may call a class of damage.
+CLASS_NAME: Final = r"^[^\p{C}]{1,128}$"
 _EXAMPLE_ID = "019ab3a0-5c1e-7c41-9d10-2f6f0c6a7e11"
 
 
@@ -57,10 +59,10 @@ class DetectionView(View):
 
 
 class BoxView(View):
-    """A box that a person drew."""
+    """A box that a person drew; sent and answered alike."""
 
-    class_: str = Field(alias="class", examples=["dent"])
-    box: list[float] = Field(
+    class_: str = Field(alias="class", pattern=CLASS_NAME, examples=["dent"])
+    box: list[Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]] = Field(
         min_length=4, max_length=4, description="x1, y1, x2, y2 in pixels of the upright original.",
     )  # fmt: skip
 
