@@ -96,7 +96,13 @@ class MemoryReviews:
             try:
                 self._check(row, version, shown_sha256, decision, actor)
             except (ReviewConflict, ReviewRefused) as refused:
-                body = {"choice": str(decision.choice), "version": version, "holds": row.version, "why": str(refused)}
+                body = {
+                    "choice": str(decision.choice),
+                    "version": version,
+                    "holds": row.version,
+                    "shown": shown_sha256,
+                    "why": str(refused),
+                }
                 self._record(row, actor, "review.refused", body)
                 raise
             return self._accept(row, shown_sha256, decision, actor, undo)

@@ -132,7 +132,13 @@ class PostgresReviews:
                 connection, item, decision
             )
             if refusal is not None:
-                body = {"choice": decision.choice, "version": version, "holds": item.version, "why": str(refusal)}
+                body = {
+                    "choice": decision.choice,
+                    "version": version,
+                    "holds": item.version,
+                    "shown": storable(shown_sha256),
+                    "why": str(refusal),
+                }
                 record(connection, item.facility_id, actor, "review.refused", str(image_id), body)
                 return refusal
             return self._accept(connection, item, earlier, decision, actor, shown_sha256, now, undo)
