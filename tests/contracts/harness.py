@@ -11,6 +11,7 @@ from framegate.ports.audit import AuditLog
 from framegate.ports.camera_health import CameraHealths
 from framegate.ports.deliveries import Deliveries, Endpoints
 from framegate.ports.incidents import Incidents
+from framegate.ports.people import Logins, People
 from framegate.ports.progress import Progress
 from framegate.ports.queue import DeadLetters, Queue
 from framegate.ports.registry import Registry, Shadows
@@ -18,6 +19,10 @@ from framegate.ports.reviews import Reviews
 from framegate.ports.store import Cameras, ImageRecord, Intake, Keys, NewImage, Policies, Results, Workers
 from framegate.ports.upkeep import Upkeep
 from framegate.ports.uploads import Uploads
+
+
+class PeopleAndLogins(People, Logins, Protocol):
+    """Both, over the same people."""
 
 
 class LettersQueue(Queue, DeadLetters, Protocol):
@@ -93,6 +98,9 @@ class Harness(Protocol):
     def keys(self) -> Keys: ...
 
     @property
+    def people(self) -> PeopleAndLogins: ...
+
+    @property
     def endpoints(self) -> Endpoints: ...
 
     @property
@@ -150,7 +158,7 @@ class MemoryHarness:
         self.camera_healths, self.reviews = store.camera_healths, store.reviews
         self.shadows, self.uploads = store.shadows, store.uploads
         self.workers, self.upkeep, self.keys = store.workers, store.upkeep, store.keys
-        self.audit_log = store.audit
+        self.audit_log, self.people = store.audit, store.people
         self.endpoints, self.deliveries, self.incidents = store.endpoints, store.deliveries, store.incidents
 
     def queue_of(self, owner: str) -> LettersQueue:

@@ -15,6 +15,7 @@ from framegate.adapters.postgres import (
     PostgresIncidents,
     PostgresIntake,
     PostgresKeys,
+    PostgresPeople,
     PostgresPolicies,
     PostgresProgress,
     PostgresQueue,
@@ -65,6 +66,7 @@ class PostgresHarness:
         self.shadows, self.uploads = PostgresShadows(database), PostgresUploads(database)
         self.workers, self.upkeep = PostgresWorkers(database), PostgresUpkeep(database)
         self.keys, self.endpoints = PostgresKeys(database), PostgresEndpoints(database)
+        self.people = PostgresPeople(database)
         self.deliveries, self.incidents = PostgresDeliveries(database), PostgresIncidents(database)
         self.audit_log = PostgresAuditLog(database)
 

@@ -136,7 +136,9 @@ def test_every_operation_says_which_scope_it_needs_or_that_it_needs_none(box: Ap
         for method in route.methods or ():
             operation = document["paths"][route.path_format][method.lower()]
             link = [{"link": []}] if permission.or_link else []
-            assert operation["security"] == ([{"key": []}, *link] if permission.scope else [])
+            login = [{"login": []}] if permission.people else []
+            assert permission.people == (permission.scope not in (None, Scope.IMAGES_WRITE))
+            assert operation["security"] == ([{"key": []}, *login, *link] if permission.scope else [])
             assert permission.scope is None or f"`{permission.scope}`" in operation["description"]
             seen[f"{method} {route.path}"] = permission.scope
     assert [route for route in box.app.routes if _opens_to_links(route)] == [

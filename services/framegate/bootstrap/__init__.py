@@ -4,7 +4,7 @@ from framegate.adapters.embedded_postgres import EmbeddedPostgres, database_of
 from framegate.adapters.postgres import migrate
 from framegate.bootstrap.api import make_api
 from framegate.bootstrap.engines import make_engine
-from framegate.bootstrap.hooks import PUBLIC_URL_FILE, make_announcer, open_hooks, signing_secrets
+from framegate.bootstrap.hooks import PUBLIC_URL_FILE, make_announcer, open_hooks, public_url, signing_secrets
 from framegate.bootstrap.models import (
     adopt_model,
     follow_model,
@@ -15,6 +15,7 @@ from framegate.bootstrap.models import (
     resolve_model,
 )
 from framegate.bootstrap.objects import bucket_events, object_intake
+from framegate.bootstrap.passwords import hash_password
 from framegate.bootstrap.pepper import read_pepper
 from framegate.bootstrap.stages import Service, make_service, worker_name
 from framegate.bootstrap.stores import Stores, check_queues, open_blobs, open_objects, open_stores, provision
@@ -29,6 +30,7 @@ __all__ = [
     "check_queues",
     "database_of",
     "follow_model",
+    "hash_password",
     "is_registered",
     "load_manifest",
     "make_announcer",
@@ -44,6 +46,7 @@ __all__ = [
     "open_objects",
     "open_stores",
     "provision",
+    "public_url",
     "read_pepper",
     "resolve_model",
     "signing_secrets",

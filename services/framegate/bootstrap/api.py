@@ -43,6 +43,9 @@ class _ApiMetrics:
 
 def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
     """The HTTP application."""
+    from framegate.adapters.passwords import Argon2Passwords
+    from framegate.dashboard.app import Pages
+    from framegate.dashboard.deps import PageDependencies
     from framegate.ingest.app import create_app
     from framegate.ingest.deps import ApiDependencies, ApiLimits, Desk
     from framegate.ingest.evidence import EvidenceSources
@@ -50,6 +53,8 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
     api = settings.api
     blobs = open_blobs(settings)
     loopback = api.host in ("127.0.0.1", "::1", "localhost")
+    clock, pepper, reached_at = SystemClock(), read_pepper(settings), public_url(settings)
+    pages = Pages(PageDependencies(stores.people, stores.people, Argon2Passwords(), clock, pepper, reached_at))
     return create_app(
         ApiDependencies(
             intake=stores.intake,
@@ -64,13 +69,13 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             deliveries=stores.deliveries,
             hooks=open_hooks(settings),
             announce=make_announcer(settings),
-            public_url=public_url(settings),
+            public_url=reached_at,
             blobs=blobs,
             evidence=EvidenceSources(stores.policies, stores.registry, stores.audit, blobs),
-            clock=SystemClock(),
+            clock=clock,
             metrics=_ApiMetrics(metrics),
             render_metrics=metrics.render,
-            pepper=read_pepper(settings),
+            pepper=pepper,
             version=__version__,
             limits=ApiLimits(
                 rate_per_s=api.rate_limit_per_s,
@@ -82,6 +87,8 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             required_stages=frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE, Stage.ALERTS, Stage.SWEEP}),
             backlog=stores.upkeep.in_flight,
             watch_failures=not loopback,
+            logins=stores.people,
             objects=object_intake(settings, stores) if settings.blobs.kind == "s3" else None,
-        )
+        ),
+        pages,
     )

@@ -19,6 +19,7 @@ from framegate.adapters.postgres import (
     PostgresIncidents,
     PostgresIntake,
     PostgresKeys,
+    PostgresPeople,
     PostgresPolicies,
     PostgresProgress,
     PostgresQueue,
@@ -70,6 +71,7 @@ class Stores:
     workers: PostgresWorkers
     upkeep: PostgresUpkeep
     keys: PostgresKeys
+    people: PostgresPeople  #: `Logins` as well
     incidents: PostgresIncidents
     endpoints: PostgresEndpoints
     deliveries: PostgresDeliveries
@@ -119,6 +121,7 @@ def open_stores(settings: Settings, url: str) -> Stores:
         PostgresWorkers(database),
         PostgresUpkeep(database, outbox),
         PostgresKeys(database),
+        PostgresPeople(database),
         PostgresIncidents(database),
         PostgresEndpoints(database),
         PostgresDeliveries(database),

@@ -1,6 +1,7 @@
 """Making API keys, which are shown once and stored only as a hash."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from framegate.bootstrap import Stores, read_pepper
@@ -20,6 +21,25 @@ def parse_scopes(texts: Iterable[str]) -> frozenset[str]:
         known = ", ".join(Scope)
         raise ConfigurationError(f"unknown scope {', '.join(sorted(unknown))}; the scopes are: {known}")
     return frozenset(names) or frozenset(map(str, DEFAULT_SCOPES))
+
+
+def rotate_key(stores: Stores, settings: Settings, key_id: str, overlap_h: float, days: int) -> str:
+    """The text of a key that may do the same; the old one is valid for `overlap_h` hours more."""
+    old = stores.keys.find_key(key_id)
+    now = datetime.now(UTC)
+    if old is None or old.revoked_at is not None or old.expires_at <= now:
+        raise ConfigurationError(f"there is no valid key {key_id}: 'framegate keys list' shows them")
+    text, new_id, secret = new_key()
+    new = replace(
+        old,
+        key_id=new_id,
+        secret_hash=hash_secret(read_pepper(settings), secret),
+        created_at=now,
+        expires_at=now + timedelta(days=days),
+    )
+    if not stores.keys.replace_key(key_id, new, now + timedelta(hours=overlap_h), "operator"):
+        raise ConfigurationError(f"{key_id} was revoked meanwhile: make a new key with 'framegate keys create'")
+    return text
 
 
 def create_key(

@@ -33,6 +33,7 @@ class _Commands(LazyGroup):
         "provision": "run",
         "bench": "bench",
         "version": "version",
+        "people": "people",
         "keys": "operate",
         "cameras": "operate",
         "dead-letters": "operate",

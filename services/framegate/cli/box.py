@@ -56,8 +56,23 @@ def up(data: DataOption = None, port: PortOption = None, host: HostOption = None
     stop = threading.Event()
     stop_on_signals(stop)
     with open_box(settings, None) as box:
+        _tell_of_first_login(box)
         threading.Thread(target=lambda: _announce(box, stop), name="announce", daemon=True).start()
         box.supervisor.run(stop)
+
+
+def _tell_of_first_login(box: "Box") -> None:
+    from framegate.bootstrap import open_stores
+    from framegate.box.people import first_login
+
+    settings = box.settings.model_copy(update={"data": box.data})
+    stores = open_stores(settings, box.database_url)
+    try:
+        file = first_login(stores, settings, box.base_url)
+    finally:
+        stores.close()
+    if file is not None:
+        console.print(f"Nobody can log in yet: the first administrator opens the link in {file}", soft_wrap=True)
 
 
 def _announce(box: "Box", stop: threading.Event) -> None:

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from framegate.bootstrap import open_blobs
-from framegate.box.keys import create_key, parse_scopes
+from framegate.box.keys import create_key, parse_scopes, rotate_key
 from framegate.box.verify import verify
 from framegate.cli.common import DataOption, JsonOption, console, login, out
 from framegate.cli.stores import stores_of
@@ -61,6 +61,23 @@ def keys_list(data: DataOption = None) -> None:
             scopes, facilities = " ".join(sorted(key.scopes)), " ".join(sorted(key.facilities))
             table.add_row(key.key_id, key.name, scopes, facilities, f"{key.expires_at:%Y-%m-%d}", revoked)
     out.print(table)
+
+
+@keys.command("rotate")
+def keys_rotate(
+    key_id: str,
+    overlap: Annotated[
+        float, typer.Option("--overlap", min=0, metavar="HOURS", help="How long the old one holds")
+    ] = 24,
+    days: Annotated[int, typer.Option("--days", min=1, max=3650, help="Days until the new one expires")] = 365,
+    data: DataOption = None,
+) -> None:
+    """Prints a new key that may do the same as KEY_ID, alone, on standard output. It is shown once."""
+    settings = Settings.read(data=data)
+    with stores_of(settings) as stores:
+        text = rotate_key(stores, settings, key_id, overlap, days)
+    print(text)
+    console.print(f"{key_id} holds for {overlap:g} hours more, and no longer than it would have.")
 
 
 @keys.command("revoke")

@@ -17,6 +17,7 @@ from framegate.web.cursors import Cursors
 from framegate.web.identity import Authenticator
 from framegate.web.limits import FailureLimit, RateLimit
 from framegate.web.links import Links
+from framegate.web.logins import LoginReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Guard:
     """See `framegate.web.permissions.Guarded`."""
 
     authenticator: Authenticator
+    logins: LoginReader | None
     links: Links
     rate_limit: RateLimit | None
 
@@ -38,6 +40,7 @@ class Api:
             Authenticator(
                 deps.keys, deps.pepper, deps.clock, FailureLimit(deps.clock) if deps.watch_failures else None
             ),
+            LoginReader(deps.logins, deps.pepper, deps.clock, deps.public_url) if deps.logins is not None else None,
             Links(deps.pepper, deps.clock),
             RateLimit(limits.rate_per_s, deps.clock) if limits.rate_per_s is not None else None,
         )

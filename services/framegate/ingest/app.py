@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -38,7 +38,19 @@ Errors are [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problems; their `t
 """
 
 
-def create_app(deps: ApiDependencies) -> FastAPI:
+class Pages(Protocol):
+    """More routes of the same application."""
+
+    def install(self, app: FastAPI) -> None:
+        """Adds them."""
+        ...
+
+    def close(self) -> None:
+        """When no request runs any more. May block."""
+        ...
+
+
+def create_app(deps: ApiDependencies, pages: Pages | None = None) -> FastAPI:
     """Starts no thread and asks nobody. Raises `ConfigurationError` when a route declares no permission."""
     api = Api(deps)
 
@@ -46,6 +58,8 @@ def create_app(deps: ApiDependencies) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await run_in_threadpool(api.close)
+        if pages is not None:
+            await run_in_threadpool(pages.close)
 
     def on_problem(scope: Scope, slug: str) -> None:
         if scope["method"] == "POST" and scope["path"] == "/v1/images":
@@ -64,6 +78,8 @@ def create_app(deps: ApiDependencies) -> FastAPI:
     app.state.api, app.state.guard = api, api.guard
     for router in _ROUTERS:
         app.router.routes.extend(router.routes)
+    if pages is not None:
+        pages.install(app)
     install_handlers(app, on_problem)
     app.add_middleware(Edge, on_problem=on_problem)
     check_permissions(app)

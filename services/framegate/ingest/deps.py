@@ -14,6 +14,7 @@ from framegate.ports.clock import Clock
 from framegate.ports.deliveries import Deliveries, Endpoints
 from framegate.ports.hooks import Hook, HookKind
 from framegate.ports.incidents import Announce, Incidents
+from framegate.ports.people import Logins
 from framegate.ports.reviews import Reviews
 from framegate.ports.store import Cameras, Intake, Keys, Results, Workers
 from framegate.ports.upkeep import Upkeep
@@ -97,4 +98,5 @@ class ApiDependencies:
     required_stages: frozenset[Stage] = frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE})
     backlog: Callable[[], int] | None = None
     watch_failures: bool = True
+    logins: Logins | None = None  #: None: nobody can log in, there are only keys
     objects: ObjectIntake | None = None  #: None: there is no bucket to upload to

@@ -104,7 +104,7 @@ _DOCUMENTATION: Final[dict[str, Any]] = {
 )  # fmt: skip
 async def upload_image(
     request: Request,
-    principal: Annotated[Principal, requires(Scope.IMAGES_WRITE, takes_parameters=True)],
+    principal: Annotated[Principal, requires(Scope.IMAGES_WRITE, takes_parameters=True, people=False)],
     api: ApiDep,
 ) -> Response:
     """Takes in one image (JPEG or PNG, at most 25 MiB and 50 megapixels).

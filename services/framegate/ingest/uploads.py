@@ -49,7 +49,7 @@ _DOCUMENTATION: Final[dict[str, Any]] = {
     openapi_extra=_DOCUMENTATION,
 )  # fmt: skip
 async def announce_uploads(
-    request: Request, principal: Annotated[Principal, requires(Scope.IMAGES_WRITE)], api: ApiDep
+    request: Request, principal: Annotated[Principal, requires(Scope.IMAGES_WRITE, people=False)], api: ApiDep
 ) -> Response:
     """Gives a form for each upload, with which exactly these bytes can be sent to the bucket.
 
@@ -78,7 +78,7 @@ async def announce_uploads(
 )
 async def complete_upload(
     upload_id: Annotated[str, Path(description="The id that the announcement gave.")],
-    principal: Annotated[Principal, requires(Scope.IMAGES_WRITE)],
+    principal: Annotated[Principal, requires(Scope.IMAGES_WRITE, people=False)],
     api: ApiDep,
 ) -> Response:
     """Takes in an announced image that is in the bucket now, without waiting for the bucket to tell of it.

@@ -277,3 +277,10 @@ class Keys(Protocol):
     def revoke_key(self, key_id: str, actor: str) -> bool:
         """False when there is no such key; audited."""
         ...
+
+    def replace_key(self, key_id: str, new: ApiKey, until: datetime, actor: str) -> bool:
+        """Adds `new`, and lets the old one expire at `until`, or earlier if it would anyway; audited.
+
+        False, and nothing is added, when there is no such key or it was revoked.
+        """
+        ...

@@ -13,11 +13,11 @@ from framegate.web.problems import Problem, problem_response
 OnProblem = Callable[[Scope, str], None]
 
 _log = get_log(component="web")
-_ALWAYS = [
+_UNLESS_SAID = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
 ]
-_NO_STORE = (b"cache-control", b"no-store")
 
 
 def request_id(scope: Scope) -> str:
@@ -52,9 +52,9 @@ class Edge:
             if message["type"] == "http.response.start":
                 started = True
                 headers = list(message.get("headers", ()))
-                headers += [*_ALWAYS, (b"x-request-id", identity.encode()), *scope.get("framegate.headers", ())]
-                if not any(name == b"cache-control" for name, _ in headers):
-                    headers.append(_NO_STORE)
+                named = {name for name, _ in headers}
+                headers += [header for header in _UNLESS_SAID if header[0] not in named]
+                headers += [(b"x-request-id", identity.encode()), *scope.get("framegate.headers", ())]
                 message["headers"] = headers
             await send(message)
 

@@ -1,7 +1,7 @@
 """Every exception of a request becomes a problem here, and nowhere else."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +14,9 @@ from framegate.observability.logs import get_log
 from framegate.web.edge import OnProblem, request_id
 from framegate.web.problems import Problem, invalid, problem_response
 
+#: Of a request's scope: it is for a page, so its problems are shown to people by `app.state.show_problem`.
+PAGE: Final = "framegate.page"
+
 _log = get_log(component="web")
 _BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "payload-too-large", 415: "unsupported-media-type"}
 
@@ -23,6 +26,9 @@ def install_handlers(app: FastAPI, on_problem: OnProblem) -> None:
 
     def answer(request: Request, problem: Problem) -> Response:
         on_problem(request.scope, problem.slug)
+        if request.scope.get(PAGE) and (show := getattr(request.app.state, "show_problem", None)) is not None:
+            shown: Response = show(request, problem)
+            return shown
         return problem_response(problem, request_id(request.scope))
 
     async def on_known(request: Request, error: Exception) -> Response:

@@ -24,18 +24,22 @@ _NOBODY = bytes(32)  # what the secret of an unknown key is compared with
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated key. `facilities` are all it may see, `disabled` those of them that are switched off."""
+    """An authenticated key, or a `person`, then with those facilities in which the role has the scope of the route.
+
+    `facilities` are all it may see, `disabled` those of them that are switched off.
+    """
 
     key_id: str
     name: str
     scopes: frozenset[str]
     facilities: frozenset[FacilityId]
     disabled: frozenset[FacilityId] = frozenset()
+    person: bool = False
 
     @property
     def actor(self) -> str:
         """As the audit and incidents call it: names can be given twice, ids say little."""
-        return f"{self.name} ({self.key_id})"
+        return self.name if self.person else f"{self.name} ({self.key_id})"
 
     def facility(self, wanted: str | None) -> FacilityId:
         """The one facility this request is about. Raises `Problem`; a foreign one looks like an absent one."""
@@ -43,8 +47,8 @@ class Principal:
             if len(self.facilities) != 1:
                 raise Problem(
                     "invalid-parameter",
-                    "facility: this key serves several facilities; say which one",
-                    errors=({"name": "facility", "detail": "is needed with this key"},),
+                    "facility: you serve several facilities; say which one",
+                    errors=({"name": "facility", "detail": "is needed with several facilities"},),
                 )
             (found,) = self.facilities
         elif wanted not in self.facilities:

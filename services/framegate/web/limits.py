@@ -70,3 +70,8 @@ class FailureLimit:
             return max(1, math.ceil(times[0] + self._window_s - now))
         times.append(now)
         return 0
+
+    def take_back(self, address: str) -> None:
+        """What was counted last for this address was no failure."""
+        if times := self._seen.get(address):
+            times.pop()

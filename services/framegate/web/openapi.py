@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from framegate.web.logins import COOKIE, CSRF_HEADER
 from framegate.web.permissions import permission_of
 from framegate.web.problems import KINDS, MEDIA_TYPE, PROBLEMS_PATH
 
@@ -35,8 +36,8 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
 #: What any route may answer, and what any route with a permission may.
 ANYWHERE: Final = ("malformed-request", "not-acceptable", "unknown-parameter", "headers-too-large", "internal-error")
 AUTHENTICATED: Final = (
-    *ANYWHERE, "unauthenticated", "insufficient-scope", "facility-disabled", "not-found", "invalid-parameter",
-    "rate-limited", "dependency-unavailable",
+    *ANYWHERE, "unauthenticated", "insufficient-scope", "csrf-token-invalid", "facility-disabled", "not-found",
+    "invalid-parameter", "rate-limited", "dependency-unavailable",
 )  # fmt: skip
 _RETRY_AFTER = {"description": "Seconds to wait before the same request may succeed.", "schema": {"type": "integer"}}
 _HEADERS: Final[dict[int, dict[str, Any]]] = {
@@ -89,6 +90,12 @@ def build_openapi(app: FastAPI) -> dict[str, Any]:
         components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
         components["securitySchemes"] = {
             "key": {"type": "http", "scheme": "bearer", "description": "An API key: `fg_live_…`."},
+            "login": {
+                "type": "apiKey",
+                "in": "cookie",
+                "name": COOKIE,
+                "description": f"Of a person at `/login`. Unless it only reads, a request then needs `{CSRF_HEADER}`.",
+            },
             "link": {
                 "type": "apiKey",
                 "in": "query",
@@ -108,7 +115,8 @@ def _complete(document: dict[str, Any], route: APIRoute) -> None:
     for method in route.methods or ():
         operation = document["paths"][route.path_format][method.lower()]
         if permission is not None and permission.scope is not None:
-            operation["security"] = [{"key": []}, *([{"link": []}] if permission.or_link else [])]
+            login: list[dict[str, list[str]]] = [{"login": []}] if permission.people else []
+            operation["security"] = [{"key": []}, *login, *([{"link": []}] if permission.or_link else [])]
             text = operation.get("description", "").rstrip()
             link = ", or a signed link" if permission.or_link else ""
             operation["description"] = f"{text}\n\nNeeds a key with the scope `{permission.scope}`{link}."

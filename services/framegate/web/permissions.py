@@ -14,13 +14,16 @@ from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.states import Scope
 from framegate.web.accept import accepts
 from framegate.web.edge import add_answer_header
-from framegate.web.handlers import unknown_parameters
+from framegate.web.forms import CSRF_FIELD, SAFE_METHODS, is_from_here, read_form
+from framegate.web.handlers import PAGE, unknown_parameters
 from framegate.web.identity import Authenticator, Principal
 from framegate.web.limits import RateLimit
 from framegate.web.links import LinkHolder, Links
+from framegate.web.logins import CSRF_HEADER, LoginReader, Session
 from framegate.web.problems import Problem, invalid
 
 _JSON = ("application/json",)
+_HTML = ("text/html",)
 #: The only route that a signed link opens, however others are declared.
 LINKED: Final = ("/v1/images/{image_id}/content", {"GET"})
 
@@ -31,6 +34,11 @@ class Guarded(Protocol):
     @property
     def authenticator(self) -> Authenticator:
         """Tells who is calling."""
+        ...
+
+    @property
+    def logins(self) -> LoginReader | None:
+        """Tells who is logged in; None: nobody can."""
         ...
 
     @property
@@ -45,7 +53,11 @@ class Guarded(Protocol):
 
 
 class Permission:
-    """The check itself, run before anything of the body is read. `scope` None: everybody may."""
+    """The check itself, run before anything of the body is read, except of a page's form, which brings a token.
+
+    `scope` None: everybody may, or with `people` everybody who is logged in. `page`: for people only, and its problems are
+    shown as pages.
+    """
 
     def __init__(
         self,
@@ -54,30 +66,63 @@ class Permission:
         takes_parameters: bool,
         repeatable: tuple[str, ...] = (),
         or_link: bool = False,
+        *,
+        people: bool = False,
+        page: bool = False,
     ) -> None:
-        self.scope, self.or_link = scope, or_link
+        self.scope, self.or_link, self.people, self.page = scope, or_link, people, page
         self._produces, self._takes_parameters, self._repeatable = produces, takes_parameters, repeatable
+
+    @property
+    def open(self) -> bool:
+        """Whether everybody may."""
+        return self.scope is None and not self.people
 
     async def __call__(self, request: Request) -> Principal | LinkHolder | None:
         """The caller, None on public routes."""
+        request.scope[PAGE] = self.page
         accept = request.headers.get("accept")
         if accept is not None and not accepts(accept, self._produces):
             raise Problem("not-acceptable", f"This address answers with {' or '.join(self._produces)}.")
         if request.scope["query_string"]:
             self._check_query(request)
-        if self.scope is None:
+        if self.open:
             return None
         guard: Guarded = request.app.state.guard
         if self.or_link and (holder := guard.links.holder(request)) is not None:
             if guard.rate_limit is not None:
                 _limit(request, guard.rate_limit, str(holder.image_id))
             return holder
-        principal = await guard.authenticator.principal(request)
+        principal = await self._principal(request, guard)
         if guard.rate_limit is not None:
             _limit(request, guard.rate_limit, principal.key_id)
-        if self.scope not in principal.scopes:
-            raise Problem("insufficient-scope", f"This needs a key with the scope {self.scope}.")
+        if self.scope is not None and self.scope not in principal.scopes:
+            who = "somebody whose role has" if principal.person else "a key with"
+            raise Problem("insufficient-scope", f"This needs {who} the scope {self.scope}.")
         return principal
+
+    async def _principal(self, request: Request, guard: Guarded) -> Principal:
+        # A program that sends a key means it, whatever cookies it keeps.
+        if self.people and guard.logins is not None and (self.page or "authorization" not in request.headers):
+            session = await guard.logins.session(request)
+            if session is not None:
+                await self._check_token(request, guard.logins, session)
+                return session.principal(self.scope)
+            if self.page or guard.logins.token(request) is not None:
+                raise Problem(
+                    "unauthenticated",
+                    "Your login has ended: log in again at /login.",
+                    headers={"WWW-Authenticate": 'Bearer realm="framegate"'},
+                )
+        return await guard.authenticator.principal(request)
+
+    async def _check_token(self, request: Request, logins: LoginReader, session: Session) -> None:
+        if request.method in SAFE_METHODS:
+            return
+        if not is_from_here(request):
+            raise Problem("csrf-token-invalid")
+        form = await read_form(request) if self.page else {}
+        logins.check_form(session.token, form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER) or "")
 
     def _check_query(self, request: Request) -> None:
         names = [name for name, _ in request.query_params.multi_items()]
@@ -96,17 +141,26 @@ def requires(
     takes_parameters: bool = False,
     repeatable: tuple[str, ...] = (),
     or_link: bool = False,
+    people: bool = True,
+    page: bool = False,
 ) -> Any:
     """A dependency that gives the `Principal`; with `or_link` (see `LINKED`) instead the `LinkHolder` who brings a link.
 
-    `repeatable`: parameters that may be given several times.
+    `repeatable`: parameters that may be given several times. `people`: a login does as well as a key. `page`: only a login
+    does, and whoever has none is led to /login.
     """
-    return Depends(Permission(scope, produces, takes_parameters, repeatable, or_link))
+    produces = _HTML if page else produces
+    return Depends(Permission(scope, produces, takes_parameters, repeatable, or_link, people=people, page=page))
 
 
-def public(*, produces: tuple[str, ...] = _JSON) -> Any:
+def logged_in(*, takes_parameters: bool = False) -> Any:
+    """For a page that shows people what is their own: whoever is logged in, whatever the role."""
+    return Depends(Permission(None, _HTML, takes_parameters, people=True, page=True))
+
+
+def public(*, produces: tuple[str, ...] = _JSON, takes_parameters: bool = False, page: bool = False) -> Any:
     """For what everybody may ask; such a route shows no facility's data."""
-    return Depends(Permission(None, produces, takes_parameters=False))
+    return Depends(Permission(None, _HTML if page else produces, takes_parameters, page=page))
 
 
 def permission_of(route: object) -> Permission | None:

@@ -36,6 +36,11 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
         401, "No valid API key", "Send `Authorization: Bearer <key>` with a key that is neither expired nor revoked."
     ),
     "insufficient-scope": ProblemKind(403, "The key may not do this", "Use a key that has the scope."),
+    "csrf-token-invalid": ProblemKind(
+        403,
+        "The request does not come from a page of Framegate",
+        "Send the page's form again; a program that uses a login sends its token as `X-CSRF-Token`.",
+    ),
     "link-expired": ProblemKind(
         403,
         "The link has expired",

@@ -8,6 +8,7 @@ from framegate.adapters.memory.hooks import MemoryHook
 from framegate.adapters.memory.intake import MemoryIntake
 from framegate.adapters.memory.models import MemoryRegistry, MemoryShadows
 from framegate.adapters.memory.objects import MemoryObjects
+from framegate.adapters.memory.people import MemoryPeople
 from framegate.adapters.memory.progress import MemoryProgress
 from framegate.adapters.memory.queue import MemoryQueue
 from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, MemoryPolicies, MemoryWorkers
@@ -28,6 +29,7 @@ __all__ = [
     "MemoryIntake",
     "MemoryKeys",
     "MemoryObjects",
+    "MemoryPeople",
     "MemoryPolicies",
     "MemoryProgress",
     "MemoryQueue",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from framegate.adapters.memory.state import MemoryState
@@ -140,6 +140,17 @@ class MemoryKeys:
             if key.revoked_at is None:
                 self._state.keys[key_id] = replace(key, revoked_at=self._state.now())
                 self._audit(key, actor, "key.revoked")
+            return True
+
+    def replace_key(self, key_id: str, new: ApiKey, until: datetime, actor: str) -> bool:
+        """The old one never holds longer than it would have."""
+        with self._state.lock:
+            old = self._state.keys.get(key_id)
+            if old is None or old.revoked_at is not None:
+                return False
+            self.add_key(new, actor)
+            self._state.keys[key_id] = replace(old, expires_at=min(old.expires_at, until))
+            self._audit(old, actor, "key.replaced")
             return True
 
     def _audit(self, key: ApiKey, actor: str, action: str) -> None:

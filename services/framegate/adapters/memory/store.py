@@ -6,6 +6,7 @@ from framegate.adapters.memory.deliveries import MemoryDeliveries, MemoryEndpoin
 from framegate.adapters.memory.incidents import MemoryIncidents
 from framegate.adapters.memory.intake import MemoryIntake
 from framegate.adapters.memory.models import MemoryRegistry, MemoryShadows
+from framegate.adapters.memory.people import MemoryPeople
 from framegate.adapters.memory.progress import MemoryProgress
 from framegate.adapters.memory.queue import MemoryQueue
 from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, MemoryPolicies, MemoryWorkers
@@ -38,6 +39,7 @@ class MemoryStore:
         self.shadows = MemoryShadows(self.state)
         self.upkeep = MemoryUpkeep(self.state)
         self.keys = MemoryKeys(self.state)
+        self.people = MemoryPeople(self.state)
         self.endpoints = MemoryEndpoints(self.state)
         self.deliveries = MemoryDeliveries(self.state, self.endpoints)
         self.incidents = MemoryIncidents(self.state, self.deliveries)

@@ -11,6 +11,7 @@ from framegate.adapters.postgres.intake import PostgresIntake
 from framegate.adapters.postgres.keys import PostgresKeys
 from framegate.adapters.postgres.migrate import migrate
 from framegate.adapters.postgres.outgoing import Outbox
+from framegate.adapters.postgres.people import PostgresPeople
 from framegate.adapters.postgres.policies import PostgresPolicies
 from framegate.adapters.postgres.progress import PostgresProgress
 from framegate.adapters.postgres.queue import PostgresQueue
@@ -35,6 +36,7 @@ __all__ = [
     "PostgresIncidents",
     "PostgresIntake",
     "PostgresKeys",
+    "PostgresPeople",
     "PostgresPolicies",
     "PostgresProgress",
     "PostgresQueue",

@@ -1,5 +1,6 @@
 """API keys; of their secrets only a keyed hash is here."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select, true, update
@@ -23,25 +24,7 @@ class PostgresKeys:
 
     def add_key(self, key: ApiKey, actor: str) -> None:
         """Raises ValueError for an id that is taken."""
-
-        def work(connection: Connection) -> None:
-            for facility in sorted(key.facilities):
-                ensure_facility(connection, facility)
-            row = {
-                "key_id": key.key_id,
-                "name": key.name,
-                "secret_hash": key.secret_hash,
-                "scopes": sorted(key.scopes),
-                "facilities": sorted(key.facilities),
-                "created_at": key.created_at,
-                "expires_at": key.expires_at,
-                "revoked_at": key.revoked_at,
-            }
-            if not connection.execute(insert(_KEYS).values(row).on_conflict_do_nothing()).rowcount:
-                raise ValueError(f"there is a key {key.key_id} already")
-            _audit(connection, key, actor, "key.added")
-
-        self._database.core(work)
+        self._database.core(lambda connection: _add(connection, key, actor))
 
     def find_key(self, key_id: str) -> ApiKey | None:
         """Also expired and revoked ones."""
@@ -66,9 +49,42 @@ class PostgresKeys:
 
         return self._database.core(work)
 
+    def replace_key(self, key_id: str, new: ApiKey, until: datetime, actor: str) -> bool:
+        """The old one never holds longer than it would have."""
+
+        def work(connection: Connection) -> bool:
+            valid = (_KEYS.c.key_id == key_id) & _KEYS.c.revoked_at.is_(None)
+            shortened = update(_KEYS).where(valid).values(expires_at=func.least(_KEYS.c.expires_at, until))
+            if not connection.execute(shortened).rowcount:
+                return False
+            _add(connection, new, actor)
+            old = connection.execute(_query(_KEYS.c.key_id == key_id)).one()
+            _audit(connection, _key(old), actor, "key.replaced")
+            return True
+
+        return self._database.core(work)
+
     def _select(self, which: ColumnElement[bool]) -> list[ApiKey]:
         rows = self._database.core(lambda connection: connection.execute(_query(which)).all())
         return [_key(row) for row in rows]
+
+
+def _add(connection: Connection, key: ApiKey, actor: str) -> None:
+    for facility in sorted(key.facilities):
+        ensure_facility(connection, facility)
+    row = {
+        "key_id": key.key_id,
+        "name": key.name,
+        "secret_hash": key.secret_hash,
+        "scopes": sorted(key.scopes),
+        "facilities": sorted(key.facilities),
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+    }
+    if not connection.execute(insert(_KEYS).values(row).on_conflict_do_nothing()).rowcount:
+        raise ValueError(f"there is a key {key.key_id} already")
+    _audit(connection, key, actor, "key.added")
 
 
 def _query(which: ColumnElement[bool]) -> Any:

@@ -40,6 +40,20 @@ api_keys = _table(
     expires_at=_MOMENT,
     revoked_at=_MOMENT,
 )
+people = _table("people", name=Text, password_hash=Text, created_at=_MOMENT, disabled_at=_MOMENT)
+person_roles = _table("person_roles", person=Text, facility_id=Text, role=Text)
+invitations = _table("invitations", person=Text, token_hash=LargeBinary, expires_at=_MOMENT)
+logins = _table(
+    "logins",
+    login_id=Uuid,
+    token_hash=LargeBinary,
+    person=Text,
+    opened_at=_MOMENT,
+    seen_at=_MOMENT,
+    expires_at=_MOMENT,
+    address=Text,
+    agent=Text,
+)
 policies = _table("policies", facility_id=Text, version=Integer, document=JSONB, created_at=_MOMENT, created_by=Text)
 models = _table(
     "models",

@@ -1,0 +1,1 @@
+"""Pages for people, served by the HTTP application; no stage of its own."""

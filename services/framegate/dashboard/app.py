@@ -1,0 +1,42 @@
+"""Adds the pages to the HTTP application."""
+
+from urllib.parse import quote
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from framegate.dashboard import access
+from framegate.dashboard.deps import PageDependencies
+from framegate.dashboard.html import headers, page
+from framegate.dashboard.state import PageState
+from framegate.web.forms import SAFE_METHODS
+from framegate.web.problems import Problem
+
+
+class Pages:
+    """The pages of one application; `close` them."""
+
+    def __init__(self, deps: PageDependencies) -> None:
+        self.state = PageState(deps)
+
+    def install(self, app: FastAPI) -> None:
+        """Adds the routes, and shows the problems of pages as pages."""
+        app.state.pages = self.state
+        app.state.show_problem = self.show_problem
+        app.router.routes.extend(access.router.routes)
+
+    def show_problem(self, request: Request, problem: Problem) -> Response:
+        """Whoever is not logged in is led to where that can be done, and from there back to what was only read."""
+        if problem.slug == "unauthenticated":
+            back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            place = f"/login?next={quote(back, safe='')}" if request.method in SAFE_METHODS else "/login"
+            return RedirectResponse(place, 303, headers=headers(self.state.over_https))
+        kind = problem.kind
+        shown = page("problem", kind.status, over_https=self.state.over_https, title=kind.title, detail=problem.detail)
+        shown.headers.update(problem.headers)
+        return shown
+
+    def close(self) -> None:
+        """Blocks until the worker threads have ended."""
+        self.state.close()
