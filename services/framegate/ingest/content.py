@@ -70,7 +70,9 @@ async def show_content(
         # What a link opened must not stay behind in a browser when it has expired.
         record, cache = await _linked(api, caller), "no-store"
     else:
-        record, cache = await find_image(api, caller, image_id), "private, max-age=31536000, immutable"
+        record = await find_image(api, caller, image_id)
+        # Nor when a person has logged out.
+        cache = "no-store" if caller.person else "private, max-age=31536000, immutable"
     if query.boxes == "1":
         return Response(await _drawn(api, record), media_type=MediaType.JPEG.value)
     facts = record.facts

@@ -1,0 +1,256 @@
+"""Every route of the application by everybody who may call it by their own and another facility, cell by cell.
+
+What is asked for always belongs to `HALL`. The expected answers are written down here, not taken from the code.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+
+from framegate.dashboard import access
+from framegate.dashboard.html import STYLE_NAME
+from framegate.ingest import content, health, hooklog, hooks, images, incidents, reading, uploads
+from framegate.kernel.ids import FacilityId
+from framegate.kernel.people import Role
+from framegate.kernel.states import Scope
+from framegate.web.permissions import permission_of
+from tests.support.pictures import jpeg
+from tests.unit.ingest.fakes import HALL, OTHER_HALL
+from tests.unit.ingest.test_content import the_only_id, uploaded
+from tests.unit.ingest.test_hooks import Manager
+from tests.unit.ingest.test_incidents import opened
+from tests.unit.ingest.test_reading import decide
+
+from .fakes import PASSWORD, PeopleBox
+
+pytestmark = pytest.mark.anyio
+
+#: What each role may, in the scopes of keys.
+ROLE_MAY = {
+    "viewer": {"results:read"},
+    "reviewer": {"results:read", "reviews:write"},
+    "operator": {"results:read", "reviews:write", "hooks:manage", "audit:read"},
+    "admin": {
+        "results:read", "reviews:write", "hooks:manage", "audit:read", "images:write", "models:manage", "admin",
+    },
+}  # fmt: skip
+JPEG = jpeg(1)
+DIGEST = hashlib.sha256(JPEG).hexdigest()
+UPLOAD = {"facility": HALL, "camera": "c", "media_type": "image/jpeg", "size_bytes": len(JPEG), "sha256": DIGEST}
+HOOK = {"facility": HALL, "target": "https://receiver.example/in"}
+
+
+async def _image(box: PeopleBox) -> str:
+    image_id = await uploaded(box, JPEG)
+    decide(box, the_only_id(box))
+    return image_id
+
+
+async def _incident(box: PeopleBox) -> str:
+    return opened(box)
+
+
+async def _hook(box: PeopleBox) -> str:
+    return str((await Manager(box).add())["id"])
+
+
+async def _upload(box: PeopleBox) -> str:
+    async with box.client() as client:
+        answer = await client.post("/v1/uploads", json=UPLOAD)
+    return str(answer.json()["uploads"][0]["id"])
+
+
+async def _login(box: PeopleBox) -> str:
+    box.add_person("somebody")
+    async with box.browser() as browser:
+        await browser.log_in("somebody")
+    return str(box.store.people.logins("somebody")[0].login_id)
+
+
+async def _invitation(box: PeopleBox) -> str:
+    box.add_person("invited")
+    return box.invite("invited").removeprefix("/invite/")
+
+
+async def _style(_: PeopleBox) -> str:
+    return STYLE_NAME
+
+
+async def _slug(_: PeopleBox) -> str:
+    return "not-found"
+
+
+@dataclass(frozen=True)
+class Route:
+    """What a route needs, how it is called, and what is answered to who may."""
+
+    needs: str  #: a scope, "login" or "public"
+    status: int = 200
+    thing: Callable[[PeopleBox], Awaitable[str]] | None = None  #: makes what the path's parameter names
+    query: str = ""
+    body: dict[str, Any] = field(default_factory=dict)
+    people: bool = True  #: False: only keys may
+    shared: bool = False  #: it shows the same whatever the facility
+
+
+ROUTES = {
+    "POST /v1/images": Route("images:write", 202, query=f"?camera=c&facility={HALL}", people=False),
+    "POST /v1/uploads": Route("images:write", 201, body={"json": UPLOAD}, people=False),
+    "POST /v1/uploads/{upload_id}/complete": Route("images:write", 409, _upload, people=False),
+    "GET /v1/images": Route("results:read", query=f"?facility={HALL}"),
+    "GET /v1/images/{image_id}": Route("results:read", thing=_image),
+    "GET /v1/images/{image_id}/content": Route("results:read", thing=_image),
+    "GET /v1/outcomes": Route("results:read", query=f"?facility={HALL}"),
+    "GET /v1/cameras": Route("results:read", query=f"?facility={HALL}"),
+    "GET /v1/stats": Route("results:read", query=f"?facility={HALL}"),
+    "GET /v1/incidents": Route("results:read", query=f"?facility={HALL}"),
+    "GET /v1/incidents/{incident_id}": Route("results:read", thing=_incident),
+    "POST /v1/incidents/{incident_id}/acknowledge": Route("reviews:write", thing=_incident),
+    "POST /v1/incidents/{incident_id}/resolve": Route("reviews:write", thing=_incident),
+    "GET /v1/hooks": Route("hooks:manage", query=f"?facility={HALL}"),
+    "POST /v1/hooks": Route("hooks:manage", 201, body={"json": HOOK}),
+    "GET /v1/hooks/dead": Route("hooks:manage", query=f"?facility={HALL}"),
+    "POST /v1/hooks/replay": Route("hooks:manage", body={"json": {"facility": HALL}}),
+    "GET /v1/hooks/{endpoint_id}": Route("hooks:manage", thing=_hook),
+    "DELETE /v1/hooks/{endpoint_id}": Route("hooks:manage", 204, _hook),
+    "POST /v1/hooks/{endpoint_id}/rotate": Route("hooks:manage", thing=_hook),
+    "POST /v1/hooks/{endpoint_id}/enable": Route("hooks:manage", thing=_hook),
+    "POST /v1/hooks/{endpoint_id}/test": Route("hooks:manage", thing=_hook),
+    "GET /v1/hooks/{endpoint_id}/deliveries": Route("hooks:manage", thing=_hook),
+    "GET /v1/hooks/{endpoint_id}/attempts": Route("hooks:manage", thing=_hook),
+    "GET /healthz": Route("public"),
+    "GET /readyz": Route("public", 503),
+    "GET /metrics": Route("public"),
+    "GET /problems/{slug}": Route("public", thing=_slug),
+    "GET /openapi.json": Route("public"),
+    "GET /docs": Route("public"),
+    "GET /assets/{name}": Route("public", thing=_style),
+    "GET /login": Route("public"),  # 303 for who is logged in
+    "POST /login": Route("public", 403, body={"data": {"name": "nobody", "password": PASSWORD}}),
+    "GET /invite/{token}": Route("public", thing=_invitation),
+    "POST /invite/{token}": Route("public", 422, _invitation, body={"data": {"password": "short"}}),
+    "GET /me": Route("login", shared=True),
+    "POST /logout": Route("login", 303, shared=True),
+    "POST /me/logins/end-others": Route("login", 303, shared=True),
+    "POST /me/logins/{login_id}/end": Route("login", 404, _login, shared=True),  # it is somebody else's
+}
+PLACES = {"own": HALL, "other": OTHER_HALL}
+CALLERS = [
+    "nobody",
+    *(f"{role} {place}" for role in ROLE_MAY for place in PLACES),
+    *(f"key-with-it {place}" for place in PLACES),
+    *(f"key-with-all-others {place}" for place in PLACES),
+]
+
+
+def expected(route: Route, caller: str) -> tuple[int, str]:
+    """The status, and the kind of problem or where it leads."""
+    who, _, place = caller.partition(" ")
+    if route.needs == "public":
+        return (303, "/me") if route is ROUTES["GET /login"] and who in ROLE_MAY else (route.status, "")
+    if route.needs == "login":
+        return (route.status, "") if who in ROLE_MAY else (303, "/login")
+    if who == "nobody" or (who in ROLE_MAY and not route.people):
+        return 401, "unauthenticated"
+    if who == "key-with-all-others" or (who in ROLE_MAY and route.needs not in ROLE_MAY[who]):
+        return 403, "insufficient-scope"
+    return (404, "not-found") if place == "other" else (route.status, "")
+
+
+async def call(box: PeopleBox, name: str, route: Route, caller: str) -> httpx.Response:
+    method, _, path = name.partition(" ")
+    if route.thing is not None:
+        before, _, rest = path.partition("{")
+        path = before + await route.thing(box) + rest.partition("}")[2]
+    who, _, place = caller.partition(" ")
+    facility = FacilityId(PLACES.get(place, HALL))
+    options: dict[str, Any] = {key: dict(value) for key, value in route.body.items()}
+    headers = {"Content-Type": "image/jpeg"} if name == "POST /v1/images" else {}
+    if headers:
+        options["content"] = JPEG
+    async with box.browser("203.0.113.5") as browser:
+        cookies = box.pages.state.cookies
+        if who in ROLE_MAY:
+            box.add_person("anna", Role(who), facility)
+            await browser.log_in("anna")
+            headers["X-CSRF-Token"] = cookies.form_token(browser.token or "")
+            if route.needs == "login" and method == "POST":
+                options["data"] = {"csrf": headers.pop("X-CSRF-Token")}
+        elif who.startswith("key"):
+            wanted = {route.needs} if who == "key-with-it" else {str(scope) for scope in Scope} - {route.needs}
+            headers["Authorization"] = f"Bearer {box.add_key(facility, scopes=frozenset(wanted))}"
+        if route.needs == "login" and method == "POST" and "data" not in options:
+            options["data"] = {"csrf": ""}
+        if route.needs == "public" and method == "POST":
+            form_secret = "f" * 43
+            browser.http.cookies.set(cookies.form_cookie, form_secret, domain="inspect.example")
+            options["data"]["csrf"] = cookies.form_token(form_secret)
+        return await browser.http.request(method, path + route.query, headers=headers, **options)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("name", ROUTES)
+async def test_everybody_may_do_exactly_what_is_written_down(tmp_path: Path, name: str, caller: str) -> None:
+    box = PeopleBox(tmp_path)
+    route = ROUTES[name]
+    status, kind = expected(route, caller)
+    try:
+        answer = await call(box, name, route, caller)
+    finally:
+        box.close()
+    assert answer.status_code == status, answer.text
+    if status == 303:
+        assert answer.headers["location"].startswith(kind or "/")
+    elif kind:
+        assert answer.json()["type"] == f"/problems/{kind}"
+
+
+def test_the_table_has_every_route_and_says_what_the_route_declares() -> None:
+    modules = (images, uploads, reading, content, incidents, hooklog, hooks, health, access)
+    declared = {}
+    for module in modules:
+        for route in module.router.routes:
+            permission = permission_of(route)
+            assert permission is not None
+            assert isinstance(route, APIRoute)
+            for method in route.methods or ():
+                needs = str(permission.scope) if permission.scope else "login" if permission.people else "public"
+                declared[f"{method} {route.path}"] = needs, permission.people
+    assert declared == {name: (route.needs, route.people and route.needs != "public") for name, route in ROUTES.items()}
+
+
+async def test_the_application_has_no_other_route(box: PeopleBox) -> None:
+    found = {
+        f"{method} {route.path}" for route in box.app.routes if isinstance(route, APIRoute) for method in route.methods
+    }
+    assert found == set(ROUTES)
+    assert len(box.app.routes) == len(ROUTES)
+
+
+def test_the_roles_are_those_that_are_written_down() -> None:
+    assert set(ROLE_MAY) == set(Role)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, route in ROUTES.items() if "{" in name and route.needs == "results:read"]
+)
+async def test_a_person_of_two_facilities_may_in_each_what_their_role_there_says(box: PeopleBox, name: str) -> None:
+    route = ROUTES[name]
+    assert route.thing is not None
+    thing = await route.thing(box)
+    box.add_person("anna", Role.VIEWER, HALL)
+    box.store.people.set_role("anna", OTHER_HALL, Role.ADMIN, "lead")
+    incident = opened(box, subject="dock/2")
+    async with box.browser() as browser:
+        await browser.log_in()
+        path = name.partition(" ")[2]
+        assert (await browser.get(path.partition("{")[0] + thing + path.partition("}")[2])).status_code == 200
+        csrf = {"X-CSRF-Token": box.pages.state.cookies.form_token(browser.token or "")}
+        # An admin elsewhere may acknowledge there, and here it looks as if it were absent.
+        assert (await browser.http.post(f"/v1/incidents/{incident}/acknowledge", headers=csrf)).status_code == 404
