@@ -78,10 +78,11 @@ class RunningBox:
     def tail(self) -> str:
         return self.log.read_text("utf-8", "replace")[-3000:]
 
-    def run(self, *arguments: str, ok: bool = True) -> str:
+    def run(self, *arguments: str, ok: bool = True, stdin: str | None = None) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "framegate", *arguments, "--data", str(self.data)],
             env=self.environment,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=90,
