@@ -8,11 +8,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from framegate.dashboard.html import STYLE_NAME, headers, page, style_sheet
+from framegate.dashboard.html import STYLE_NAME, page, style_sheet
 from framegate.dashboard.places import local_place
 from framegate.dashboard.state import PagesDep, PageState
 from framegate.kernel.people import hash_token, new_token, password_fault
 from framegate.web.forms import CSRF_FIELD, is_from_here, read_form
+from framegate.web.html import html_headers
 from framegate.web.identity import Principal
 from framegate.web.logins import is_over, session_of
 from framegate.web.permissions import logged_in, public
@@ -158,4 +159,4 @@ def _form(pages: PageState, request: Request, template: str, status: int = 200, 
 
 
 def _go(pages: PageState, place: str) -> Response:
-    return RedirectResponse(place, 303, headers=headers(pages.over_https))
+    return RedirectResponse(place, 303, headers=html_headers(over_https=pages.over_https))

@@ -8,9 +8,10 @@ from starlette.responses import RedirectResponse, Response
 
 from framegate.dashboard import access
 from framegate.dashboard.deps import PageDependencies
-from framegate.dashboard.html import headers, page
+from framegate.dashboard.html import page
 from framegate.dashboard.state import PageState
 from framegate.web.forms import SAFE_METHODS
+from framegate.web.html import html_headers
 from framegate.web.problems import Problem
 
 
@@ -31,7 +32,7 @@ class Pages:
         if problem.slug == "unauthenticated":
             back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             place = f"/login?next={quote(back, safe='')}" if request.method in SAFE_METHODS else "/login"
-            return RedirectResponse(place, 303, headers=headers(self.state.over_https))
+            return RedirectResponse(place, 303, headers=html_headers(over_https=self.state.over_https))
         kind = problem.kind
         shown = page("problem", kind.status, over_https=self.state.over_https, title=kind.title, detail=problem.detail)
         shown.headers.update(problem.headers)

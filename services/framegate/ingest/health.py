@@ -12,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from framegate.ingest.api import Api, ApiDep
-from framegate.ingest.manual import manual
+from framegate.ingest.manual import STYLE_SOURCE, manual
 from framegate.ingest.schemas import AliveView, ProblemKindView, ReadyView
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.states import Stage
+from framegate.web.html import html_headers
 from framegate.web.openapi import ANYWHERE, build_openapi, problems
 from framegate.web.permissions import public
 from framegate.web.problems import KINDS, Problem
@@ -93,4 +94,5 @@ async def openapi(request: Request) -> Response:
 @router.get("/docs", dependencies=[public(produces=("text/html",))], include_in_schema=False)
 async def docs(request: Request) -> HTMLResponse:
     """The OpenAPI document for people."""
-    return HTMLResponse(manual(build_openapi(request.app)))
+    headers = html_headers(over_https=False, style=STYLE_SOURCE)
+    return HTMLResponse(manual(build_openapi(request.app)), headers=headers)

@@ -1,6 +1,8 @@
 """What every page tells the browser, and what of images it may keep and interpret."""
 
 import re
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,16 @@ async def test_every_answer_to_people_has_the_headers(box: PeopleBox, page: str)
     }.items():
         assert headers.get_list(name) == [value]
     assert "camera=()" in headers["permissions-policy"]
+
+
+async def test_the_manual_has_them_too_and_only_the_style_that_it_brings(box: PeopleBox) -> None:
+    async with box.browser() as browser:
+        answer = await browser.get("/docs")
+    (style,) = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'sha256-{digest}'" in answer.headers["content-security-policy"]
+    assert answer.headers.get_list("referrer-policy") == ["same-origin"]
+    assert "<script" not in answer.text
 
 
 async def test_over_http_nothing_is_promised_about_https(tmp_path: Path) -> None:
