@@ -72,6 +72,7 @@ values ({number}, 'hall-1', 'nobody', 'thing.done', 'x', '{{}}')
     [
         ("update audit set body = '{{\"n\": 4}}' where sequence = {third}", "changed", 0, 2),
         ("update audit set body = body || '{{\"more\": null}}' where sequence = {third} + 1", "changed", 1, 2),
+        ("update audit set body = '[1]' where sequence = {third} + 1", "changed", 1, 2),
         ("update audit set actor = 'nobody' where sequence = {third} + 2", "changed", 2, 2),
         ("update audit set at = at + interval '1 microsecond' where sequence = {third}", "changed", 0, 2),
         ("update audit set id = gen_random_uuid() where sequence = {third}", "changed", 0, 2),
@@ -82,6 +83,8 @@ values ({number}, 'hall-1', 'nobody', 'thing.done', 'x', '{{}}')
         ("update audit_seals set sealed_at = sealed_at + interval '1 s' where number = 2", "changed", None, 2),
         ("update audit_seals set leaves = sha256('x') || substr(leaves, 33) where number = 2", "changed", None, 2),
         ("update audit_seals set missing = '[[1, 2]]' where number = 3", "changed", None, 3),
+        ("update audit_seals set missing = '[[1]]' where number = 3", "changed", None, 3),
+        ("update audit_seals set last_sequence = 1000000000000 where number = 3", "changed", None, 3),
         ("update audit_seals set previous = sha256('x') where number = 2", "changed", None, 1),
         ("delete from audit_seals where number = 1", "removed", None, 1),
         ("delete from audit_seals where number = 2", "removed", None, 2),

@@ -138,6 +138,9 @@ def test_an_entry_whose_body_was_taken_out_is_still_proved() -> None:
     [
         {"first": 0},
         {"last": 9},
+        {"last": 10**15},
+        {"first": 3, "last": 1, "missing": ((1, 3),)},
+        {"missing": ((2, 1),)},
         {"missing": ((1, 1),)},
         {"leaves": (b"x" * 32,) * 2},
         {"root": b"x" * 32},

@@ -130,13 +130,21 @@ def _seal(row: Any) -> Seal:
         number=row.number,
         first=row.first_sequence,
         last=row.last_sequence,
-        missing=tuple((start, end) for start, end in row.missing),
+        missing=_gaps(row.missing),
         leaves=tuple(leaves[at : at + 32] for at in range(0, len(leaves), 32)),
         root=bytes(row.root),
         previous=bytes(row.previous),
         sealed_at=row.sealed_at,
         hash=bytes(row.hash),
     )
+
+
+def _gaps(stored: Any) -> tuple[tuple[int, int], ...]:
+    """What is no list of ranges was changed past the rules; it is told as a range that no seal has."""
+    try:
+        return tuple((int(start), int(end)) for start, end in stored)
+    except (TypeError, ValueError):
+        return ((1, 0),)
 
 
 def _row(seal: Seal) -> dict[str, Any]:
