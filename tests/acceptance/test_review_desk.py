@@ -23,7 +23,7 @@ def test_a_person_fails_an_image_takes_it_back_fails_it_again_and_people_hear_of
     assert box.outcome(image)["verdict"] == "review"
     key = box.run("keys", "create", "--name", "Ann", "--scopes", "reviews:write,results:read").strip()
     with httpx.Client(base_url=box.url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as ann:
-        item = next(one for one in ann.get("/v1/reviews/next?n=50").json()["items"] if one["id"] == image)
+        item = next(one for one in ann.post("/v1/reviews/next?n=50").json()["items"] if one["id"] == image)
         shown = sha256(ann.get(item["content"]).content).hexdigest()
         said = {"shown_sha256": shown, "decision": "fail", "class": "dent"}
         address = f"/v1/reviews/{image}"
@@ -31,7 +31,7 @@ def test_a_person_fails_an_image_takes_it_back_fails_it_again_and_people_hear_of
         ann.post(f"/v1/reviews/{review['id']}/undo").raise_for_status()
         stale = ann.post(f"{address}/decide", json=said | {"version": item["version"]})
         assert stale.status_code == 409
-        (again,) = [one for one in ann.get("/v1/reviews/next?n=50").json()["items"] if one["id"] == image]
+        (again,) = [one for one in ann.post("/v1/reviews/next?n=50").json()["items"] if one["id"] == image]
         assert incidents(box) == []
         ann.post(f"{address}/decide", json=said | {"version": again["version"]}).raise_for_status()
         record = ann.get(f"/v1/images/{image}").json()

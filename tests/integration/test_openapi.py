@@ -159,7 +159,7 @@ def test_every_operation_says_which_scope_it_needs_or_that_it_needs_none(box: Ap
         "GET /v1/incidents/{incident_id}": Scope.RESULTS_READ,
         "POST /v1/incidents/{incident_id}/acknowledge": Scope.REVIEWS_WRITE,
         "POST /v1/incidents/{incident_id}/resolve": Scope.REVIEWS_WRITE,
-        "GET /v1/reviews/next": Scope.REVIEWS_WRITE,
+        "POST /v1/reviews/next": Scope.REVIEWS_WRITE,
         "POST /v1/reviews/{item}/decide": Scope.REVIEWS_WRITE,
         "POST /v1/reviews/{item}/skip": Scope.REVIEWS_WRITE,
         "POST /v1/reviews/{item}/release": Scope.REVIEWS_WRITE,

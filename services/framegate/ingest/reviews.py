@@ -76,7 +76,7 @@ _EXAMPLE: Final = {"version": 2, "shown_sha256": "ab" * 32, "decision": "fail", 
 _REFUSALS: Final = (*BODY, "review-conflict", "review-not-shown", "review-box-outside")
 
 
-@router.get("/v1/reviews/next", response_model=ReviewItemList, responses=problems(*AUTHENTICATED))
+@router.post("/v1/reviews/next", response_model=ReviewItemList, responses=problems(*AUTHENTICATED))
 async def next_reviews(
     query: Annotated[NextQuery, Query()],
     principal: Annotated[Principal, requires(Scope.REVIEWS_WRITE, takes_parameters=True)],

@@ -71,7 +71,7 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
         "Only webhooks have a signing secret",
         "To change the address of a Slack or SNS endpoint, add another one and delete this one.",
     ),
-    "review-conflict": ProblemKind(409, "Somebody else was first", "Ask for the next item: GET /v1/reviews/next."),
+    "review-conflict": ProblemKind(409, "Somebody else was first", "Ask for the next item: POST /v1/reviews/next."),
     "review-not-shown": ProblemKind(
         409,
         "The picture on the screen was not this image's",

@@ -15,7 +15,18 @@ from fastapi.routing import APIRoute
 
 from framegate.dashboard import access
 from framegate.dashboard.html import STYLE_NAME
-from framegate.ingest import content, health, hooklog, hooks, images, incidents, reading, uploads
+from framegate.ingest import (
+    bundles,
+    content,
+    health,
+    hooklog,
+    hooks,
+    images,
+    incidents,
+    reading,
+    reviews,
+    uploads,
+)
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.people import Role
 from framegate.kernel.states import Scope
@@ -26,6 +37,7 @@ from tests.unit.ingest.test_content import the_only_id, uploaded
 from tests.unit.ingest.test_hooks import Manager
 from tests.unit.ingest.test_incidents import opened
 from tests.unit.ingest.test_reading import decide
+from tests.unit.ingest.test_reviews import waits
 
 from .fakes import PASSWORD, PeopleBox
 
@@ -43,6 +55,7 @@ ROLE_MAY = {
 JPEG = jpeg(1)
 DIGEST = hashlib.sha256(JPEG).hexdigest()
 UPLOAD = {"facility": HALL, "camera": "c", "media_type": "image/jpeg", "size_bytes": len(JPEG), "sha256": DIGEST}
+DECISION = {"version": 1, "shown_sha256": "ab" * 32, "decision": "pass"}
 HOOK = {"facility": HALL, "target": "https://receiver.example/in"}
 
 
@@ -54,6 +67,10 @@ async def _image(box: PeopleBox) -> str:
 
 async def _incident(box: PeopleBox) -> str:
     return opened(box)
+
+
+async def _review(box: PeopleBox) -> str:
+    return str(waits(box))
 
 
 async def _hook(box: PeopleBox) -> str:
@@ -113,6 +130,14 @@ ROUTES = {
     "GET /v1/incidents/{incident_id}": Route("results:read", thing=_incident),
     "POST /v1/incidents/{incident_id}/acknowledge": Route("reviews:write", thing=_incident),
     "POST /v1/incidents/{incident_id}/resolve": Route("reviews:write", thing=_incident),
+    "GET /v1/images/{image_id}/evidence": Route("results:read", thing=_image),
+    "POST /v1/reviews/next": Route("reviews:write", query=f"?facility={HALL}"),
+    # Another picture was on the screen: who may decide is told so.
+    "POST /v1/reviews/{item}/decide": Route("reviews:write", 409, _review, body={"json": DECISION}),
+    "POST /v1/reviews/{item}/skip": Route("reviews:write", 200, _review, body={"json": {"version": 1}}),
+    "POST /v1/reviews/{item}/release": Route("reviews:write", thing=_review),
+    "POST /v1/reviews/{review}/undo": Route("reviews:write", 404, _review),  # an item is no decision
+    "GET /v1/reviews/stats": Route("results:read", query=f"?facility={HALL}"),
     "GET /v1/hooks": Route("hooks:manage", query=f"?facility={HALL}"),
     "POST /v1/hooks": Route("hooks:manage", 201, body={"json": HOOK}),
     "GET /v1/hooks/dead": Route("hooks:manage", query=f"?facility={HALL}"),
@@ -212,7 +237,7 @@ async def test_everybody_may_do_exactly_what_is_written_down(tmp_path: Path, nam
 
 
 def test_the_table_has_every_route_and_says_what_the_route_declares() -> None:
-    modules = (images, uploads, reading, content, incidents, hooklog, hooks, health, access)
+    modules = (images, uploads, reading, content, bundles, incidents, reviews, hooklog, hooks, health, access)
     declared = {}
     for module in modules:
         for route in module.router.routes:

@@ -41,8 +41,13 @@ def reviewer(box: ApiBox, name: str = "Ann", *facilities: FacilityId) -> str:
     return box.add_key(*facilities, scopes=REVIEW, name=name)
 
 
+async def ask(box: ApiBox, key: str, **params: Any) -> httpx.Response:
+    async with box.client(key) as client:
+        return await client.post("/v1/reviews/next", params=params)
+
+
 async def next_items(box: ApiBox, key: str, **params: Any) -> list[Any]:
-    answer = await get(box, "/v1/reviews/next", key, **params)
+    answer = await ask(box, key, **params)
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
     items: list[Any] = answer.json()["items"]
@@ -185,7 +190,7 @@ async def test_another_facilitys_items_and_reviews_are_not_there(box: ApiBox) ->
     theirs = waits(box, facility=OTHER_HALL)
     ann, there = reviewer(box), reviewer(box, "Ben", OTHER_HALL)
     assert await next_items(box, ann, n=50) == []
-    assert slug_of(await get(box, "/v1/reviews/next", ann, facility=OTHER_HALL)) == "not-found"
+    assert slug_of(await ask(box, ann, facility=OTHER_HALL)) == "not-found"
     (item,) = await next_items(box, there)
     review = (await decide_over(box, there, item)).json()
     for wanted in (str(theirs), str(uuid4()), "1", "%00"):
@@ -232,7 +237,7 @@ ONE = "/v1/reviews/0193e2a4-7c1b-7f3a-9d5e-2b1c0a998877"
 @pytest.mark.parametrize(
     ("method", "path", "scope"),
     [
-        ("GET", "/v1/reviews/next", "reviews:write"),
+        ("POST", "/v1/reviews/next", "reviews:write"),
         ("POST", f"{ONE}/decide", "reviews:write"),
         ("POST", f"{ONE}/skip", "reviews:write"),
         ("POST", f"{ONE}/release", "reviews:write"),
