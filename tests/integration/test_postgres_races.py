@@ -195,6 +195,28 @@ def test_an_outcome_is_not_told_before_one_with_a_lower_number_that_is_still_unc
     assert [record.facts.image_id for _, record in told] == [slow.image_id, quick.image_id]
 
 
+def test_an_outcome_is_told_also_when_an_older_transaction_took_the_higher_number(
+    database: Database, database_url: str
+) -> None:
+    results = PostgresResults(database)
+    first, second = (accept(PostgresIntake(database)) for _ in range(2))
+    copy = """
+    insert into outcomes (facility_id, image_id, state, reason, detail, policy_version, look, attempts, crashes,
+      history, completed_by, received_at, decided_at)
+    values (%s, %s, 'rejected', 'r', 'd', 1, 1, 1, 0, '[]', '{}', now(), now())
+    """
+    with psycopg.connect(database_url) as older, psycopg.connect(database_url) as newer:
+        older.execute("delete from progress where image_id = %s", [second.image_id])  # with it an id
+        newer.execute("delete from progress where image_id = %s", [first.image_id])
+        newer.execute(copy, [first.facility, first.image_id])  # takes the lower number
+        older.execute(copy, [second.facility, second.image_id])
+        older.commit()
+        assert results.outcomes_after(MINE, 0, 10) == []
+        newer.commit()
+    told = results.outcomes_after(MINE, 0, 10)
+    assert [record.facts.image_id for _, record in told] == [first.image_id, second.image_id]
+
+
 def decide_last(progress: PostgresProgress, image: NewImage) -> None:
     assert progress.complete([Completion(must_claim(progress, Stage.GATE, image), outcome())]) == [True]
 

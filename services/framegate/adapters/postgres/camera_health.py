@@ -12,6 +12,7 @@ from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.audit import record
 from framegate.adapters.postgres.database import Database
 from framegate.adapters.postgres.incidents import ALERTS, raise_alert
+from framegate.adapters.postgres.settled import SettledOutcomes
 from framegate.adapters.postgres.statements import statement
 from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.camera_faults import alert_about, awake_since, fall_silent, judge, lifted, silent_at
@@ -30,10 +31,11 @@ class PostgresCameraHealths:
     """`CameraHealths`. Safe for use from several threads and processes."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database, self._settled = database, SettledOutcomes()
 
     def follow(self, limits: HealthLimits, limit: int) -> Followed:
         """What was committed a moment ago may be judged a moment later, as in `PostgresResults.outcomes_after`."""
+        settled = self._database.run(self._settled.upto)
 
         def work(connection: Connection) -> Followed:
             if not connection.execute(text(f"select pg_try_advisory_xact_lock({_LOCK})")).scalar_one():
@@ -42,7 +44,7 @@ class PostgresCameraHealths:
             watch = connection.execute(select(_WATCH)).one_or_none()
             sequence = watch.sequence if watch else 0
             awake = awake_since(watch.awake_since, watch.looked_at, now) if watch else now
-            ended = _ended(connection, sequence, limit)
+            ended = _ended(connection, sequence, settled, limit)
             images = [seen for _, seen in ended if seen is not None]
             healths = _healths(connection, {(seen.facility, seen.camera) for seen in images})
             changes = judge(healths, images, limits)
@@ -99,9 +101,9 @@ class PostgresCameraHealths:
         return faults
 
 
-def _ended(connection: Connection, sequence: int, limit: int) -> list[tuple[int, Observation | None]]:
+def _ended(connection: Connection, sequence: int, settled: int, limit: int) -> list[tuple[int, Observation | None]]:
     """With None for those that are of no matter here."""
-    parameters = {"sequence": sequence, "max": limit}
+    parameters = {"sequence": sequence, "settled": settled, "max": limit}
     rows = connection.exec_driver_sql(statement("health_after"), parameters).all()
     return [(row.sequence, _seen(row) if row.lane == Lane.LIVE else None) for row in rows]
 

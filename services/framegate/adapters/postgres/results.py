@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, Table, select, union_all
 from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.database import Database, Raw
 from framegate.adapters.postgres.records import record
+from framegate.adapters.postgres.settled import SettledOutcomes
 from framegate.adapters.postgres.statements import statement
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.states import TERMINAL, ImageState
@@ -21,7 +22,7 @@ class PostgresResults:
     """`Results`. Safe for use from several threads."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database, self._settled = database, SettledOutcomes()
 
     def image(self, facilities: frozenset[FacilityId], image_id: ImageId) -> ImageRecord | None:
         """None also for another facility's image."""
@@ -51,9 +52,10 @@ class PostgresResults:
     ) -> list[tuple[int, ImageRecord]]:
         """What was committed a moment ago may be told a moment later: nothing is ever told out of order."""
         name = "results_newest" if sequence < 0 else "results_after"
-        parameters = {"facilities": sorted(facilities), "sequence": sequence, "max": limit}
+        parameters: dict[str, Any] = {"facilities": sorted(facilities), "sequence": sequence, "max": limit}
 
         def work(connection: Raw) -> list[tuple[int, ImageRecord]]:
+            parameters["settled"] = self._settled.upto(connection)
             rows = connection.execute(statement(name), parameters).fetchall()
             records = _records(connection, [(facility, image) for _, facility, image in rows])
             return [(row[0], found) for row, found in zip(rows, records, strict=True)]

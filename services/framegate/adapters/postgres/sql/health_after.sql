@@ -4,7 +4,7 @@ from facilities f
 cross join lateral (
   select sequence, facility_id, image_id, prepared from outcomes
   where facility_id = f.id and sequence > %(sequence)s
-    and written_by < pg_snapshot_xmin(pg_current_snapshot())
+    and sequence <= %(settled)s
   order by sequence limit %(max)s
 ) o
 join images i on i.facility_id = o.facility_id and i.image_id = o.image_id
