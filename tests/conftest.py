@@ -47,6 +47,10 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Postgres of this test run; its default database is left alone."""
     directory: Path = tmp_path_factory.mktemp("postgres", numbered=True)
     with EmbeddedPostgres(directory).owned() as url:
+        # What is settled waits for every older transaction, and ANALYZE by itself is one, at any moment.
+        with psycopg.connect(_with_database(url, "postgres"), autocommit=True) as connection:
+            connection.execute("alter system set autovacuum = off")
+            connection.execute("select pg_reload_conf()")
         yield url
 
 
