@@ -1,7 +1,7 @@
 """Incidents: alerts about the same thing, taken together, so that people hear of a change and not of every image. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -146,6 +146,22 @@ class Incident:
 
 #: An incident as it is now, and what of that people must hear; None: nothing, it only counted.
 Step = tuple[Incident, Change | None]
+#: What a person does to an incident at a moment, by their name; None: nothing is left to do.
+ByHand = Callable[[Incident, datetime, str], tuple[Incident, Change] | None]
+
+
+def acknowledged(incident: Incident, now: datetime, by: str) -> tuple[Incident, Change] | None:
+    """Of an open one."""
+    if incident.state is not IncidentState.OPEN:
+        return None
+    return incident.acknowledge(now, by), Change.ACKNOWLEDGED
+
+
+def resolved(incident: Incident, now: datetime, by: str) -> tuple[Incident, Change] | None:
+    """Of one that is not over."""
+    if incident.state is IncidentState.RESOLVED:
+        return None
+    return incident.resolve(now, by), Change.RESOLVED
 
 
 def take(current: Incident | None, raised: RaisedAlert, new_id: UUID) -> list[Step]:

@@ -1,14 +1,27 @@
 """Incidents in memory."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
 from framegate.adapters.memory.deliveries import MemoryDeliveries
 from framegate.adapters.memory.state import MemoryState
 from framegate.kernel.ids import FacilityId, new_uuid7
-from framegate.kernel.incidents import CROWD, SYSTEM, Change, Grouping, Incident, IncidentState, RaisedAlert, Step, tend
+from framegate.kernel.incidents import (
+    CROWD,
+    SYSTEM,
+    ByHand,
+    Change,
+    Grouping,
+    Incident,
+    IncidentState,
+    RaisedAlert,
+    Step,
+    acknowledged,
+    resolved,
+    tend,
+)
 from framegate.kernel.inspection import Alert
 from framegate.ports.incidents import Announce, Grouped, IncidentEvent
 
@@ -46,23 +59,13 @@ class MemoryIncidents:
         self, facilities: frozenset[FacilityId], incident_id: UUID, actor: str, announce: Announce
     ) -> Incident | None:
         """See the port."""
-
-        def step(incident: Incident, now: datetime) -> Step | None:
-            open_now = incident.state is IncidentState.OPEN
-            return (incident.acknowledge(now, actor), Change.ACKNOWLEDGED) if open_now else None
-
-        return self._by_hand(facilities, incident_id, actor, announce, step)
+        return self._by_hand(facilities, incident_id, actor, announce, acknowledged)
 
     def resolve(
         self, facilities: frozenset[FacilityId], incident_id: UUID, actor: str, announce: Announce
     ) -> Incident | None:
         """See the port."""
-
-        def step(incident: Incident, now: datetime) -> Step | None:
-            over = incident.state is IncidentState.RESOLVED
-            return None if over else (incident.resolve(now, actor), Change.RESOLVED)
-
-        return self._by_hand(facilities, incident_id, actor, announce, step)
+        return self._by_hand(facilities, incident_id, actor, announce, resolved)
 
     def _by_hand(
         self,
@@ -70,11 +73,11 @@ class MemoryIncidents:
         incident_id: UUID,
         actor: str,
         announce: Announce,
-        step: Callable[[Incident, datetime], Step | None],
+        step: ByHand,
     ) -> Incident | None:
         with self._state.lock:
             found = self.incident(facilities, incident_id)
-            done = None if found is None else step(found, self._state.now())
+            done = None if found is None else step(found, self._state.now(), actor)
             if found is not None and done is not None:
                 for change in self._note([done], self._state.now(), actor, announce):
                     body = {"subject": found.subject}

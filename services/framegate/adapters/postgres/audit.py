@@ -6,7 +6,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, func, insert, select, text
 
 from framegate.adapters.postgres import schema
-from framegate.adapters.postgres.database import Database
+from framegate.adapters.postgres.database import Database, clock_time
+from framegate.adapters.postgres.settled import AUDIT, Settled
 from framegate.kernel.audit import AuditEntry, Seal, seal_entries
 from framegate.kernel.ids import FacilityId
 from framegate.ports.audit import AuditFilter
@@ -27,9 +28,7 @@ class PostgresAuditLog:
     """`AuditLog`. Safe for use from several threads and processes."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        #: (number, transaction): who took this number or a lower one had an older transaction.
-        self._mark: tuple[int, int] | None = None
+        self._database, self._settled = database, Settled(AUDIT)
 
     def add(self, facility: FacilityId, actor: str, action: str, what: str, body: Mapping[str, Any]) -> AuditEntry:
         """See the port."""
@@ -56,23 +55,18 @@ class PostgresAuditLog:
 
     def seal(self, limit: int) -> int:
         """See the port."""
+        settled = self._database.run(self._settled.upto)
 
         def work(connection: Connection) -> int:
             if not connection.execute(text(f"select pg_try_advisory_xact_lock({_LOCK})")).scalar_one():
                 return 0
             before = _newest(connection)
-            last = before.last if before else 0
-            if not connection.execute(select(_AUDIT.c.sequence).where(_AUDIT.c.sequence > last).limit(1)).all():
-                return 0
-            final = self._final(connection)
-            where = AuditFilter(after=last, until=final)
-            rows = connection.execute(_matching(where).order_by(_AUDIT.c.sequence).limit(limit)) if final else ()
+            where = AuditFilter(after=before.last if before else 0, until=settled)
+            rows = connection.execute(_matching(where).order_by(_AUDIT.c.sequence).limit(limit))
             entries = [_entry(row) for row in rows]
-            if len(entries) < limit and final:
-                self._mark = None  # all below it is sealed
             if entries:
-                now = connection.execute(select(func.clock_timestamp())).scalar_one()
-                connection.execute(insert(_SEALS), _row(seal_entries(before, entries, now)))
+                seal = seal_entries(before, entries, clock_time(connection))
+                connection.execute(insert(_SEALS), _row(seal))
             return len(entries)
 
         return self._database.core(work)
@@ -83,21 +77,6 @@ class PostgresAuditLog:
         oldest = select(_AUDIT.c.at).where(_AUDIT.c.sequence > last).order_by(_AUDIT.c.sequence).limit(1)
         age = select(func.extract("epoch", func.clock_timestamp() - oldest.scalar_subquery()))
         return max(0.0, float(self._database.core(lambda connection: connection.execute(age).scalar_one()) or 0))
-
-    def _final(self, connection: Connection) -> int | None:
-        """Up to which number nothing can be committed any more; None: somebody still may.
-
-        The number is read first: whoever took it, or a lower one, had a transaction id already (a trigger sees to that), so
-        it is lower than the one this transaction takes now. When all those are over, the rows are what they will ever be. The
-        mark is kept until then, so that there is always an end to the wait, however many write.
-        """
-        if self._mark is None:
-            number = connection.execute(text("select last_value from audit_sequence_seq")).scalar_one()
-            ours = connection.execute(text("select pg_current_xact_id()::text::bigint")).scalar_one()
-            self._mark = number, ours
-        number, ours = self._mark
-        oldest = connection.execute(text("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")).scalar_one()
-        return number if oldest >= ours else None
 
 
 def _newest(connection: Connection) -> Seal | None:

@@ -10,9 +10,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.audit import record
-from framegate.adapters.postgres.database import Database
+from framegate.adapters.postgres.database import Database, clock_time
 from framegate.adapters.postgres.incidents import ALERTS, raise_alert
-from framegate.adapters.postgres.settled import SettledOutcomes
+from framegate.adapters.postgres.settled import OUTCOMES, Settled
 from framegate.adapters.postgres.statements import statement
 from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.camera_faults import alert_about, awake_since, fall_silent, judge, lifted, silent_at
@@ -31,7 +31,7 @@ class PostgresCameraHealths:
     """`CameraHealths`. Safe for use from several threads and processes."""
 
     def __init__(self, database: Database) -> None:
-        self._database, self._settled = database, SettledOutcomes()
+        self._database, self._settled = database, Settled(OUTCOMES)
 
     def follow(self, limits: HealthLimits, limit: int) -> Followed:
         """What was committed a moment ago may be judged a moment later, as in `PostgresResults.outcomes_after`."""
@@ -40,7 +40,7 @@ class PostgresCameraHealths:
         def work(connection: Connection) -> Followed:
             if not connection.execute(text(f"select pg_try_advisory_xact_lock({_LOCK})")).scalar_one():
                 return Followed(0, ())
-            now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+            now = clock_time(connection)
             watch = connection.execute(select(_WATCH)).one_or_none()
             sequence = watch.sequence if watch else 0
             awake = awake_since(watch.awake_since, watch.looked_at, now) if watch else now

@@ -5,6 +5,7 @@ import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -124,6 +125,12 @@ class Database:
             self._engine.dispose()
             fairy = self._engine.raw_connection()
         return fairy
+
+
+def clock_time(connection: sqlalchemy.Connection) -> datetime:
+    """The database's clock at this moment, also within a transaction."""
+    now: datetime = connection.execute(sqlalchemy.select(sqlalchemy.func.clock_timestamp())).scalar_one()
+    return now
 
 
 def be_analytic(connection: sqlalchemy.Connection) -> None:

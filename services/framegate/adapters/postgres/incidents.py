@@ -1,6 +1,6 @@
 """Incidents: alerts are taken into them, and what changed is written together with its deliveries."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -25,12 +25,24 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.audit import record
 from framegate.adapters.postgres.cameras import ensure_facility
-from framegate.adapters.postgres.database import Database
+from framegate.adapters.postgres.database import Database, clock_time
 from framegate.adapters.postgres.endpoints import subscription
 from framegate.adapters.postgres.rows import storable
 from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
-from framegate.kernel.incidents import CROWD, SYSTEM, Change, Grouping, Incident, IncidentState, RaisedAlert, tend
+from framegate.kernel.incidents import (
+    CROWD,
+    SYSTEM,
+    ByHand,
+    Change,
+    Grouping,
+    Incident,
+    IncidentState,
+    RaisedAlert,
+    acknowledged,
+    resolved,
+    tend,
+)
 from framegate.kernel.inspection import Alert
 from framegate.ports.hooks import HookMessage
 from framegate.ports.incidents import Announce, Grouped, IncidentEvent
@@ -78,7 +90,7 @@ class PostgresIncidents:
 
         def work(connection: Connection) -> list[Change]:
             _take_turns(connection)
-            now = _now(connection)
+            now = clock_time(connection)
             journal = _Journal(announce)
             for row in connection.execute(select(_INCIDENTS).where(_GOING_ON, _due_by(now)).limit(limit)):
                 step = tend(_incident(row), now)
@@ -93,25 +105,13 @@ class PostgresIncidents:
         self, facilities: frozenset[FacilityId], incident_id: UUID, actor: str, announce: Announce
     ) -> Incident | None:
         """See the port."""
-
-        def step(incident: Incident, now: datetime) -> tuple[Incident, Change] | None:
-            if incident.state is not IncidentState.OPEN:
-                return None
-            return incident.acknowledge(now, actor), Change.ACKNOWLEDGED
-
-        return self._by_hand(facilities, incident_id, actor, announce, step)
+        return self._by_hand(facilities, incident_id, actor, announce, acknowledged)
 
     def resolve(
         self, facilities: frozenset[FacilityId], incident_id: UUID, actor: str, announce: Announce
     ) -> Incident | None:
         """See the port."""
-
-        def step(incident: Incident, now: datetime) -> tuple[Incident, Change] | None:
-            if incident.state is IncidentState.RESOLVED:
-                return None
-            return incident.resolve(now, actor), Change.RESOLVED
-
-        return self._by_hand(facilities, incident_id, actor, announce, step)
+        return self._by_hand(facilities, incident_id, actor, announce, resolved)
 
     def _by_hand(
         self,
@@ -119,15 +119,15 @@ class PostgresIncidents:
         incident_id: UUID,
         actor: str,
         announce: Announce,
-        step: Callable[[Incident, datetime], tuple[Incident, Change] | None],
+        step: ByHand,
     ) -> Incident | None:
         def work(connection: Connection) -> Incident | None:
             _take_turns(connection)
             found = _find(connection, facilities, incident_id)
             if found is None:
                 return None
-            now = _now(connection)
-            done = step(found, now)
+            now = clock_time(connection)
+            done = step(found, now, actor)
             if done is None:
                 return found
             incident, change = done
@@ -215,7 +215,7 @@ class _Journal:
         # None of them can be removed before this commits: a delivery without its endpoint would be an error.
         locked = wanted.with_for_update(read=True, key_share=True)
         subscriptions = [subscription(row) for row in connection.execute(locked)]
-        now = _now(connection)
+        now = clock_time(connection)
         rows = [
             {
                 "endpoint_id": one.endpoint_id,
@@ -234,11 +234,6 @@ class _Journal:
 
 def _take_turns(connection: Connection) -> None:
     connection.execute(text("select pg_advisory_xact_lock(hashtext('incidents'))"))
-
-
-def _now(connection: Connection) -> datetime:
-    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-    return now
 
 
 def _going_on(connection: Connection, keys: Iterable[tuple[FacilityId, str, str]]) -> list[Incident]:

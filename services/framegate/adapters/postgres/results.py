@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, Table, select, union_all
 from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.database import Database, Raw
 from framegate.adapters.postgres.records import record
-from framegate.adapters.postgres.settled import SettledOutcomes
+from framegate.adapters.postgres.settled import OUTCOMES, Settled
 from framegate.adapters.postgres.statements import statement
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.states import TERMINAL, ImageState
@@ -22,7 +22,7 @@ class PostgresResults:
     """`Results`. Safe for use from several threads."""
 
     def __init__(self, database: Database) -> None:
-        self._database, self._settled = database, SettledOutcomes()
+        self._database, self._settled = database, Settled(OUTCOMES)
 
     def image(self, facilities: frozenset[FacilityId], image_id: ImageId) -> ImageRecord | None:
         """None also for another facility's image."""

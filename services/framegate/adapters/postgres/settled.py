@@ -5,22 +5,26 @@ from typing import Final, LiteralString
 
 from framegate.adapters.postgres.database import Raw
 
-_LAST: Final = "select last_value from outcomes_sequence_seq"
+OUTCOMES: Final = "outcomes_sequence_seq"
+AUDIT: Final = "audit_sequence_seq"
+_LAST: Final = "select coalesce(pg_sequence_last_value(%s::regclass), 0)"
 _OURS: Final = "select pg_current_xact_id()::text::bigint"
 _OLDEST: Final = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
-class SettledOutcomes:
-    """Numbers of outcomes are taken before the commit, so a lower one may become visible after a higher one, and a reader
-    that goes on from the last number it saw would miss it.
+class Settled:
+    """Numbers are taken before the commit, so a lower one may become visible after a higher one, and a reader that goes on
+    from the last number it saw would miss it.
 
-    Whoever took a number had a transaction id by then. So a mark is set: the last number that was taken, and then an id of
-    our own. When all older transactions are over, so are all that took that number or a lower one. The mark is kept until
-    then, so that there is an end to the wait however many write. Ids alone do not tell: of two that write at once, the one
-    with the older id may take the higher number. Safe for use from several threads.
+    Whoever took a number had a transaction id by then (statements that write outcomes and a trigger of the audit see to
+    that). So a mark is set: the last number that was taken, and then an id of our own. When all older transactions are
+    over, so are all that took that number or a lower one. The mark is kept until then, so that there is an end to the wait
+    however many write. Ids alone do not tell: of two that write at once, the one with the older id may take the higher
+    number. Safe for use from several threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sequence: str) -> None:
+        self._sequence = sequence
         self._lock = threading.Lock()
         self._mark: tuple[int, int] | None = None
         self._settled = 0
@@ -30,7 +34,9 @@ class SettledOutcomes:
         with self._lock:
             for _ in range(2):  # an old mark first, and then, often at once, a new one
                 if self._mark is None:
-                    number = _one(connection, _LAST)
+                    number = _one(connection, _LAST, self._sequence)
+                    if number == self._settled:
+                        break  # nothing was written, and no id need be spent
                     self._mark = number, _one(connection, _OURS)
                 number, ours = self._mark
                 if _one(connection, _OLDEST) < ours:
@@ -39,7 +45,7 @@ class SettledOutcomes:
             return self._settled
 
 
-def _one(connection: Raw, query: LiteralString) -> int:
-    row = connection.execute(query).fetchone()
+def _one(connection: Raw, query: LiteralString, *parameters: str) -> int:
+    row = connection.execute(query, parameters).fetchone()
     assert row is not None  # noqa: S101 (each selects one value)
     return int(row[0])
