@@ -13,8 +13,9 @@ import pytest
 from framegate.adapters.hook_http import client, resolving, urls
 from framegate.kernel import redelivery
 from framegate.kernel.addresses import parse_allow
-from framegate.kernel.webhooks import TOLERANCE_S, new_secret, sign
+from framegate.kernel.webhooks import TOLERANCE_S, sign
 from framegate.ports import hooks
+from tests.support.receivers import new_secret
 
 PAGE = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text("utf-8")
 BODY = '{"type": "incident.opened", "text": "Törn"}\n'.encode()

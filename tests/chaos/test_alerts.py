@@ -22,7 +22,7 @@ import standardwebhooks
 
 from framegate.adapters.postgres import Database, PostgresDeliveries, PostgresEndpoints, PostgresIncidents
 from framegate.kernel.hooksecrets import secret_of
-from framegate.kernel.ids import DEFAULT_FACILITY, new_uuid7
+from framegate.kernel.ids import DEFAULT_FACILITY
 from framegate.kernel.inspection import Alert
 from framegate.ports.deliveries import DeliveryState, Subscription
 from framegate.ports.hooks import HookKind
@@ -83,20 +83,7 @@ class Office:
 
     def _subscribe(self, receiver: Receiver) -> Subscription:
         target, now = f"http://127.0.0.1:{receiver.server.port}/in", datetime.now(UTC)
-        new = Subscription(
-            new_uuid7(),
-            DEFAULT_FACILITY,
-            HookKind.WEBHOOK,
-            target,
-            frozenset(),
-            "warning",
-            True,
-            "",
-            1,
-            None,
-            now,
-            "test",
-        )
+        new = Subscription.new(DEFAULT_FACILITY, HookKind.WEBHOOK, target, now, "test")
         PostgresEndpoints(self.database).add_endpoint(new, "test")
         receiver.verifier = standardwebhooks.Webhook(secret_of(PEPPER.encode(), new.endpoint_id, 1))
         return new

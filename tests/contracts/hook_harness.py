@@ -14,10 +14,9 @@ from framegate.adapters.aws.hook_sns import SnsHook
 from framegate.adapters.clock import SystemClock
 from framegate.adapters.hook_http import open_http_hooks
 from framegate.adapters.memory import MemoryHook
-from framegate.kernel.webhooks import new_secret
 from framegate.ports.hooks import Attempt, Endpoint, Hook, HookKind, HookMessage, HookRefused, Reason, judge
 from tests.support.aws import REGION, lead_to
-from tests.support.receivers import HOST, Authority, ReceiverServer, answering, loopback, names
+from tests.support.receivers import HOST, Authority, ReceiverServer, answering, loopback, names, new_secret
 
 
 class HookStand(Protocol):

@@ -21,7 +21,7 @@ from framegate.adapters.hook_http import open_http_hooks
 from framegate.adapters.hook_http.resolving import Resolver
 from framegate.adapters.memory import FakeClock
 from framegate.kernel.addresses import parse_allow
-from framegate.kernel.webhooks import new_secret, verify
+from framegate.kernel.webhooks import verify
 from framegate.ports.clock import Clock
 from framegate.ports.hooks import Attempt, Ending, Endpoint, Hook, HookKind, HookMessage, Reason
 from tests.support.box import until
@@ -34,6 +34,7 @@ from tests.support.receivers import (
     answering,
     loopback,
     names,
+    new_secret,
     sending,
 )
 

@@ -1,5 +1,7 @@
 """Receivers of hooks on loopback: they do what a function says, and count who came."""
 
+import base64
+import os
 import socket
 import ssl
 import threading
@@ -12,6 +14,7 @@ import trustme
 
 from framegate.adapters.hook_http.resolving import Resolver
 from framegate.kernel.addresses import Allowed, parse_allow
+from framegate.kernel.webhooks import PREFIX
 
 HOST = "hooks.test"  #: RFC 6761: resolves nowhere but here
 
@@ -21,6 +24,11 @@ class Request:
     line: str
     headers: dict[str, str]  #: names in lower case
     body: bytes
+
+
+def new_secret() -> str:
+    """As one that was derived for an endpoint, of nobody's."""
+    return PREFIX + base64.b64encode(os.urandom(32)).decode("ascii")
 
 
 Behaviour = Callable[[Any, Request], None]

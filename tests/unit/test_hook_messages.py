@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from framegate.kernel.webhooks import new_secret
 from framegate.ports.hooks import Ending, Endpoint, HookKind, HookMessage, Reason, judge
+from tests.support.receivers import new_secret
 
 MESSAGE = HookMessage("msg_1", "incident.opened", b"{}", "title", "text", None, "critical")
 

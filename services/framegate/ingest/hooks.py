@@ -22,7 +22,6 @@ from framegate.ingest.jsonbody import documented, read_document
 from framegate.ingest.parameters import Name
 from framegate.ingest.reading import FacilityQuery
 from framegate.kernel.hooksecrets import secret_of, secrets_of
-from framegate.kernel.ids import new_uuid7
 from framegate.kernel.incidents import Change
 from framegate.kernel.states import Scope
 from framegate.ports.deliveries import Subscription
@@ -95,19 +94,14 @@ async def add_endpoint(request: Request, principal: Manager, api: ApiDep) -> Res
     except HookRefused as error:
         raise Problem(error.slug, f"target: {error}", errors=({"name": "target", "detail": str(error)},)) from None
     now = api.deps.clock.now()
-    new = Subscription(
-        endpoint_id=new_uuid7(now.timestamp()),
-        facility=facility,
-        kind=wanted.kind,
-        target=wanted.target,
-        changes=frozenset(map(str, wanted.changes)),
+    new = Subscription.new(
+        facility,
+        wanted.kind,
+        wanted.target,
+        now,
+        principal.actor,
+        changes=wanted.changes,
         min_severity=wanted.min_severity,
-        enabled=True,
-        reason="",
-        generation=1,
-        rotated_at=None,
-        created_at=now,
-        created_by=principal.actor,
     )
     await run_in_threadpool(api.deps.endpoints.add_endpoint, new, principal.actor)
     return _with_secret(api, new, 201)

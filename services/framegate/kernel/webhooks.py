@@ -4,14 +4,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-import secrets as random
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from framegate.kernel.errors import FramegateError
 
 PREFIX: Final = "whsec_"
-SECRET_BYTES: Final = 32
 ID_HEADER: Final = "webhook-id"
 TIMESTAMP_HEADER: Final = "webhook-timestamp"
 SIGNATURE_HEADER: Final = "webhook-signature"
@@ -21,11 +19,6 @@ TOLERANCE_S: Final = 300
 
 class SignatureRefused(FramegateError):
     """The request is not signed by the holder of the secret, or not now."""
-
-
-def new_secret() -> str:
-    """`whsec_` and 32 random bytes in base64."""
-    return PREFIX + base64.b64encode(random.token_bytes(SECRET_BYTES)).decode("ascii")
 
 
 def sign(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -> str:
@@ -65,5 +58,5 @@ def _key(secret: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        raise ValueError("not a webhook secret: 'whsec_' and base64 is what new_secret() makes")
+        raise ValueError("not a webhook secret: 'whsec_' and base64")
     return key

@@ -1,13 +1,13 @@
 """Endpoints of receivers, and what is to be delivered to them. Every method may raise `DependencyUnavailable`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 from uuid import UUID
 
-from framegate.kernel.ids import FacilityId
+from framegate.kernel.ids import FacilityId, new_uuid7
 from framegate.kernel.inspection import Alert
 from framegate.ports.hooks import Attempt, HookKind, HookMessage
 
@@ -31,6 +31,34 @@ class Subscription:
     failing_since: datetime | None = None  #: the first failure since the last success
     failures: int = 0  #: since then
     last_success_at: datetime | None = None
+
+    @classmethod
+    def new(
+        cls,
+        facility: FacilityId,
+        kind: HookKind,
+        target: str,
+        now: datetime,
+        by: str,
+        *,
+        changes: Iterable[str] = (),
+        min_severity: str = "warning",
+    ) -> Self:
+        """One that begins now."""
+        return cls(
+            endpoint_id=new_uuid7(now.timestamp()),
+            facility=facility,
+            kind=kind,
+            target=target,
+            changes=frozenset(map(str, changes)),
+            min_severity=min_severity,
+            enabled=True,
+            reason="",
+            generation=1,
+            rotated_at=None,
+            created_at=now,
+            created_by=by,
+        )
 
     @property
     def shown_target(self) -> str:

@@ -1,14 +1,19 @@
+import base64
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from framegate.kernel.webhooks import TOLERANCE_S, SignatureRefused, new_secret, sign, verify
+from framegate.kernel.hooksecrets import secret_of, secrets_of
+from framegate.kernel.webhooks import TOLERANCE_S, SignatureRefused, sign, verify
 from tests.support.pictures import shared_data
+from tests.support.receivers import new_secret
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = 1_614_265_330
@@ -43,11 +48,25 @@ def test_the_published_vectors_are_reproduced(vectors: dict[str, Any]) -> None:
         verify([vector["secret"]], {**vector, "webhook-signature": others}, body, now)
 
 
-def test_a_new_secret_has_32_random_bytes_and_the_prefix() -> None:
-    one, other = new_secret(), new_secret()
-    assert one.startswith("whsec_")
-    assert len(one) == len("whsec_") + 44
-    assert one != other
+def test_the_secret_of_an_endpoint_has_32_bytes_and_follows_from_pepper_endpoint_and_generation() -> None:
+    endpoint, other = UUID(int=1), UUID(int=2)
+    known = secret_of(b"pepper", endpoint, 1)
+    assert known.startswith("whsec_")
+    assert len(base64.b64decode(known.removeprefix("whsec_"), validate=True)) == 32
+    assert secret_of(b"pepper", endpoint, 1) == known
+    others = {secret_of(b"pepper", endpoint, 2), secret_of(b"pepper", other, 1), secret_of(b"salt", endpoint, 1)}
+    assert len(others | {known}) == 4
+
+
+def test_both_secrets_sign_for_a_day_after_a_rotation_and_then_the_newest_alone() -> None:
+    rotated = datetime(2026, 5, 1, tzinfo=UTC)
+    newest, before = secret_of(b"pepper", UUID(int=1), 2), secret_of(b"pepper", UUID(int=1), 1)
+
+    def signing(after: timedelta) -> tuple[str, ...]:
+        return secrets_of(b"pepper", UUID(int=1), 2, rotated, rotated + after)
+
+    assert signing(timedelta(hours=24) - timedelta(microseconds=1)) == (newest, before)
+    assert signing(timedelta(hours=24)) == (newest,)
 
 
 def test_what_we_sign_passes_the_reference_verifier() -> None:

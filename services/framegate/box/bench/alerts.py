@@ -20,7 +20,7 @@ from framegate.box.keys import create_key
 from framegate.kernel.detections import Detections
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.geometry import Letterbox
-from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, new_image_id, new_uuid7
+from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, new_image_id
 from framegate.kernel.inspection import Alert, Inspected, Outcome, Prepared, Quality
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message
 from framegate.kernel.states import DEFAULT_SCOPES, ImageState, Lane, Stage, Verdict
@@ -110,7 +110,7 @@ def _measure(
     ]
     say("warming up")
     for number, claim in enumerate(claims[:_WARM]):
-        _decide(stores, claim, f"warm/{number}")
+        _decide(stores, claim, "warm", number)
     _wait(quick, _WARM)
     quick.arrivals.clear()
     say(f"{rate:g} verdicts a second for {seconds:g} s")
@@ -119,7 +119,7 @@ def _measure(
     for number, claim in enumerate(claims[_WARM:]):
         time.sleep(max(0.0, began + number / rate - time.monotonic()))
         started = time.perf_counter()
-        _decide(stores, claim, f"pallet/{number}")
+        _decide(stores, claim, "pallet", number)
         commits.append((time.perf_counter() - started) * 1000)
     took_s = time.monotonic() - began
     _wait(quick, count)
@@ -162,13 +162,8 @@ def _stage(settings: Settings, url: str, ports: list[int], log: Path) -> Iterato
 
 
 def _subscribe(stores: Stores, port: int) -> None:
-    stores.endpoints.add_endpoint(
-        Subscription(
-            new_uuid7(), DEFAULT_FACILITY, HookKind.WEBHOOK, f"http://127.0.0.1:{port}/", frozenset(), "warning",
-            enabled=True, reason="", generation=1, rotated_at=None, created_at=datetime.now(UTC), created_by="bench",
-        ),
-        "bench",
-    )  # fmt: skip
+    target, now = f"http://127.0.0.1:{port}/", datetime.now(UTC)
+    stores.endpoints.add_endpoint(Subscription.new(DEFAULT_FACILITY, HookKind.WEBHOOK, target, now, "bench"), "bench")
 
 
 def _at_the_gate(stores: Stores, count: int) -> list[Claim]:
@@ -202,10 +197,10 @@ def _image() -> NewImage:
     )  # fmt: skip
 
 
-def _decide(stores: Stores, claim: Claim, subject: str) -> None:
+def _decide(stores: Stores, claim: Claim, what: str, number: int) -> None:
     # Of few rules, so that none has more incidents at a time than are told of one by one.
-    rule = f"damage-{hash(subject) % _RULES}"
-    alert = Alert(rule, "critical", subject, "A torn carton.", 3600.0, None)
+    rule = f"damage-{number % _RULES}"
+    alert = Alert(rule, "critical", f"{what}/{number}", "A torn carton.", 3600.0, None)
     outcome = Outcome(ImageState.DECIDED, Verdict.FAIL, "damage", "torn at 0.90", 1, (alert,))
     if stores.progress.complete([Completion(claim, outcome, 1.0)]) != [True]:
         raise FramegateError("a verdict was not recorded")

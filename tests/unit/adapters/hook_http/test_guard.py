@@ -16,9 +16,8 @@ from framegate.adapters.hook_http.guard import Guard, is_of_this_host
 from framegate.adapters.hook_http.resolving import Resolver
 from framegate.adapters.hook_http.urls import parse_url
 from framegate.kernel.addresses import Allowed, host_address, parse_allow
-from framegate.kernel.webhooks import new_secret
 from framegate.ports.hooks import Attempt, Ending, Endpoint, Hook, HookKind, HookMessage, HookRefused, Reason
-from tests.support.receivers import Authority, ReceiverServer, answering, names
+from tests.support.receivers import Authority, ReceiverServer, answering, names, new_secret
 from tests.support.ssrf import DENIED, MALFORMED_URLS, NEIGHBOURS, PUBLIC
 
 MESSAGE = HookMessage("msg_1", "incident.opened", b"{}", "title", "text", None, "critical")
