@@ -39,7 +39,7 @@ class _Commands(LazyGroup):
         "dead-letters": "operate",
         "models": "models",
         "hooks": "hooks",
-        "incidents": "hooks",
+        "incidents": "incidents",
         "policy": "policy",
         "audit": "audit",
         "evidence": "evidence",

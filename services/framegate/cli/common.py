@@ -4,9 +4,12 @@ import getpass
 import sys
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
 
 from framegate.kernel.errors import ConfigurationError
 
@@ -20,6 +23,9 @@ DataOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people")]
 
+ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who answers for it. Default: your login")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The newest ones, so many")]
+
 
 def login() -> str:
     """Who sits here, for the audit; raises `ConfigurationError`."""
@@ -27,3 +33,22 @@ def login() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         raise ConfigurationError("your login has no name here: say who it is with --by NAME") from None
+
+
+def table_of(*columns: str) -> Table:
+    """What is typed into the next command is never cut."""
+    first, *others = columns
+    table = Table(Column(first, no_wrap=True), *others)
+    for column in table.columns:
+        column.overflow = "fold"
+    return table
+
+
+def add_row(table: Table, *cells: str) -> None:
+    """Subjects, causes and answers come from outside: what looks like markup in them is none."""
+    table.add_row(*map(Text, cells))
+
+
+def short_id(identifier: UUID) -> str:
+    """Its end: the beginning is the time."""
+    return str(identifier)[-8:]

@@ -1,49 +1,51 @@
-"""Who hears of incidents, and the incidents themselves."""
+"""Who hears of incidents."""
 
 import json as jsonlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.table import Column, Table
-from rich.text import Text
+from rich.table import Table
 
-from framegate.bootstrap import Stores, make_announcer, open_hooks, signing_secrets
-from framegate.cli.common import DataOption, JsonOption, console, login, out
+from framegate.bootstrap import Stores, open_hooks, signing_secrets
+from framegate.cli.common import (
+    ByOption,
+    DataOption,
+    JsonOption,
+    LimitOption,
+    add_row,
+    console,
+    login,
+    out,
+    short_id,
+    table_of,
+)
 from framegate.cli.stores import stores_of
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.hooksecrets import BOTH_FOR
-from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId, is_name, new_uuid7
-from framegate.kernel.incidents import Change, Incident, IncidentState
+from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId, is_name
+from framegate.kernel.incidents import Change
 from framegate.ports.deliveries import DeliveryRecord, Subscription
 from framegate.ports.hooks import Ending, Endpoint, Hook, HookKind, HookRefused
-from framegate.ports.notices import describe, moment, trial
+from framegate.ports.notices import trial
 from framegate.settings import Settings
 
 hooks = typer.Typer(help="Receivers that are told of incidents: webhooks, Slack, Amazon SNS.", no_args_is_help=True)
-incidents = typer.Typer(help="What is wrong, or was: alerts about the same thing, together.", no_args_is_help=True)
 
-_GOING_ON: Final = frozenset({IncidentState.OPEN, IncidentState.ACKNOWLEDGED})
-ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who says so. Default: your login")]
 HookArgument = Annotated[str, typer.Argument(metavar="HOOK", help="Its id, or the end of it: framegate hooks list")]
-IncidentArgument = Annotated[
-    str, typer.Argument(metavar="INCIDENT", help="Its id, or the end of it: framegate incidents list")
-]
-LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The newest ones, so many")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.add_typer(hooks, name="hooks")
-    app.add_typer(incidents, name="incidents")
 
 
 @hooks.command("add")
-def hooks_add(
+def hooksadd_row(
     url: Annotated[
         str, typer.Option("--url", metavar="URL", help="https://..., or the ARN of a topic (arn:aws:sns:...)")
     ],
@@ -70,19 +72,14 @@ def hooks_add(
         raise ConfigurationError(f"there is no change {unknown[0]!r}; there are: {', '.join(Change)}")
     with _hooks(settings) as senders:
         _check(senders, found, url)
-    new = Subscription(
-        new_uuid7(),
+    new = Subscription.new(
         FacilityId(facility),
         found,
         url,
-        frozenset(change or ()),
-        "critical" if only_critical else "warning",
-        enabled=True,
-        reason="",
-        generation=1,
-        rotated_at=None,
-        created_at=datetime.now(UTC),
-        created_by=by or login(),
+        datetime.now(UTC),
+        by or login(),
+        changes=change or (),
+        min_severity="critical" if only_critical else "warning",
     )
     with stores_of(settings) as stores:
         stores.endpoints.add_endpoint(new, new.created_by)
@@ -99,14 +96,14 @@ def hooks_list(json: JsonOption = False, data: DataOption = None) -> None:
     if json:
         print(jsonlib.dumps([_facts(endpoint) for endpoint in found], indent=2))
         return
-    table = _table("hook", "facility", "kind", "target", "hears of", "state", "last success")
+    table = table_of("hook", "facility", "kind", "target", "hears of", "state", "last success")
     for endpoint in found:
         last = f"{endpoint.last_success_at:%m-%d %H:%M}" if endpoint.last_success_at else "never"
         hears = ", ".join(sorted(endpoint.changes)) or "every change"
         hears += " (critical)" if endpoint.min_severity == "critical" else ""
-        _add(
+        add_row(
             table,
-            _short(endpoint.endpoint_id),
+            short_id(endpoint.endpoint_id),
             endpoint.facility,
             endpoint.kind,
             endpoint.shown_target,
@@ -174,10 +171,10 @@ def hooks_log(hook: HookArgument, limit: LimitOption = 50, json: JsonOption = Fa
     if json:
         print(jsonlib.dumps([asdict(line) for line in lines], default=str, indent=2))
         return
-    table = _table("when (UTC)", "delivery", "attempt", "result", "what the receiver did", "ms")
+    table = table_of("when (UTC)", "delivery", "attempt", "result", "what the receiver did", "ms")
     for line in lines:
         result = line.result
-        _add(
+        add_row(
             table,
             f"{line.at:%m-%d %H:%M:%S}",
             str(line.delivery_id),
@@ -226,76 +223,6 @@ def hooks_replay(
     console.print(f"{count} will be sent again.")
 
 
-@incidents.command("list")
-def incidents_list(
-    every: Annotated[bool, typer.Option("--all", help="Also those that are over")] = False,
-    limit: LimitOption = 50,
-    facility: Annotated[list[str] | None, typer.Option("--facility", help="Repeatable. Default: all")] = None,
-    json: JsonOption = False,
-    data: DataOption = None,
-) -> None:
-    """Shows what is going on, those with the newest alerts first."""
-    with stores_of(Settings.read(data=data)) as stores:
-        states = frozenset(IncidentState) if every else _GOING_ON
-        found = stores.incidents.incidents(_facilities(stores, facility), states, limit)
-    if json:
-        print(jsonlib.dumps([describe(incident) for incident in found], indent=2))
-        return
-    table = _table("incident", "severity", "state", "facility", "about", "images", "since (UTC)", "what")
-    for incident in found:
-        _add(
-            table,
-            _short(incident.incident_id),
-            incident.severity,
-            incident.state,
-            incident.facility,
-            incident.subject,
-            str(incident.images),
-            f"{incident.opened_at:%m-%d %H:%M}",
-            incident.summary,
-        )
-    out.print(table if found else "Nothing is wrong.")
-
-
-@incidents.command("show")
-def incidents_show(incident: IncidentArgument, json: JsonOption = False, data: DataOption = None) -> None:
-    """Shows one with everything that receivers were told of it."""
-    with stores_of(Settings.read(data=data)) as stores:
-        found = _incident(stores, incident)
-        events = stores.incidents.events(found.incident_id)
-    if json:
-        said = [{"id": e.message_id, "change": e.change, "at": moment(e.at), "actor": e.actor} for e in events]
-        print(jsonlib.dumps(describe(found) | {"events": said}, indent=2))
-        return
-    out.print_json(data={name: value for name, value in describe(found).items() if value is not None})
-    table = _table("when (UTC)", "what", "who", "message")
-    for event in events:
-        _add(table, f"{event.at:%m-%d %H:%M:%S}", event.change, event.actor, event.message_id)
-    out.print(table)
-
-
-@incidents.command("ack")
-def incidents_ack(incident: IncidentArgument, by: ByOption = None, data: DataOption = None) -> None:
-    """Says that somebody takes care: it does not escalate any more. Receivers are told."""
-    _by_hand(incident, by, data, IncidentState.ACKNOWLEDGED)
-
-
-@incidents.command("resolve")
-def incidents_resolve(incident: IncidentArgument, by: ByOption = None, data: DataOption = None) -> None:
-    """Ends it: the next alert about the same opens another one. Receivers are told."""
-    _by_hand(incident, by, data, IncidentState.RESOLVED)
-
-
-def _by_hand(incident: str, by: str | None, data: DataOption, to: IncidentState) -> None:
-    settings = Settings.read(data=data)
-    announce, actor = make_announcer(settings), by or login()
-    with stores_of(settings) as stores:
-        found = _incident(stores, incident)
-        change = stores.incidents.acknowledge if to is IncidentState.ACKNOWLEDGED else stores.incidents.resolve
-        done = change(frozenset({found.facility}), found.incident_id, actor, announce)
-    console.print(Text(f"{found.subject} is {done.state if done else 'gone'}."), soft_wrap=True)
-
-
 def _hook(stores: Stores, text: str) -> Subscription:
     matching = [e for e in stores.endpoints.endpoints() if str(e.endpoint_id).endswith(text.lower())] if text else []
     if len(matching) == 1:
@@ -303,28 +230,6 @@ def _hook(stores: Stores, text: str) -> Subscription:
     if matching:
         raise ConfigurationError(f"{len(matching)} receivers' ids end with {text}: give more of it")
     raise _gone(text)
-
-
-def _incident(stores: Stores, text: str) -> Incident:
-    everywhere = _facilities(stores, None)
-    try:
-        found = stores.incidents.incident(everywhere, UUID(text))
-        matching = [found] if found is not None else []
-    except ValueError:
-        known = stores.incidents.incidents(everywhere, frozenset(IncidentState), 10_000)
-        matching = [i for i in known if len(text) >= 4 and str(i.incident_id).endswith(text.lower())]
-    if len(matching) != 1:
-        many = (
-            f"{len(matching)} incidents' ids end with {text}: give more of it"
-            if matching
-            else f"there is no incident {text}"
-        )
-        raise ConfigurationError(f"{many}; 'framegate incidents list --all' shows them")
-    return matching[0]
-
-
-def _facilities(stores: Stores, named: list[str] | None) -> frozenset[FacilityId]:
-    return frozenset(map(FacilityId, named)) if named else stores.incidents.facilities()
 
 
 def _gone(text: str) -> ConfigurationError:
@@ -378,37 +283,18 @@ def _state(endpoint: Subscription) -> str:
 
 
 def _deliveries(records: list[DeliveryRecord]) -> Table:
-    table = _table("delivery", "hook", "change", "made (UTC)", "attempts", "why it was given up")
+    table = table_of("delivery", "hook", "change", "made (UTC)", "attempts", "why it was given up")
     for record in records:
-        _add(
+        add_row(
             table,
             str(record.delivery_id),
-            _short(record.endpoint_id),
+            short_id(record.endpoint_id),
             record.type,
             f"{record.created_at:%m-%d %H:%M}",
             str(record.attempts),
             record.reason,
         )
     return table
-
-
-def _table(*columns: str) -> Table:
-    """What is typed into the next command is never cut."""
-    first, *others = columns
-    table = Table(Column(first, no_wrap=True), *others)
-    for column in table.columns:
-        column.overflow = "fold"
-    return table
-
-
-def _add(table: Table, *cells: str) -> None:
-    """Subjects, causes and answers come from outside: what looks like markup in them is none."""
-    table.add_row(*map(Text, cells))
-
-
-def _short(identifier: UUID) -> str:
-    """Its end: the beginning is the time."""
-    return str(identifier)[-8:]
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from framegate.bootstrap import Stores, open_blobs
-from framegate.cli.common import DataOption, JsonOption, console, login, out
+from framegate.cli.common import ByOption, DataOption, JsonOption, console, login, out
 from framegate.cli.lazy import LazyGroup
 from framegate.cli.stores import stores_of
 from framegate.kernel.errors import ConfigurationError
@@ -33,7 +33,6 @@ models = typer.Typer(
 )
 
 RefArgument = Annotated[str, typer.Argument(metavar="REF", help="NAME@VERSION, as 'framegate models list' shows it")]
-ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who answers for it. Default: your login")]
 WaitOption = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for the workers")]
 #: Confidence from which boxes count when a shadow is compared.
 _CLEAR = 0.3
