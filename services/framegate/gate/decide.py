@@ -18,6 +18,9 @@ _FAULTY = "its camera has a fault: "
 _EVEN: Final = 0.5
 _SEVERITY: Final = {"critical": 3.0, "warning": 2.0}
 
+#: What counts against an image: its place among the detections, its class, and a text for people.
+Defect = tuple[int, str, str]
+
 
 def decide(
     policy: Policy, image: ImageFacts, prepared: Prepared | None, finding: Finding, waited_s: float = 0.0
@@ -79,8 +82,8 @@ def judge(rules: Rules, image: ImageFacts, prepared: Prepared | None, found: Ins
     return end(Verdict.PASS, "nothing above its threshold", "clear")
 
 
-def defects(rules: Rules, found: Inspected) -> tuple[list[tuple[int, str, str]], list[tuple[int, str, str]]]:
-    """(what fails the image, what is doubtful): place among the detections, class, text; the most confident first."""
+def defects(rules: Rules, found: Inspected) -> tuple[list[Defect], list[Defect]]:
+    """(what fails the image, what is doubtful); the most confident first."""
     failing, doubtful = [], []
     for n, (name, confidence) in enumerate(zip(found.classes, found.detections.confidence.tolist(), strict=True)):
         limits = rules.thresholds(name)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framegate.gate.alerting import LOOK_UNCERTAIN, LOOKS_DISAGREE, UNCERTAIN, Occurrence, alerts_about
-from framegate.gate.decide import defects, judge, timed
+from framegate.gate.decide import Defect, defects, judge, timed
 from framegate.gate.policy import Policy, Rules, SecondLook
 from framegate.kernel.detections import Detections
 from framegate.kernel.geometry import Letterbox, Region
@@ -95,7 +95,8 @@ def decide_again(
     if alone.verdict is not Verdict.FAIL:
         if isinstance(finding, Inspected):
             found = merged(rules, first, finding)
-        end = _together(rules, first, finding, judge(rules, image, first.prepared, found))
+            end = judge(rules, image, first.prepared, found)
+        end = _together(rules, first, finding, found, end)
     looks = _first(first, alone), _second(rules, first, prepared, finding)
     alerts = alerts_about(rules.alerts, image, timed(rules, image, end, waited_s))
     return Outcome(
@@ -166,12 +167,12 @@ def _moved(labels: Sequence[Label], places: dict[int, int]) -> list[Label]:
     ]
 
 
-def _together(rules: Rules, first: FirstLook, finding: Finding, end: Occurrence) -> Occurrence:
-    """`end` is what the merged detections alone would come to."""
+def _together(rules: Rules, first: FirstLook, finding: Finding, found: Inspected, end: Occurrence) -> Occurrence:
+    """`end` is what the merged detections, `found`, would come to by themselves."""
     if end.verdict is Verdict.FAIL:
         return replace(end, detail=f"{end.detail}, in a second look")
-    before = [text for _, _, text in defects(rules, first.found)[1]]
-    doubt = _doubt(rules, first, finding)
+    before = defects(rules, first.found)[1]
+    doubt = _doubt(rules, first, finding, before, defects(rules, found)[1])
     if doubt is not None:
         reason, text = doubt
         others = [other for other in end.reasons if other not in (UNCERTAIN, "clear")]
@@ -179,17 +180,21 @@ def _together(rules: Rules, first: FirstLook, finding: Finding, end: Occurrence)
         detail = "; ".join([text, *rest])
         return replace(end, verdict=Verdict.REVIEW, reasons=(reason, UNCERTAIN, *others), detail=detail)
     if end.verdict is Verdict.PASS and before:
-        return replace(end, detail=f"{end.detail}: {', '.join(before)} was not there in a second look")
+        return replace(end, detail=f"{end.detail}: {_texts(before)} was not there in a second look")
     return end
 
 
-def _doubt(rules: Rules, first: FirstLook, finding: Finding) -> tuple[str, str] | None:
-    """Why two looks without a clear defect need a person; None: the second one cleared it."""
+def _doubt(
+    rules: Rules, first: FirstLook, finding: Finding, before: Sequence[Defect], now: Sequence[Defect]
+) -> tuple[str, str] | None:
+    """Why two looks without a clear defect need a person; None: the second one cleared it.
+
+    `before`: what is doubtful in the first look, `now`: in both together.
+    """
     if not isinstance(finding, Inspected):
         return LOOK_FAILED, f"a second look came to nothing ({finding.reason}): {finding.detail}"
     if (finding.model, finding.model_sha256) != (first.found.model, first.found.model_sha256):
         return LOOKS_DISAGREE, f"the first look was that of {first.found.model}, the second that of {finding.model}"
-    before, now = (defects(rules, one)[1] for one in (first.found, merged(rules, first, finding)))
     if now:
         if Counter(name for _, name, _ in before) == Counter(name for _, name, _ in now):
             return LOOK_UNCERTAIN, "a second look is in doubt as well"
@@ -204,7 +209,7 @@ def _doubt(rules: Rules, first: FirstLook, finding: Finding) -> tuple[str, str] 
     return None
 
 
-def _texts(doubts: Sequence[tuple[int, str, str]]) -> str:
+def _texts(doubts: Sequence[Defect]) -> str:
     return ", ".join(text for _, _, text in doubts) or "nothing"
 
 
