@@ -12,7 +12,16 @@ from typing import Protocol
 from uuid import UUID
 
 from framegate.kernel.geometry import Region
-from framegate.kernel.inspection import Finding, FirstLook, ImageFacts, Outcome, Prepared
+from framegate.kernel.inspection import (
+    Failed,
+    Finding,
+    FirstLook,
+    ImageFacts,
+    Inspected,
+    Outcome,
+    Prepared,
+    Refused,
+)
 from framegate.kernel.messages import Message
 from framegate.kernel.states import Stage
 
@@ -72,7 +81,7 @@ class LookAgain:
     region: Region
 
 
-#: What a stage may complete with: preprocess Prepared or a refusal/failure, inference a finding, the gate an Outcome.
+#: What stages complete with; which one with what, `check_completion` says.
 Result = Prepared | Finding | Outcome | PrepareAgain | LookAgain
 
 
@@ -83,6 +92,22 @@ class Completion:
     claim: Claim
     result: Result
     work_ms: float = 0.0
+
+
+def check_completion(completion: Completion) -> None:
+    """For adapters. Raises ValueError for a result that the claim cannot have."""
+    claim, result = completion.claim, completion.result
+    match claim.stage:
+        case Stage.PREPROCESS:
+            fits = isinstance(result, Prepared | Refused | Failed)
+        case Stage.INFERENCE:
+            fits = isinstance(result, Inspected | Refused | Failed | PrepareAgain)
+        case _ if isinstance(result, LookAgain):
+            fits = isinstance(claim.finding, Inspected) and claim.first is None
+        case _:
+            fits = isinstance(result, Outcome | PrepareAgain)
+    if not fits:
+        raise ValueError(f"{claim.stage} cannot complete with {type(result).__name__}")
 
 
 class Progress(Protocol):

@@ -11,7 +11,16 @@ from framegate.kernel.incidents import RaisedAlert
 from framegate.kernel.inspection import Failed, FirstLook, ImageFacts, Inspected, Outcome, Prepared, Refused
 from framegate.kernel.messages import Message
 from framegate.kernel.states import ImageState, Stage
-from framegate.ports.progress import Claim, Completion, Denied, Ending, LookAgain, PrepareAgain, Result
+from framegate.ports.progress import (
+    Claim,
+    Completion,
+    Denied,
+    Ending,
+    LookAgain,
+    PrepareAgain,
+    Result,
+    check_completion,
+)
 
 
 class MemoryProgress:
@@ -93,7 +102,7 @@ class MemoryProgress:
     def complete(self, completions: Sequence[Completion]) -> list[bool]:
         """Raises ValueError, and changes nothing, for a result that the claim's stage cannot have."""
         for completion in completions:
-            _check(completion.claim, completion.result)
+            check_completion(completion)
         with self._state.lock:
             return [self._complete(completion) for completion in completions]
 
@@ -125,8 +134,8 @@ class MemoryProgress:
                 self._note(row, held, "prepare-again", result.reason)
                 return
             case LookAgain(region):
-                assert isinstance(row.finding, Inspected)  # noqa: S101 (see `_check`)
-                assert row.prepared is not None  # noqa: S101 (see `_check`)
+                assert isinstance(row.finding, Inspected)  # noqa: S101 (see `check_completion`)
+                assert row.prepared is not None  # noqa: S101 (or nothing could have inspected it)
                 row.first = FirstLook(row.finding, row.prepared, region)
                 row.look, row.state = row.look + 1, ImageState.RECEIVED
                 row.prepared = row.finding = None
@@ -179,17 +188,3 @@ class MemoryProgress:
                     row.lease = Lease(held.token, held.stage, held.owner, held.solo, now)
                     freed += 1
         return freed
-
-
-def _check(claim: Claim, result: Result) -> None:
-    match claim.stage:
-        case Stage.PREPROCESS:
-            fits = isinstance(result, Prepared | Refused | Failed)
-        case Stage.INFERENCE:
-            fits = isinstance(result, Inspected | Refused | Failed | PrepareAgain)
-        case _ if isinstance(result, LookAgain):
-            fits = isinstance(claim.finding, Inspected) and claim.first is None
-        case _:
-            fits = isinstance(result, Outcome | PrepareAgain)
-    if not fits:
-        raise ValueError(f"{claim.stage} cannot complete with {type(result).__name__}")

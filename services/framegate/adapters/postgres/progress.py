@@ -27,7 +27,15 @@ from framegate.kernel.inspection import Failed, ImageFacts, Inspected, Outcome, 
 from framegate.kernel.messages import Message
 from framegate.kernel.reviews import SAMPLE_WEIGHT, Origin, item_of
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Stage
-from framegate.ports.progress import Claim, Completion, Denied, Ending, LookAgain, PrepareAgain, Result
+from framegate.ports.progress import (
+    Claim,
+    Completion,
+    Denied,
+    Ending,
+    LookAgain,
+    PrepareAgain,
+    check_completion,
+)
 
 _Key = tuple[FacilityId, ImageId]
 
@@ -85,7 +93,7 @@ class PostgresProgress:
         advancing: list[dict[str, Any]] = []
         ending: list[dict[str, Any]] = []
         for n, completion in enumerate(completions):
-            _check(completion.claim, completion.result)
+            check_completion(completion)
             row = _identity(n, completion.claim) | {"work_ms": completion.work_ms} | _columns(completion)
             row |= self._item(completion)
             (ending if isinstance(completion.result, Outcome) else advancing).append(row)
@@ -220,17 +228,3 @@ def _next(claim: Claim, state: ImageState, *, again: bool = False) -> dict[str, 
     image, look = claim.image, claim.message.look + again
     message = MESSAGE_FOR[state](image.facility, image.image_id, look, image.lane, claim.message.trace)
     return {"state": state, "again": again, "convicts": False} | outgoing(message)
-
-
-def _check(claim: Claim, result: Result) -> None:
-    match claim.stage:
-        case Stage.PREPROCESS:
-            fits = isinstance(result, Prepared | Refused | Failed)
-        case Stage.INFERENCE:
-            fits = isinstance(result, Inspected | Refused | Failed | PrepareAgain)
-        case _ if isinstance(result, LookAgain):
-            fits = isinstance(claim.finding, Inspected) and claim.first is None
-        case _:
-            fits = isinstance(result, Outcome | PrepareAgain)
-    if not fits:
-        raise ValueError(f"{claim.stage} cannot complete with {type(result).__name__}")
