@@ -8,7 +8,6 @@ from framegate.gate.entries import Entry
 from framegate.kernel.camera_faults import CAMERA_RULE
 from framegate.kernel.camera_health import CAMERA_FAULT
 from framegate.kernel.chain import UNAVAILABLE
-from framegate.kernel.durations import parse_duration
 from framegate.kernel.ids import is_name
 from framegate.kernel.inspection import LOOK_FAILED, Alert, ImageFacts, Label
 from framegate.kernel.states import ImageState, Verdict
@@ -32,7 +31,6 @@ _METADATA: Final = "metadata."
 GROUPS: Final = ("facility", "camera", "class", "reason")
 #: A classifier that is less sure of a name than this raises no alert about it.
 _SURE: Final = 0.5
-_LONGEST_S: Final = 30 * 86_400
 _FIELDS: Final = {"window": "window_s", "escalate_after": "escalate_after_s"}
 
 
@@ -59,8 +57,8 @@ class AlertRule:
             "classes": lambda e: frozenset(e.names()),
             "severity": lambda e: e.name(SEVERITIES) or "critical",
             "group_by": _groups,
-            "window": read_duration,
-            "escalate_after": lambda e: None if e.raw == "never" else read_duration(e, "; or never"),
+            "window": lambda e: e.duration(),
+            "escalate_after": lambda e: e.duration_or_never(),
         }
         found = {name: reader(entry[name]) for name, reader in read.items() if name in entry}
         return cls(**{"when": frozenset(), **{_FIELDS.get(name, name): value for name, value in found.items()}})
@@ -167,15 +165,3 @@ def _groups(entry: Entry) -> tuple[str, ...]:
     if entry.raw == []:
         entry.refuse("name what alerts are grouped by; [facility] makes one group of all")
     return found or ("camera",)
-
-
-def read_duration(entry: Entry, more: str = "") -> float:
-    """Seconds; what is wrong is noted in the entry, with `more` behind it."""
-    try:
-        seconds = parse_duration(entry.raw)
-    except ValueError as error:
-        entry.refuse(f"{error}{more}")
-        return 0.0
-    if seconds > _LONGEST_S:
-        entry.refuse(f"{entry.raw} is longer than 30d")
-    return seconds

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
+from framegate.kernel.durations import parse_duration
+
+_LONGEST_S: Final = 30 * 86_400
 #: Names and places in lists, from the top of the document.
 Way = tuple[str | int, ...]
 
@@ -85,6 +88,21 @@ class Entry:
         else:
             return float(self.raw)
         return None
+
+    def duration(self, more: str = "") -> float:
+        """Seconds, up to 30 days; 0 with a problem. `more`: what else could be written."""
+        try:
+            seconds = parse_duration(self.raw)
+        except ValueError as error:
+            self.refuse(f"{error}{more}")
+            return 0.0
+        if seconds > _LONGEST_S:
+            self.refuse(f"{self.raw} is longer than 30d")
+        return seconds
+
+    def duration_or_never(self) -> float | None:
+        """Likewise; None for never."""
+        return None if self.raw == "never" else self.duration("; or never")
 
     def names(self, known: Iterable[str] | None = None) -> tuple[str, ...]:
         """A list of names, of those that are `known`."""

@@ -1,11 +1,11 @@
-"""The policy: a versioned document of thresholds, and the decision it leads to."""
+"""The policy: a versioned document, read into the rules for each camera."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
-from framegate.gate.alerting import DEFAULT_ALERTS, AlertRule, read_alerts, read_duration
+from framegate.gate.alerting import DEFAULT_ALERTS, AlertRule, read_alerts
 from framegate.gate.entries import Entry, shown
 from framegate.kernel.camera_health import FAULTS
 from framegate.kernel.chain import Link, parse_chain, parse_link
@@ -129,7 +129,10 @@ _NO_RULES: Final = Rules({}, Thresholds(None, None), frozenset(), _UNKNOWN_CLASS
 
 
 def _rules(entry: Entry, base: Rules) -> Rules:
-    """`base` with what the entry says instead: of classes, quality and alerts one by one, of everything else as a whole."""
+    """`base` with what the entry says instead.
+
+    Of classes, quality, camera_faults, alerts and deadlines single entries, of everything else the whole.
+    """
     read: dict[str, Any] = {
         "classes": lambda e: {**base.classes, **{name: _thresholds(one) for name, one in e.entries()}},
         "otherwise": _thresholds,
@@ -176,23 +179,25 @@ def _doubtful(entry: Entry, base: frozenset[str]) -> frozenset[str]:
         entry["quality"].only(*FLAGS, "frozen")
     else:
         entry["quality"].only(*FLAGS)
-    said = {flag: one.name(("ignore", "review")) for flag, one in entry["quality"].entries()}
-    review = {flag for flag, what in said.items() if what == "review"}
-    return (base - said.keys()) | review
+    return _those(entry["quality"], "review", base)
 
 
 def _deadlines(entry: Entry) -> dict[str, float | None]:
     entry.only(*Lane)
-    return {lane: None if one.raw == "never" else read_duration(one, "; or never") for lane, one in entry.entries()}
+    return {lane: one.duration_or_never() for lane, one in entry.entries()}
 
 
 def _ignored(entry: Entry, base: frozenset[str]) -> frozenset[str]:
-    """`base` with what the entry says instead, fault by fault."""
     if "camera_faults" not in entry:
         return base
     entry["camera_faults"].only(*FAULTS)
-    said = {fault: one.name(("ignore", "review")) for fault, one in entry["camera_faults"].entries()}
-    return (base - said.keys()) | {fault for fault, what in said.items() if what == "ignore"}
+    return _those(entry["camera_faults"], "ignore", base)
+
+
+def _those(entry: Entry, wanted: str, base: frozenset[str]) -> frozenset[str]:
+    """Names of which the entry says `wanted` (ignore or review); those that it does not name are as in `base`."""
+    said = {name: one.name(("ignore", "review")) for name, one in entry.entries()}
+    return (base - said.keys()) | {name for name, what in said.items() if what == wanted}
 
 
 def _thresholds(entry: Entry) -> Thresholds:
