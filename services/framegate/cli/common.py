@@ -8,10 +8,12 @@ from uuid import UUID
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
 from framegate.kernel.errors import ConfigurationError
+from framegate.kernel.ids import is_name
 
 #: For people; results that programs read go to standard output.
 console = Console(stderr=True)
@@ -25,6 +27,17 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who answers for it. Default: your login")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The newest ones, so many")]
+
+
+def note(text: str, what: str = "note") -> None:
+    """A line for people beside the results."""
+    console.print(f"[yellow]{what}[/] {escape(text)}", soft_wrap=True, highlight=False)
+
+
+def check_name(name: str) -> None:
+    """Raises `ConfigurationError` for what nothing can be called."""
+    if not is_name(name):
+        raise ConfigurationError(f"{name!r} is not a name: use up to 64 letters, digits and . _ : -")
 
 
 def login() -> str:

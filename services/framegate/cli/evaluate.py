@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from framegate.bootstrap import make_engine
-from framegate.cli.common import DataOption, JsonOption, console, out
+from framegate.cli.common import DataOption, JsonOption, console, note, out
 from framegate.cli.stores import manifest_of, stores_of
 from framegate.gate.policy import Policy, document_from_manifest
 from framegate.kernel.errors import FramegateError
@@ -154,7 +154,7 @@ def _examined(labels: Path, settings: Settings, defect: list[str] | None) -> "Ex
         decoder.close()
         engine.close()
     for left in examined.left_out:
-        console.print(f"[yellow]left out[/] {escape(f'{left.path}: {left.reason}')}", soft_wrap=True, highlight=False)
+        note(f"{left.path}: {left.reason}", "left out")
     return examined
 
 
@@ -190,11 +190,12 @@ def _apply(
         try:
             admission = desk.admit(Document(document, "policy.yaml"), datetime.now(UTC), [examined.manifest])
             admission.insist(force=False)
+            # It was made of this one: whatever was applied meanwhile must not be undone by it.
             version = desk.apply(replace(admission, base=current), "operator").version
         except (PolicyRefused, PolicyConflict) as error:
             return None, document, error
-    for note in admission.notes:
-        console.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True, highlight=False)
+    for text in admission.notes:
+        note(text)
     for camera, rules in document.get("cameras", {}).items():
         own = sorted(rules.get("classes", ()))
         if own:

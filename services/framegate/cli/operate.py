@@ -12,11 +12,11 @@ from rich.table import Table
 from framegate.bootstrap import open_blobs
 from framegate.box.keys import create_key, parse_scopes, rotate_key
 from framegate.box.verify import verify
-from framegate.cli.common import DataOption, JsonOption, console, login, out
+from framegate.cli.common import DataOption, JsonOption, check_name, console, login, out
 from framegate.cli.stores import stores_of
 from framegate.kernel.camera_health import CameraHealth
 from framegate.kernel.errors import ConfigurationError
-from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, FacilityId, is_name
+from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, FacilityId
 from framegate.kernel.messages import NewerMessage, UndecodableMessage, decode
 from framegate.settings import Settings
 
@@ -165,8 +165,7 @@ def cameras_add(
 ) -> None:
     """Adds a camera, or confirms one that registered itself."""
     for name in (camera, facility):
-        if not is_name(name):
-            raise ConfigurationError(f"{name!r} is not a name: use up to 64 letters, digits and . _ : -")
+        check_name(name)
     with stores_of(Settings.read(data=data)) as stores:
         stores.cameras.confirm_camera(FacilityId(facility), CameraId(camera), "operator")
     console.print(f"{camera} at {facility} is confirmed.")

@@ -10,20 +10,20 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from framegate.bootstrap import Stores
 from framegate.box.policies import Admission, PolicyDesk, parsed
-from framegate.cli.common import DataOption, JsonOption, console, login, out
+from framegate.cli.common import DataOption, JsonOption, check_name, console, login, note, out
+from framegate.cli.simulation import replay, show
 from framegate.cli.stores import stores_of
 from framegate.gate.changes import changes, in_a_line
 from framegate.gate.document import Document, PolicyRefused, read_document, write_document
 from framegate.gate.policy import Policy
-from framegate.gate.simulate import Simulation, ended_since
+from framegate.gate.simulate import Simulation
 from framegate.kernel.durations import parse_duration
 from framegate.kernel.errors import ConfigurationError
-from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId, is_name
+from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
 from framegate.ports.store import PolicyVersion
 from framegate.settings import Settings
 
@@ -190,11 +190,11 @@ def simulate_command(
         base, now = desk.policies.current_policy(desk.facility), _now()
         candidate = Policy.parse((base.version if base else 0) + 1, document.raw)
         simulation = Simulation(candidate, parsed(base))
-        cut = _run(simulation, desk, now, age, limit)
+        cut = replay(simulation, desk, now, age, limit)
     if json:
         print(jsonlib.dumps({**simulation.to_json(now), "cut": cut, "since": (now - age).isoformat()}))
         return
-    _show_simulation(simulation, document.where, now)
+    show(simulation, document.where, now)
     if cut:
         console.print(f"Only the newest {limit} images were looked at: --limit takes more.", soft_wrap=True)
 
@@ -202,8 +202,7 @@ def simulate_command(
 @contextmanager
 def _desk(data: Path | None, facility: str) -> Iterator[PolicyDesk]:
     """Raises `ConfigurationError` for a facility that nothing belongs to."""
-    if not is_name(facility):
-        raise ConfigurationError(f"{facility!r} is not a name: use up to 64 letters, digits and . _ : -")
+    check_name(facility)
     with stores_of(Settings.read(data=data)) as stores:
         desk = PolicyDesk.of(stores, FacilityId(facility))
         if facility != DEFAULT_FACILITY and not _exists(stores, desk):
@@ -273,12 +272,12 @@ def _note_names(desk: PolicyDesk, document: Document) -> None:
         desk.check_names(document)
     except PolicyRefused as error:
         for line in str(error).splitlines():
-            console.print(f"[yellow]note[/] {escape(line)}", soft_wrap=True, highlight=False)
+            note(line)
 
 
 def _tell(admission: Admission) -> None:
-    for note in admission.notes:
-        console.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True, highlight=False)
+    for text in admission.notes:
+        note(text)
     tried = admission.tried
     if tried.replayed and tried.current is not None:
         then, now = tried.current.ends["review"], tried.candidate.ends["review"]
@@ -305,69 +304,6 @@ def _changed(one: PolicyVersion, older: PolicyVersion | None) -> str:
     if older is None:
         return "the first version" if one.version == 1 else ""
     return in_a_line(changes(older.document, one.document))
-
-
-def _run(simulation: Simulation, desk: PolicyDesk, now: datetime, age: timedelta, limit: int) -> bool:
-    """Whether there may be more images than `limit`."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[images]} images, back to {task.fields[back]}"),
-    )
-    images = 0
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("deciding again", total=age.total_seconds(), images=0, back="now")
-        for images, record in enumerate(ended_since(desk.results, desk.facility, now - age, limit), 1):
-            simulation.add(record)
-            if images % 100 == 0:
-                at = record.facts.received_at
-                bar.update(task, completed=(now - at).total_seconds(), images=images, back=f"{at:%m-%d %H:%M}")
-    return images == limit
-
-
-def _show_simulation(simulation: Simulation, name: str, now: datetime) -> None:
-    hours = simulation.hours(now)
-    out.print(
-        f"{simulation.replayed} images of the last {hours:.1f} hours, decided again by {escape(name)}:", highlight=False
-    )
-    if simulation.flips:
-        table = Table("was", "would be", "images", "such as")
-        for (before, after), count in simulation.flips.most_common():
-            table.add_row(before, after, str(count), "\n".join(map(str, simulation.examples[before, after])))
-        out.print(table)
-    else:
-        out.print("No image would end otherwise.")
-    out.print(_rates(simulation, name, hours))
-    for reason, count in simulation.left_out.most_common():
-        console.print(f"[yellow]left out[/] {count} images: {reason}", soft_wrap=True, highlight=False)
-    if simulation.twice or simulation.candidate.doubts:
-        console.print(
-            f"No second look was taken: the {simulation.twice} images that had one were judged by both looks as they are "
-            f"stored, and {simulation.candidate.doubts} others count as reviews that the candidate might look at again.",
-            soft_wrap=True,
-        )
-    if simulation.candidate.unseen:
-        console.print(
-            f"{simulation.candidate.unseen} images have no label of some model of the candidate's chain, which counts as "
-            "having answered.",
-            soft_wrap=True,
-        )
-
-
-def _rates(simulation: Simulation, name: str, hours: float) -> Table:
-    tallies = [one for one in (simulation.current, simulation.candidate) if one is not None]
-    titles = [f"by version {one.policy.version}" for one in tallies[:-1]]
-    table = Table("", "as decided", *titles, f"by {escape(name)}")
-    ends = ("pass", "review", "fail", "rejected", "failed")
-    for end in ends:
-        counts = [simulation.decided[end], *(one.ends[end] for one in tallies)]
-        table.add_row(end, *map(str, counts))
-    table.add_section()
-    reviews = [simulation.decided["review"], *(one.ends["review"] for one in tallies)]
-    table.add_row("reviews per hour", *(f"{count / hours:.1f}" for count in reviews))
-    table.add_row("alerts per hour", "", *(f"{one.alerts.total() / hours:.1f}" for one in tallies))
-    table.add_row("incidents", "", *(str(one.incidents.count) for one in tallies))
-    return table
 
 
 def _when(version: PolicyVersion) -> str:
