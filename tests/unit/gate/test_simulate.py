@@ -79,9 +79,7 @@ def test_what_was_for_people_because_of_its_camera_stays_so_unless_the_candidate
     image = box.inspect(inspected(carton=0.9))
     box.inspect(inspected(carton=0.9))
     newer, older = box.records()
-    doubted = replace(
-        older, verdict=Verdict.REVIEW, reason="camera-fault", detail="its camera has a fault: moved", facts=older.facts
-    )
+    doubted = replace(older, verdict=Verdict.REVIEW, reason="camera-fault", detail="its camera has a fault: moved")
     assert doubted.facts.image_id == image.image_id
     assert newer.verdict is Verdict.PASS
     found = {}

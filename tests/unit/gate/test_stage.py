@@ -1,4 +1,4 @@
-"""Which policy the gate decides by."""
+"""Which policy the gate decides by, and when it asks for a second look."""
 
 from collections.abc import Mapping
 from dataclasses import replace
