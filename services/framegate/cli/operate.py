@@ -124,7 +124,9 @@ def cameras_health(
         out.print(_usual(health))
     out.print(f"Learnt from {health.frames} images; longest pause of late {health.pause_s:.0f} s.")
     for fault, since in health.faults.items():
-        out.print(f"{fault} since {since:%Y-%m-%d %H:%M:%S} UTC: nothing passes by itself.")
+        out.print(
+            f"{fault} since {since:%Y-%m-%d %H:%M:%S} UTC: nothing passes by itself, unless the policy ignores it."
+        )
 
 
 def _usual(health: CameraHealth) -> Table:

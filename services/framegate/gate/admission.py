@@ -13,9 +13,8 @@ class Known:
     """What there is for a policy to name."""
 
     classes: frozenset[str]  #: of the detectors that serve; empty: none serves yet
-    classifiers: Mapping[
-        str, frozenset[str] | str
-    ]  #: of the chains, by name@version: its classes, or why it cannot be one
+    #: Of the chains, by name@version: its classes, or why it cannot be one.
+    classifiers: Mapping[str, frozenset[str] | str]
     cameras: frozenset[str]  #: of the facility
 
 

@@ -41,7 +41,7 @@ class Quality:
     contrast: float  #: standard deviation of the luma
     clipped_dark: float  #: share of pixels with luma <= 4
     clipped_bright: float  #: share of pixels with luma >= 251
-    flags: tuple[str, ...] = ()  #: too-dark, too-bright, blurred, flat, small
+    flags: tuple[str, ...] = ()  #: too-dark, too-bright, blurred, flat, noise, small
 
     def to_json(self) -> dict[str, Any]:
         """Numbers are rounded to four digits: they are measures, not keys."""
@@ -160,16 +160,14 @@ class FirstLook:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something people must hear of; waits in the outbox, written with the outcome that caused it."""
+    """Something people must hear of; waits in the outbox, written with what caused it."""
 
-    rule: str  #: damage, operations
+    rule: str  #: its name in the policy; camera: the one about faults of cameras
     severity: str  #: critical, warning
     subject: str  #: what it is about, the grouping key
     summary: str  #: one sentence
     window_s: float = 1800.0  #: its incident is over when nothing of the same rule and subject came for this long
-    escalate_after_s: float | None = (
-        900.0  #: an incident that nobody acknowledged for this long is told again; None: never
-    )
+    escalate_after_s: float | None = 900.0  #: told again where nobody acknowledged it for this long; None: never
     over: bool = False  #: what it is about has passed: its incident ends instead of growing
 
 
