@@ -14,6 +14,7 @@ from framegate.ports.clock import Clock
 from framegate.ports.deliveries import Deliveries
 from framegate.ports.incidents import Announce, Incidents
 from framegate.ports.wakeup import Wakeup
+from framegate.worker.due import Due
 
 _AT_ONCE: Final = 500
 #: Waiting after trouble, seconds.
@@ -51,7 +52,7 @@ class AlertService:
         self._incidents, self._deliveries, self._dispatcher = incidents, deliveries, dispatcher
         self._wakeup, self._announce, self._owner, self._options = wakeup, announce, owner, options
         self._clock, self._metrics, self._log = clock, metrics, log
-        self._due: dict[str, float] = {}
+        self._due = Due(clock)
         self._recovered = False
         self.trouble = ""
 
@@ -81,7 +82,7 @@ class AlertService:
                 self._log.warning("deliveries of a predecessor freed", action="deliveries_recovered", count=freed)
             self._recovered = True
         more = self._group()
-        if self._is_due("tend", self._options.tend_every):
+        if self._due.is_due("tend", self._options.tend_every):
             if not more:  # an alert that still waits may keep going what looks quiet
                 for change in self._incidents.tend(_AT_ONCE, self._announce):
                     self._metrics.count(INCIDENT_CHANGES, change=str(change))
@@ -89,10 +90,10 @@ class AlertService:
             self._metrics.set(HOOK_WAITING, count)
             self._metrics.set(HOOK_OLDEST_SECONDS, oldest_s)
         self._dispatcher.dispatch()
-        if self._is_due("forget", self._options.forget_every):
+        if self._due.is_due("forget", self._options.forget_every):
             gone = self._deliveries.forget(self._options.keep, _AT_ONCE)
             if gone == _AT_ONCE:
-                del self._due["forget"]  # there are more: in the next round
+                self._due.again("forget")  # there are more
         return more
 
     def _group(self) -> bool:
@@ -102,10 +103,3 @@ class AlertService:
         for change in done.changes:
             self._metrics.count(INCIDENT_CHANGES, change=str(change))
         return done.alerts == _AT_ONCE
-
-    def _is_due(self, what: str, every: timedelta) -> bool:
-        now = self._clock.monotonic()
-        if now < self._due.get(what, float("-inf")):
-            return False
-        self._due[what] = now + every.total_seconds()
-        return True

@@ -18,6 +18,7 @@ from framegate.cli.common import (
     JsonOption,
     LimitOption,
     add_row,
+    check_name,
     console,
     login,
     out,
@@ -27,7 +28,7 @@ from framegate.cli.common import (
 from framegate.cli.stores import stores_of
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.hooksecrets import BOTH_FOR
-from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId, is_name
+from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
 from framegate.kernel.incidents import Change
 from framegate.ports.deliveries import DeliveryRecord, Subscription
 from framegate.ports.hooks import Ending, Endpoint, Hook, HookKind, HookRefused
@@ -65,8 +66,7 @@ def hooksadd_row(
     """
     settings = Settings.read(data=data)
     found = kind or _kind_of(url)
-    if not is_name(facility):
-        raise ConfigurationError(f"{facility!r} cannot name a facility: use up to 64 letters, digits and . _ : -")
+    check_name(facility)
     unknown = sorted(set(change or ()) - set(Change))
     if unknown:
         raise ConfigurationError(f"there is no change {unknown[0]!r}; there are: {', '.join(Change)}")

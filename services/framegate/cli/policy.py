@@ -14,7 +14,7 @@ from rich.table import Table
 
 from framegate.bootstrap import Stores
 from framegate.box.policies import Admission, PolicyDesk, parsed
-from framegate.cli.common import DataOption, JsonOption, check_name, console, login, note, out
+from framegate.cli.common import ByOption, DataOption, JsonOption, check_name, console, login, note, out
 from framegate.cli.simulation import replay, show
 from framegate.cli.stores import stores_of
 from framegate.gate.changes import changes, in_a_line
@@ -34,7 +34,6 @@ policy = typer.Typer(
 
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A policy as YAML, see docs/policy.md")]
 FacilityOption = Annotated[str, typer.Option("--facility", metavar="NAME", help="Whose policy")]
-ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who answers for it. Default: your login")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Even when everything would go to people")]
 
 

@@ -27,6 +27,7 @@ from framegate.ports.upkeep import Relay, Upkeep
 from framegate.sweep.cameras import CameraWatch
 from framegate.sweep.canary import CanaryGuard
 from framegate.sweep.reviews import ReviewWatch
+from framegate.worker.due import Due
 
 _AT_ONCE = 500
 #: Entries in one seal, and seals in one round: an old audit is sealed in some rounds, and nothing waits long for it.
@@ -76,7 +77,7 @@ class Sweeper:
         self._upkeep, self._queue, self._blobs, self._guard = upkeep, queue, blobs, guard
         self._options, self._clock, self._metrics = options, clock, metrics
         self._log = get_log(stage="sweep")
-        self._due: dict[str, float] = {}
+        self._due = Due(clock)
         self._died: list[BaseException] = []
         self.trouble = ""
 
@@ -123,7 +124,7 @@ class Sweeper:
             self._metrics.set(QUEUE_READY, depth.ready, queue=queue)
             self._metrics.set(QUEUE_OLDEST_SECONDS, age or 0.0, queue=queue)
         self._reissue({queue: depth.ready for queue, depth in depths.items()} if self._relay else None)
-        if self._is_due("canary", self._options.canary_every):
+        if self._due.is_due("canary", self._options.canary_every):
             self._guard.look()
 
     def keep_house(self) -> None:
@@ -132,7 +133,7 @@ class Sweeper:
             ("conservation", self._conserve, self._options.conservation_every),
             ("blobs", self._sweep_blobs, self._options.blobs_every),
         ):
-            if self._is_due(name, every):
+            if self._due.is_due(name, every):
                 self._housework(name, work)
 
     def seal(self) -> None:
@@ -152,13 +153,6 @@ class Sweeper:
                 if self._audit.seal(_SEALED_AT_ONCE) < _SEALED_AT_ONCE:
                     break
             self._metrics.set(AUDIT_UNSEALED_SECONDS, self._audit.unsealed_s())
-
-    def _is_due(self, what: str, every: timedelta) -> bool:
-        now = self._clock.monotonic()
-        if now < self._due.get(what, float("-inf")):
-            return False
-        self._due[what] = now + every.total_seconds()
-        return True
 
     def _relay_unsent(self) -> None:
         while self._relay and (sent := self._relay.relay(_UNSENT, _AT_ONCE)):
@@ -185,7 +179,7 @@ class Sweeper:
         sums = self._upkeep.conservation()
         # It reads every image: a long history must not keep the database busy with being counted.
         took = self._clock.monotonic() - started
-        self._due["conservation"] = max(self._due["conservation"], self._clock.monotonic() + 20 * took)
+        self._due.rest("conservation", 20 * took)
         for end in ("accepted", "decided", "rejected", "failed", "in_flight", "lost"):
             self._metrics.set(IMAGES_BY_END, getattr(sums, end), end=end)
         if sums.lost:

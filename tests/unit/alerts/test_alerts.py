@@ -30,6 +30,7 @@ from framegate.observability.metrics import Metrics
 from framegate.ports.deliveries import DeliveryState, Subscription
 from framegate.ports.hooks import Endpoint, HookKind, HookMessage
 from framegate.ports.notices import Announcer
+from framegate.worker.due import Due
 from tests.contracts.hooks import subscription
 from tests.support.clocks import let_time_pass
 
@@ -325,7 +326,7 @@ def test_the_first_attempt_is_timed_from_what_happened_and_what_waits_is_a_gauge
     rendered = office.metrics.render().decode()
     assert f"{FIRST_ATTEMPT_SECONDS.name}_sum 3.0" in rendered
     office.clock.advance(5)
-    office.service._due.clear()
+    office.service._due = Due(office.clock)
     office.look()
     assert office.metrics.value(HOOK_WAITING) == 1
     assert f"{FIRST_ATTEMPT_SECONDS.name}_count 1.0" in office.metrics.render().decode()
