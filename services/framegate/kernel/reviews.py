@@ -3,10 +3,10 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from framegate.kernel.errors import FramegateError
@@ -23,6 +23,8 @@ SAMPLE_WEIGHT: Final = 0.5
 #: Fewer judged passes than this say nothing worth a number: even without an escape the rate may be above 6 %.
 LEAST_JUDGED: Final = 60
 CONFIDENCE: Final = 0.95
+#: For how long decisions are counted for their reviewers.
+LATELY: Final = timedelta(days=30)
 LONGEST_NOTE: Final = 2000
 MOST_BOXES: Final = 100
 
@@ -105,6 +107,28 @@ class Review:
     shown_sha256: str  #: of the picture that was on the screen; empty where nothing had to be
     undoes: UUID | None = None
     undo_until: datetime | None = None  #: None: cannot be taken back
+
+    def is_repeated(self, version: int, shown_sha256: str, decision: Decision, actor: str) -> bool:
+        """Whether this is what is sent once more."""
+        sent = (version, shown_sha256, decision, actor)
+        return sent == (self.version, self.shown_sha256, self.decision, self.reviewer)
+
+    def undo_fault(self, actor: str, *, in_time: bool) -> str | None:
+        """Why `actor` cannot take it back; None: it can. `in_time`: it is its item's last, and its window is open."""
+        if not in_time:
+            return "its time for that is over"
+        return None if self.reviewer == actor else "only its own reviewer can take it back"
+
+    def audited(self) -> dict[str, Any]:
+        """The body of its entry in the audit."""
+        if self.undoes is not None:
+            return {"review": str(self.review_id), "undoes": str(self.undoes)}
+        return {
+            "review": str(self.review_id),
+            "choice": str(self.decision.choice),
+            "version": self.version,
+            "shown": self.shown_sha256,
+        }
 
 
 def effective(automatic: Verdict | None, reviews: Iterable[Review]) -> Verdict | None:

@@ -6,11 +6,11 @@ Every method may raise `DependencyUnavailable`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
-from framegate.kernel.reviews import Box, Decision, Origin, Review, Tally
+from framegate.kernel.reviews import Box, Choice, Decision, Origin, Review, ReviewConflict, ReviewRefused, Tally
 from framegate.kernel.states import Verdict
 
 
@@ -33,6 +33,30 @@ class ReviewItem:
     leased_by: str | None
     leased_until: datetime | None
     detections: tuple[tuple[str, float, Box], ...] = ()
+
+    def check(self, version: int, shown_sha256: str, decision: Decision, actor: str, now: datetime) -> None:
+        """Raises `ReviewConflict` or `ReviewRefused` where this decision cannot be taken."""
+        if not self.is_open:
+            raise ReviewConflict("this image was decided meanwhile: ask for the next one")
+        if self.leased_by not in (None, actor) and self.leased_until is not None and self.leased_until > now:
+            raise ReviewConflict("this image is in somebody else's hands: ask for the next one")
+        if self.version != version:
+            raise ReviewConflict(f"this item is at version {self.version} and not {version} any more: ask for it again")
+        if decision.choice is not Choice.SKIP and shown_sha256 != self.sha256:
+            raise ReviewRefused(
+                "review-not-shown", "the picture on the screen was not this image's: load it, look, and decide again"
+            )
+        decision.check_boxes(self.width, self.height)
+
+    def audited_refusal(self, version: int, shown_sha256: str, decision: Decision, why: Exception) -> dict[str, Any]:
+        """The body of the entry that says so in the audit."""
+        return {
+            "choice": str(decision.choice),
+            "version": version,
+            "holds": self.version,
+            "shown": shown_sha256,
+            "why": str(why),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
 from framegate.kernel.incidents import SYSTEM, RaisedAlert
 from framegate.kernel.inspection import Inspected
 from framegate.kernel.reviews import (
+    LATELY,
     SAMPLE_WEIGHT,
     Choice,
     Decision,
@@ -26,8 +27,6 @@ from framegate.kernel.reviews import (
 )
 from framegate.kernel.states import Verdict
 from framegate.ports.reviews import Backlog, ReviewItem, ReviewStats
-
-_LATELY = timedelta(days=30)
 
 
 class MemoryReviews:
@@ -90,37 +89,15 @@ class MemoryReviews:
             if row is None:
                 return None
             last = row.reviews[-1] if row.reviews else None
-            sent = (version, shown_sha256, decision, actor)
-            if last and sent == (last.version, last.shown_sha256, last.decision, last.reviewer):
+            if last is not None and last.is_repeated(version, shown_sha256, decision, actor):
                 return last
+            item = self._item(row)
             try:
-                self._check(row, version, shown_sha256, decision, actor)
-            except (ReviewConflict, ReviewRefused) as refused:
-                body = {
-                    "choice": str(decision.choice),
-                    "version": version,
-                    "holds": row.version,
-                    "shown": shown_sha256,
-                    "why": str(refused),
-                }
-                self._record(row, actor, "review.refused", body)
+                item.check(version, shown_sha256, decision, actor, self._state.now())
+            except (ReviewConflict, ReviewRefused) as why:
+                self._record(row, actor, "review.refused", item.audited_refusal(version, shown_sha256, decision, why))
                 raise
             return self._accept(row, shown_sha256, decision, actor, undo)
-
-    def _check(self, row: ReviewRow, version: int, shown_sha256: str, decision: Decision, actor: str) -> None:
-        if row.decided is not None:
-            raise ReviewConflict("this image was decided meanwhile: ask for the next one")
-        held = row.leased_until is not None and row.leased_until > self._state.now()
-        if held and row.leased_by != actor:
-            raise ReviewConflict("this image is in somebody else's hands: ask for the next one")
-        if row.version != version:
-            raise ReviewConflict(f"this item is at version {row.version} and not {version} any more: ask for it again")
-        item = self._item(row)
-        if decision.choice is not Choice.SKIP and shown_sha256 != item.sha256:
-            raise ReviewRefused(
-                "review-not-shown", "the picture on the screen was not this image's: load it, look, and decide again"
-            )
-        decision.check_boxes(item.width, item.height)
 
     def _accept(self, row: ReviewRow, shown_sha256: str, decision: Decision, actor: str, undo: timedelta) -> Review:
         now, skips = self._state.now(), decision.choice is Choice.SKIP
@@ -141,13 +118,7 @@ class MemoryReviews:
             row.skipped_by.add(actor)
         else:
             row.decided, row.settle_at = review, review.undo_until
-        body = {
-            "review": str(review.review_id),
-            "choice": str(decision.choice),
-            "version": review.version,
-            "shown": shown_sha256,
-        }
-        self._record(row, actor, "review.skipped" if skips else "review.decided", body)
+        self._record(row, actor, "review.skipped" if skips else "review.decided", review.audited())
         return review
 
     def undo(self, facilities: frozenset[FacilityId], review_id: UUID, actor: str, lease: timedelta) -> Review | None:
@@ -159,9 +130,8 @@ class MemoryReviews:
                 return None
             ((row, undone),) = found
             now = self._state.now()
-            open_window = row.decided is undone and row.settle_at is not None and row.settle_at > now
-            if not open_window or undone.reviewer != actor:
-                why = "only its own reviewer can take it back" if open_window else "its time for that is over"
+            in_time = row.decided is undone and row.settle_at is not None and row.settle_at > now
+            if (why := undone.undo_fault(actor, in_time=in_time)) is not None:
                 self._record(row, actor, "review.refused", {"choice": "undo", "why": why})
                 raise ReviewRefused("review-final", f"the decision stands: {why}")
             review = Review(
@@ -178,8 +148,7 @@ class MemoryReviews:
             row.reviews.append(review)
             row.leased_by, row.leased_until, row.version = actor, now + lease, row.version + 1
             row.decided = row.settle_at = None
-            body = {"review": str(review.review_id), "undoes": str(review_id)}
-            self._record(row, actor, "review.undone", body)
+            self._record(row, actor, "review.undone", review.audited())
             return review
 
     def settle(self, limit: int) -> int:
@@ -237,7 +206,7 @@ class MemoryReviews:
             reviewers: defaultdict[str, Counter[str]] = defaultdict(Counter)
             for review in (review for row in rows for review in row.reviews):
                 counts = review.decision.choice is not Choice.UNDO and review.review_id not in undone
-                if counts and review.at > now - _LATELY:
+                if counts and review.at > now - LATELY:
                     reviewers[review.reviewer][str(review.decision.choice)] += 1
             return ReviewStats(len(waiting), leased, oldest, reviewers, self._tallies(rows))
 

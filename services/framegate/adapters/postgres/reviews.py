@@ -21,6 +21,7 @@ from framegate.kernel.ids import CameraId, FacilityId, ImageId, new_uuid7
 from framegate.kernel.incidents import SYSTEM
 from framegate.kernel.reviews import (
     HEAD_START_S,
+    LATELY,
     SAMPLE_WEIGHT,
     Choice,
     Decision,
@@ -126,21 +127,15 @@ class PostgresReviews:
                 return None
             now = _now(connection)
             earlier = _reviews(connection, item)
-            if earlier and _is_repeated(earlier[-1], version, shown_sha256, decision, actor):
+            if earlier and earlier[-1].is_repeated(version, shown_sha256, decision, actor):
                 return earlier[-1]
-            refusal = _refusal(item, version, shown_sha256, decision, actor, now) or _outside(
-                connection, item, decision
-            )
-            if refusal is not None:
-                body = {
-                    "choice": decision.choice,
-                    "version": version,
-                    "holds": item.version,
-                    "shown": storable(shown_sha256),
-                    "why": str(refusal),
-                }
+            (held,) = _items(connection, [(item.facility_id, item.image_id)])
+            try:
+                held.check(version, shown_sha256, decision, actor, now)
+            except (ReviewConflict, ReviewRefused) as why:
+                body = held.audited_refusal(version, storable(shown_sha256), decision, why)
                 record(connection, item.facility_id, actor, "review.refused", str(image_id), body)
-                return refusal
+                return why
             return self._accept(connection, item, earlier, decision, actor, shown_sha256, now, undo)
 
         done = self._database.core(work)
@@ -179,14 +174,8 @@ class PostgresReviews:
         else:
             ends = {"state": "decided", "review_id": review.review_id, "settle_at": review.undo_until}
             _change(connection, item, **free, **ends, **_said([*earlier, review]), choice=decision.choice)
-        body = {
-            "review": str(review.review_id),
-            "choice": decision.choice,
-            "version": item.version,
-            "shown": shown_sha256,
-        }
         action = "review.skipped" if skips else "review.decided"
-        record(connection, item.facility_id, actor, action, str(item.image_id), body)
+        record(connection, item.facility_id, actor, action, str(item.image_id), review.audited())
         return review
 
     def undo(self, facilities: frozenset[FacilityId], review_id: UUID, actor: str, lease: timedelta) -> Review | None:
@@ -203,12 +192,10 @@ class PostgresReviews:
             now = _now(connection)
             earlier = _reviews(connection, item)
             undone = next(review for review in earlier if review.review_id == review_id)
-            open_window = item.review_id == review_id and item.settle_at is not None and item.settle_at > now
-            if not open_window or undone.reviewer != actor:
-                why = "only its own reviewer can take it back" if open_window else "its time for that is over"
-                record(
-                    connection, item.facility_id, actor, "review.refused", str(image_id), {"choice": "undo", "why": why}
-                )
+            in_time = item.review_id == review_id and item.settle_at is not None and item.settle_at > now
+            if (why := undone.undo_fault(actor, in_time=in_time)) is not None:
+                body = {"choice": "undo", "why": why}
+                record(connection, item.facility_id, actor, "review.refused", str(image_id), body)
                 return ReviewRefused("review-final", f"the decision stands: {why}")
             review = Review(
                 new_uuid7(now.timestamp()),
@@ -225,8 +212,7 @@ class PostgresReviews:
             mine = {"leased_by": actor, "leased_until": now + lease}
             again = {"state": "open", "review_id": None, "settle_at": None, "choice": None}
             _change(connection, item, **mine, **again, **_said([*earlier, review]))
-            body = {"review": str(review.review_id), "undoes": str(review_id)}
-            record(connection, item.facility_id, actor, "review.undone", str(item.image_id), body)
+            record(connection, item.facility_id, actor, "review.undone", str(item.image_id), review.audited())
             return review
 
         done = self._database.core(work)
@@ -271,7 +257,7 @@ class PostgresReviews:
                 _REVIEWS.c.facility_id.in_(facilities),
                 _REVIEWS.c.choice != Choice.UNDO,
                 _REVIEWS.c.review_id.not_in(undone),
-                _REVIEWS.c.at > func.clock_timestamp() - text("interval '30 days'"),
+                _REVIEWS.c.at > func.clock_timestamp() - LATELY,
             )
             .group_by(_REVIEWS.c.reviewer, _REVIEWS.c.choice)
         )
@@ -336,36 +322,6 @@ def _locked(connection: Connection, facilities: frozenset[FacilityId], image_id:
 def _now(connection: Connection) -> datetime:
     now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
     return now
-
-
-def _refusal(
-    item: Row[Any], version: int, shown_sha256: str, decision: Decision, actor: str, now: datetime
-) -> ReviewConflict | ReviewRefused | None:
-    if item.state != "open":
-        return ReviewConflict("this image was decided meanwhile: ask for the next one")
-    if item.leased_by not in (None, actor) and item.leased_until > now:
-        return ReviewConflict("this image is in somebody else's hands: ask for the next one")
-    if item.version != version:
-        return ReviewConflict(f"this item is at version {item.version} and not {version} any more: ask for it again")
-    if decision.choice is not Choice.SKIP and shown_sha256 != item.sha256:
-        return ReviewRefused(
-            "review-not-shown", "the picture on the screen was not this image's: load it, look, and decide again"
-        )
-    return None
-
-
-def _outside(connection: Connection, item: Row[Any], decision: Decision) -> ReviewRefused | None:
-    (shown,) = _items(connection, [(item.facility_id, item.image_id)])
-    try:
-        decision.check_boxes(shown.width, shown.height)
-    except ReviewRefused as refused:
-        return refused
-    return None
-
-
-def _is_repeated(last: Review, version: int, shown_sha256: str, decision: Decision, actor: str) -> bool:
-    sent = (version, shown_sha256, decision, actor)
-    return sent == (last.version, last.shown_sha256, last.decision, last.reviewer)
 
 
 def _said(reviews: Iterable[Review]) -> dict[str, Any]:
