@@ -1,35 +1,33 @@
 """The review desk. An item's row is locked by whoever changes it, so of two decisions one comes second."""
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.audit import record
 from framegate.adapters.postgres.database import Database
 from framegate.adapters.postgres.incidents import ALERTS
-from framegate.adapters.postgres.rows import decision_from_row, storable
+from framegate.adapters.postgres.review_rows import append_review, is_open, review_items, reviews_of
+from framegate.adapters.postgres.review_stats import review_stats
+from framegate.adapters.postgres.rows import storable
 from framegate.adapters.postgres.statements import statement
 from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import CameraId, FacilityId, ImageId, new_uuid7
 from framegate.kernel.incidents import SYSTEM
 from framegate.kernel.reviews import (
     HEAD_START_S,
-    LATELY,
     SAMPLE_WEIGHT,
     Choice,
     Decision,
-    Origin,
     Review,
     ReviewConflict,
     ReviewRefused,
-    Tally,
     alert_of,
     is_overturned,
     standing,
@@ -38,18 +36,6 @@ from framegate.kernel.states import Verdict
 from framegate.ports.reviews import Backlog, ReviewItem, ReviewStats
 
 _ITEMS, _REVIEWS, _ALERTS = schema.review_items, schema.reviews, schema.alert_outbox
-_TALLIES: Final = """
-select kind, name, count(*) filter (where choice <> 'cannot-tell'), count(*) filter (where choice = 'fail'),
-  count(*) filter (where choice = 'cannot-tell')
-from review_items
-cross join lateral (values ('all', ''), ('camera', camera_id), ('model', coalesce(model, ''))) as of (kind, name)
-where facility_id = any (%(facilities)s) and origin = 'sample' and state = 'decided'
-group by kind, name order by kind, name
-"""
-_ESCAPED_CLASSES: Final = """
-select class, count(*) from review_items
-where facility_id = any (%(facilities)s) and origin = 'sample' and choice = 'fail' group by class order by class
-"""
 
 
 class PostgresReviews:
@@ -73,14 +59,14 @@ class PostgresReviews:
             for row in rows:
                 if row.fresh:
                     record(connection, row.facility_id, actor, "review.leased", str(row.image_id))
-            return _items(connection, [(row.facility_id, row.image_id) for row in rows], actor)
+            return review_items(connection, [(row.facility_id, row.image_id) for row in rows], actor)
 
         return self._database.core(work)
 
     def item(self, facilities: frozenset[FacilityId], image_id: ImageId) -> ReviewItem | None:
         """See the port."""
         keys = [(facility, image_id) for facility in facilities]
-        found = self._database.core(lambda connection: _items(connection, keys))
+        found = self._database.core(lambda connection: review_items(connection, keys))
         return found[0] if found else None
 
     def items(self, facilities: frozenset[FacilityId], limit: int) -> list[ReviewItem]:
@@ -88,11 +74,11 @@ class PostgresReviews:
         age_s = func.extract("epoch", func.clock_timestamp() - _ITEMS.c.opened_at)
         query = (
             select(_ITEMS.c.facility_id, _ITEMS.c.image_id)
-            .where(_ITEMS.c.facility_id.in_(facilities), _is_open())
+            .where(_ITEMS.c.facility_id.in_(facilities), is_open())
             .order_by((_ITEMS.c.weight * (HEAD_START_S + age_s)).desc(), _ITEMS.c.image_id)
             .limit(limit)
         )
-        return self._database.core(lambda c: _items(c, [(row[0], row[1]) for row in c.execute(query)]))
+        return self._database.core(lambda c: review_items(c, [(row[0], row[1]) for row in c.execute(query)]))
 
     def release(self, facilities: frozenset[FacilityId], image_id: ImageId, actor: str) -> bool | None:
         """See the port."""
@@ -126,10 +112,10 @@ class PostgresReviews:
             if item is None:
                 return None
             now = _now(connection)
-            earlier = _reviews(connection, item)
+            earlier = reviews_of(connection, item)
             if earlier and earlier[-1].is_repeated(version, shown_sha256, decision, actor):
                 return earlier[-1]
-            (held,) = _items(connection, [(item.facility_id, item.image_id)])
+            (held,) = review_items(connection, [(item.facility_id, item.image_id)])
             try:
                 held.check(version, shown_sha256, decision, actor, now)
             except (ReviewConflict, ReviewRefused) as why:
@@ -167,7 +153,7 @@ class PostgresReviews:
             shown_sha256,
             undo_until=None if skips else now + undo,
         )
-        _append(connection, review)
+        append_review(connection, review)
         free = {"leased_by": None, "leased_until": None}
         if skips:
             _change(connection, item, **free, skipped_by=[*{*item.skipped_by, actor}])
@@ -190,7 +176,7 @@ class PostgresReviews:
             if item is None:
                 return None
             now = _now(connection)
-            earlier = _reviews(connection, item)
+            earlier = reviews_of(connection, item)
             undone = next(review for review in earlier if review.review_id == review_id)
             in_time = item.review_id == review_id and item.settle_at is not None and item.settle_at > now
             if (why := undone.undo_fault(actor, in_time=in_time)) is not None:
@@ -208,7 +194,7 @@ class PostgresReviews:
                 "",
                 undoes=review_id,
             )
-            _append(connection, review)
+            append_review(connection, review)
             mine = {"leased_by": actor, "leased_until": now + lease}
             again = {"state": "open", "review_id": None, "settle_at": None, "choice": None}
             _change(connection, item, **mine, **again, **_said([*earlier, review]))
@@ -238,80 +224,13 @@ class PostgresReviews:
     def backlog(self) -> Backlog:
         """See the port."""
         age_s = func.extract("epoch", func.clock_timestamp() - func.min(_ITEMS.c.opened_at))
-        query = select(func.count(), age_s).where(_is_open())
+        query = select(func.count(), age_s).where(is_open())
         count, oldest_s = self._database.core(lambda connection: connection.execute(query).one())
         return Backlog(count, max(0.0, float(oldest_s or 0)))
 
     def stats(self, facilities: frozenset[FacilityId]) -> ReviewStats:
         """See the port."""
-        here = {"facilities": sorted(facilities)}
-        waiting = select(
-            func.count(),
-            func.count().filter(_ITEMS.c.leased_until > func.clock_timestamp()),
-            func.min(_ITEMS.c.opened_at),
-        ).where(_ITEMS.c.facility_id.in_(facilities), _is_open())
-        undone = select(_REVIEWS.c.undoes).where(_REVIEWS.c.facility_id.in_(facilities), _REVIEWS.c.undoes.is_not(None))
-        said = (
-            select(_REVIEWS.c.reviewer, _REVIEWS.c.choice, func.count())
-            .where(
-                _REVIEWS.c.facility_id.in_(facilities),
-                _REVIEWS.c.choice != Choice.UNDO,
-                _REVIEWS.c.review_id.not_in(undone),
-                _REVIEWS.c.at > func.clock_timestamp() - LATELY,
-            )
-            .group_by(_REVIEWS.c.reviewer, _REVIEWS.c.choice)
-        )
-
-        def work(connection: Connection) -> ReviewStats:
-            count, leased, oldest = connection.execute(waiting).one()
-            reviewers: defaultdict[str, Counter[str]] = defaultdict(Counter)
-            for reviewer, choice, n in connection.execute(said):
-                reviewers[reviewer][choice] = n
-            tallies = [Tally(*row) for row in connection.exec_driver_sql(_TALLIES, here)]
-            judged = next((tally.judged for tally in tallies if tally.kind == "all"), 0)
-            classes = connection.exec_driver_sql(_ESCAPED_CLASSES, here)
-            tallies += [Tally("class", name, judged, escaped) for name, escaped in classes]
-            return ReviewStats(count, leased, oldest, reviewers, tallies)
-
-        return self._database.core(work)
-
-
-def _is_open() -> Any:
-    # In the words of the partial index.
-    return text("review_items.state = 'open'")
-
-
-def _items(
-    connection: Connection, keys: Sequence[tuple[FacilityId, ImageId]], actor: str | None = None
-) -> list[ReviewItem]:
-    parameters = {
-        "facilities": [facility for facility, _ in keys],
-        "images": [image for _, image in keys],
-        "actor": actor,
-        "head_start": HEAD_START_S,
-    }
-    return [_item(row) for row in connection.exec_driver_sql(statement("review_items"), parameters)] if keys else []
-
-
-def _item(row: Row[Any]) -> ReviewItem:
-    width, height = (row.width, row.height) if row.orientation < 5 else (row.height, row.width)
-    return ReviewItem(
-        FacilityId(row.facility_id),
-        ImageId(row.image_id),
-        CameraId(row.camera_id),
-        row.sha256,
-        width,
-        height,
-        Origin(row.origin),
-        Verdict(row.automatic),
-        row.opened_at,
-        row.version,
-        row.state == "open",
-        None if row.verdict is None else Verdict(row.verdict),
-        row.leased_by,
-        row.leased_until,
-        tuple((name, confidence, (b[0], b[1], b[2], b[3])) for name, confidence, b in row.detections or ()),
-    )
+        return self._database.core(lambda connection: review_stats(connection, facilities))
 
 
 def _locked(connection: Connection, facilities: frozenset[FacilityId], image_id: ImageId) -> Row[Any] | None:
@@ -334,47 +253,8 @@ def _change(connection: Connection, item: Row[Any], **changes: Any) -> None:
     connection.execute(update(_ITEMS).where(*which).values(version=item.version + 1, **changes))
 
 
-def _append(connection: Connection, review: Review) -> None:
-    said = review.decision
-    row = {
-        "review_id": review.review_id,
-        "facility_id": review.facility,
-        "image_id": review.image_id,
-        "choice": said.choice,
-        "class": storable(said.name),
-        "boxes": [[storable(drawn.name), list(drawn.box)] for drawn in said.boxes],
-        "note": storable(said.note),
-        "reviewer": review.reviewer,
-        "at": review.at,
-        "version": review.version,
-        "shown_sha256": review.shown_sha256,
-        "undoes": review.undoes,
-        "undo_until": review.undo_until,
-    }
-    connection.execute(insert(_REVIEWS), row)
-
-
-def _reviews(connection: Connection, item: Row[Any]) -> list[Review]:
-    query = select(_REVIEWS).where(_REVIEWS.c.facility_id == item.facility_id, _REVIEWS.c.image_id == item.image_id)
-    return [
-        Review(
-            row.review_id,
-            FacilityId(row.facility_id),
-            ImageId(row.image_id),
-            decision_from_row(row.choice, row._mapping["class"], row.boxes, row.note),
-            row.reviewer,
-            row.at,
-            row.version,
-            row.shown_sha256,
-            row.undoes,
-            row.undo_until,
-        )
-        for row in connection.execute(query.order_by(_REVIEWS.c.sequence))
-    ]
-
-
 def _settle(connection: Connection, item: Row[Any]) -> None:
-    said = _reviews(connection, item)
+    said = reviews_of(connection, item)
     review = next(one for one in said if one.review_id == item.review_id)
     body: dict[str, Any] = {"review": str(review.review_id), "choice": item.choice}
     if item.choice == Choice.FAIL:
