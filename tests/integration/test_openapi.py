@@ -14,18 +14,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
 from framegate.adapters.memory import MemoryHook
-from framegate.ingest import (
-    bundles,
-    content,
-    health,
-    hooklog,
-    hooks,
-    images,
-    incidents,
-    reading,
-    reviews,
-    uploads,
-)
+from framegate.ingest.app import ROUTERS
 from framegate.kernel.inspection import Label
 from framegate.kernel.states import Scope
 from framegate.ports.hooks import HookKind
@@ -62,8 +51,8 @@ def document(box: ApiBox) -> dict[str, Any]:
 
 _OPERATIONS = [
     (route.path_format, method)
-    for module in (images, uploads, reading, content, bundles, incidents, reviews, hooklog, hooks, health)
-    for route in module.router.routes
+    for router in ROUTERS
+    for route in router.routes
     if isinstance(route, APIRoute) and route.include_in_schema
     for method in sorted(route.methods or ())
 ]

@@ -26,7 +26,8 @@ from framegate.web.edge import Edge
 from framegate.web.handlers import install_handlers
 from framegate.web.permissions import check_permissions
 
-_ROUTERS: Final = (
+#: All routes but those of pages, in the order in which they are tried.
+ROUTERS: Final = (
     images.router, uploads.router, reading.router, content.router, bundles.router,
     # Before `hooks`: "dead" and "replay" are no ids.
     incidents.router, reviews.router, hooklog.router, hooks.router, health.router,
@@ -76,7 +77,7 @@ def create_app(deps: ApiDependencies, pages: Pages | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.api, app.state.guard = api, api.guard
-    for router in _ROUTERS:
+    for router in ROUTERS:
         app.router.routes.extend(router.routes)
     if pages is not None:
         pages.install(app)
