@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from framegate.bootstrap import Stores
 from framegate.cli.common import DataOption, JsonOption, out
 from framegate.cli.stores import stores_of
 from framegate.kernel.ids import FacilityId
@@ -35,8 +36,7 @@ def reviews_list(
 ) -> None:
     """Shows what waits, the riskiest first."""
     with stores_of(Settings.read(data=data)) as stores:
-        facilities = frozenset({FacilityId(facility)}) if facility else stores.incidents.facilities()
-        found = stores.reviews.items(facilities, limit)
+        found = stores.reviews.items(_facilities(stores, facility), limit)
     if json:
         rows = [
             {
@@ -65,8 +65,7 @@ def reviews_list(
 def reviews_stats(facility: FacilityOption = None, json: JsonOption = False, data: DataOption = None) -> None:
     """Shows how the desk is doing, and the escape rate of automatic passes with its interval."""
     with stores_of(Settings.read(data=data)) as stores:
-        facilities = frozenset({FacilityId(facility)}) if facility else stores.incidents.facilities()
-        stats = stores.reviews.stats(facilities)
+        stats = stores.reviews.stats(_facilities(stores, facility))
     if json:
         facts: dict[str, Any] = {
             "open": stats.open,
@@ -91,6 +90,10 @@ def reviews_stats(facility: FacilityOption = None, json: JsonOption = False, dat
     out.print(
         table if stats.tallies else "No sampled pass was judged: FRAMEGATE_REVIEWS__SAMPLE is the share to sample."
     )
+
+
+def _facilities(stores: Stores, named: str | None) -> frozenset[FacilityId]:
+    return frozenset({FacilityId(named)}) if named else stores.incidents.facilities()
 
 
 def _facts(tally: Tally) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`/login`, `/logout`, `/invite/{token}` and `/me`."""
 
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -15,6 +14,7 @@ from framegate.kernel.people import hash_token, new_token, password_fault
 from framegate.web.forms import CSRF_FIELD, is_from_here, read_form
 from framegate.web.html import html_headers
 from framegate.web.identity import Principal
+from framegate.web.ids import parse_id
 from framegate.web.logins import is_over, session_of
 from framegate.web.permissions import logged_in, public
 from framegate.web.problems import Problem
@@ -127,11 +127,7 @@ async def end_other_logins(request: Request, principal: Person, pages: PagesDep)
 @router.post("/me/logins/{login_id}/end")
 async def end_login(login_id: str, principal: Person, pages: PagesDep) -> Response:
     """One of one's own; others' look absent."""
-    try:
-        wanted = UUID(login_id)
-    except ValueError:
-        raise Problem("not-found") from None
-    if not await run_in_threadpool(pages.deps.logins.end_login, principal.name, wanted):
+    if not await run_in_threadpool(pages.deps.logins.end_login, principal.name, parse_id(login_id)):
         raise Problem("not-found")
     return _go(pages, "/me")
 

@@ -1,8 +1,10 @@
 """The running API: what `create_app` builds from its dependencies and every route gets."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -18,6 +20,9 @@ from framegate.web.identity import Authenticator
 from framegate.web.limits import FailureLimit, RateLimit
 from framegate.web.links import Links
 from framegate.web.logins import LoginReader
+from framegate.web.problems import Problem
+
+_MOST_DRAWINGS: Final = 8  # a large one takes 100 MiB while it is drawn, one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,17 @@ class Api:
         self.backlog = Backlog(deps.backlog, limits.max_backlog, deps.clock, self.pool)
         self.storing = Storing(deps.blobs, Acceptor(deps.intake), limits.image, limits.min_free_bytes)
         self.watchers = self.drawings = 0  #: in progress
+
+    @contextmanager
+    def one_more_drawing(self) -> Iterator[None]:
+        """Around what uses `drawing`. Raises `Problem` when too many do."""
+        if self.drawings >= _MOST_DRAWINGS:
+            raise Problem("overloaded", "Too many pictures at once.", headers={"Retry-After": "1"})
+        self.drawings += 1
+        try:
+            yield
+        finally:
+            self.drawings -= 1
 
     def close(self) -> None:
         """Blocks until the worker threads have ended."""

@@ -9,7 +9,6 @@ from starlette.responses import Response, StreamingResponse
 
 from framegate.ingest.api import Api, ApiDep
 from framegate.ingest.boxes import Detection, draw_boxes
-from framegate.ingest.content import MOST_DRAWINGS
 from framegate.ingest.evidence import bundle_name, export_evidence
 from framegate.ingest.reading import ImageIdPath, find_image
 from framegate.ingest.storedzip import Member, stored_size, stored_zip
@@ -18,7 +17,6 @@ from framegate.ports.store import ImageRecord
 from framegate.web.identity import Principal
 from framegate.web.openapi import AUTHENTICATED, problems
 from framegate.web.permissions import requires
-from framegate.web.problems import Problem
 
 router = APIRouter(tags=["images"])
 
@@ -63,11 +61,6 @@ async def _members(api: Api, record: ImageRecord, actor: str) -> list[Member]:
         # One after the other with all other drawings: a large one takes 100 MiB while it is drawn.
         return api.drawing.submit(draw_boxes, data, orientation, detections).result()
 
-    if api.drawings >= MOST_DRAWINGS:
-        raise Problem("overloaded", "Too many pictures at once.", headers={"Retry-After": "1"})
-    api.drawings += 1
-    try:
+    with api.one_more_drawing():
         now = api.deps.clock.now()
         return await run_in_threadpool(export_evidence, api.deps.evidence, record, actor, now, draw)
-    finally:
-        api.drawings -= 1

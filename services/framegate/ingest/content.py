@@ -25,7 +25,6 @@ from framegate.web.problems import Problem
 router = APIRouter(tags=["images"])
 
 _TYPES: Final = tuple(EXTENSIONS)
-MOST_DRAWINGS: Final = 8  # a large one takes 100 MiB while it is drawn, one after the other
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -110,16 +109,11 @@ async def _drawn(api: Api, record: ImageRecord) -> bytes:
     # by a child process that may die of it.
     if record.state is not ImageState.DECIDED:
         raise Problem("boxes-unavailable")
-    if api.drawings >= MOST_DRAWINGS:
-        raise Problem("overloaded", "Too many pictures at once.", headers={"Retry-After": "1"})
-    api.drawings += 1
-    try:
+    with api.one_more_drawing():
         data = await _original(api, record)
         drawn = await asyncio.get_running_loop().run_in_executor(
             api.drawing, draw_boxes, data, record.facts.orientation, record.detections
         )
-    finally:
-        api.drawings -= 1
     if drawn is None:
         raise Problem("boxes-unavailable")
     return drawn

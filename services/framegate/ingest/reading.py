@@ -5,7 +5,6 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +16,7 @@ from framegate.ingest.api import Api, ApiDep
 from framegate.ingest.parameters import METADATA, Name, parse_meta, parse_moment
 from framegate.ingest.protocol import is_stopping
 from framegate.ingest.schemas import (
+    CLASS_NAME,
     CameraList,
     ImagePage,
     ImageView,
@@ -31,6 +31,7 @@ from framegate.kernel.states import ImageState, Lane, Scope, Verdict
 from framegate.ports.store import ImageFilter, ImageRecord
 from framegate.web.handlers import unknown_parameters
 from framegate.web.identity import Principal
+from framegate.web.ids import parse_id
 from framegate.web.openapi import AUTHENTICATED, problems
 from framegate.web.permissions import requires
 from framegate.web.problems import Problem
@@ -65,7 +66,7 @@ class ListQuery(FacilityQuery):
     verdict: Verdict | None = Field(None, description="With this verdict.")
     lane: Lane | None = Field(None, description="From this lane.")
     detected: str | None = Field(
-        None, description="On which this class was found.", pattern=r"^[^\p{C}]{1,128}$", examples=["dent"]
+        None, description="On which this class was found.", pattern=CLASS_NAME, examples=["dent"]
     )
     sha256: str | None = Field(None, description="With exactly these bytes.", pattern="^[0-9a-fA-F]{64}$")
     received_since: str | None = Field(
@@ -161,11 +162,8 @@ async def show_image(
 
 
 def parse_image_id(text: str) -> ImageId:
-    """Raises `Problem`: what is no id is not found, like one that does not exist."""
-    try:
-        return ImageId(UUID(text))
-    except ValueError:
-        raise Problem("not-found") from None
+    """As `parse_id`."""
+    return ImageId(parse_id(text))
 
 
 async def find_image(api: Api, principal: Principal, image_id: str) -> ImageRecord:

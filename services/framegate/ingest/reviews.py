@@ -1,7 +1,6 @@
 """`/v1/reviews`: what waits for people, and what they decide."""
 
 from typing import Annotated, Final, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +26,7 @@ from framegate.kernel.reviews import (
 )
 from framegate.kernel.states import Scope
 from framegate.web.identity import Principal
+from framegate.web.ids import parse_id
 from framegate.web.openapi import AUTHENTICATED, problems
 from framegate.web.permissions import requires
 from framegate.web.problems import Problem, invalid
@@ -141,10 +141,7 @@ async def release_review(item: ItemPath, principal: Reviewer, api: ApiDep) -> Re
 @router.post("/v1/reviews/{review}/undo", response_model=ReviewView, responses=problems(*AUTHENTICATED, "review-final"))
 async def undo_review(review: ReviewPath, principal: Reviewer, api: ApiDep) -> Response:
     """Takes back your own decision while its time for that lasts; the item is in your hands again."""
-    try:
-        wanted = UUID(review)
-    except ValueError:
-        raise Problem("not-found") from None
+    wanted = parse_id(review)
     try:
         undone = await run_in_threadpool(
             api.deps.reviews.undo, principal.visible(None), wanted, principal.actor, api.deps.desk.lease

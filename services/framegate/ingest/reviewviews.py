@@ -1,28 +1,26 @@
 """What the API answers about reviews. As in `schemas`: models describe, functions build."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from pydantic import Field
 
-from framegate.ingest.schemas import DetectionView, View, boxes_document
+from framegate.ingest.schemas import EXAMPLE_ID, DetectionView, View, boxes_document
 from framegate.kernel.reviews import CONFIDENCE, LEAST_JUDGED, Tally
 from framegate.ports.notices import moment
 from framegate.ports.reviews import ReviewItem, ReviewStats
 
-_EXAMPLE_ID = "019ab3a0-5c1e-7c41-9d10-2f6f0c6a7e11"
 TOO_FEW: Final = f"too few: at least {LEAST_JUDGED} must be judged before a rate is worth saying"
 
 
 class ReviewItemView(View):
     """An image that waits for a decision. Why it waits is not told: one in so many is a blind check."""
 
-    id: UUID = Field(examples=[_EXAMPLE_ID], description="Of the image.")
+    id: UUID = Field(examples=[EXAMPLE_ID], description="Of the image.")
     facility: str
     camera: str
-    content: str = Field(description="Where the original is.", examples=[f"/v1/images/{_EXAMPLE_ID}/content"])
+    content: str = Field(description="Where the original is.", examples=[f"/v1/images/{EXAMPLE_ID}/content"])
     sha256: str = Field(description="Of the original: the digest to send is that of the picture that was shown.")
     width: int = Field(description="Of the upright picture.")
     height: int
@@ -107,11 +105,10 @@ def tally_document(tally: Tally) -> dict[str, Any]:
 
 def stats_document(stats: ReviewStats) -> dict[str, Any]:
     """As `ReviewStatsView`."""
-    reviewers: Mapping[str, Mapping[str, int]] = stats.reviewers
     return {
         "open": stats.open,
         "leased": stats.leased,
         "oldest_at": moment(stats.oldest_at),
-        "reviewers": {name: dict(sorted(counts.items())) for name, counts in sorted(reviewers.items())},
+        "reviewers": {name: dict(sorted(counts.items())) for name, counts in sorted(stats.reviewers.items())},
         "escapes": [tally_document(tally) for tally in stats.tallies],
     }

@@ -14,9 +14,9 @@ from framegate.ports.store import Camera, ImageRecord
 from framegate.ports.upkeep import Conservation
 from framegate.ports.uploads import NewUpload
 
-#: What people may call a class of damage.
+#: What a class of damage may be called.
 CLASS_NAME: Final = r"^[^\p{C}]{1,128}$"
-_EXAMPLE_ID = "019ab3a0-5c1e-7c41-9d10-2f6f0c6a7e11"
+EXAMPLE_ID: Final = "019ab3a0-5c1e-7c41-9d10-2f6f0c6a7e11"
 
 
 class View(BaseModel):
@@ -28,7 +28,7 @@ class View(BaseModel):
 class AcceptedView(View):
     """An upload was taken in."""
 
-    id: UUID = Field(examples=[_EXAMPLE_ID])
+    id: UUID = Field(examples=[EXAMPLE_ID])
     state: ImageState = Field(examples=[ImageState.RECEIVED])
     duplicate_of: UUID | None = Field(description="The first image with the same bytes in this facility.")
 
@@ -36,7 +36,7 @@ class AcceptedView(View):
 class PresignedView(View):
     """A form for one upload, to be sent as multipart/form-data with the file as its last part."""
 
-    id: UUID = Field(description="The id that the image will have.", examples=[_EXAMPLE_ID])
+    id: UUID = Field(description="The id that the image will have.", examples=[EXAMPLE_ID])
     url: str = Field(description="Where to POST the form.")
     fields: dict[str, str] = Field(description="The form's parts before `file`.")
     expires_at: datetime = Field(description="Until when the form is taken.")
@@ -95,7 +95,7 @@ class LookView(View):
 class ReviewView(View):
     """What a person decided; appended, never changed."""
 
-    id: UUID = Field(examples=[_EXAMPLE_ID])
+    id: UUID = Field(examples=[EXAMPLE_ID])
     image: UUID
     decision: Choice
     class_: str | None = Field(alias="class", description="Of the damage, of a fail.", examples=["dent"])
@@ -112,7 +112,7 @@ class ReviewView(View):
 class ImageView(View):
     """Everything about one image."""
 
-    id: UUID = Field(examples=[_EXAMPLE_ID])
+    id: UUID = Field(examples=[EXAMPLE_ID])
     facility: str
     camera: str
     camera_status: CameraStatus

@@ -14,7 +14,7 @@ from framegate.kernel.ids import FacilityId
 from framegate.ports.clock import Clock
 from framegate.ports.store import ApiKey, Keys
 from framegate.web.limits import FailureLimit
-from framegate.web.problems import Problem
+from framegate.web.problems import Problem, unauthenticated
 
 #: How long a revocation may go unnoticed.
 FRESH_S: Final = 5.0
@@ -127,7 +127,7 @@ class Authenticator:
                 "Too many failed authentications from this address.",
                 headers={"Retry-After": str(wait_s)},
             )
-        return Problem("unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="framegate"'})
+        return unauthenticated(detail)
 
 
 def _bearer(request: Request) -> tuple[str, str] | None:

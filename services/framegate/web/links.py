@@ -3,13 +3,13 @@
 import re
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from starlette.requests import Request
 
 from framegate.kernel.ids import ImageId
 from framegate.kernel.links import link_holds
 from framegate.ports.clock import Clock
+from framegate.web.ids import parse_id
 from framegate.web.problems import Problem
 
 PARAMETERS: Final = ("expires", "signature")
@@ -37,10 +37,7 @@ class Links:
         expires, signature = (request.query_params.get(name) for name in PARAMETERS)
         if expires is None and signature is None:
             return None
-        try:
-            image_id = ImageId(UUID(request.path_params["image_id"]))
-        except ValueError:
-            raise Problem("not-found") from None
+        image_id = ImageId(parse_id(request.path_params["image_id"]))
         if not expires or not signature or _MOMENT.fullmatch(expires) is None:
             raise Problem("link-invalid")
         now = self._clock.now()

@@ -20,7 +20,7 @@ from framegate.web.identity import Authenticator, Principal
 from framegate.web.limits import RateLimit
 from framegate.web.links import LinkHolder, Links
 from framegate.web.logins import CSRF_HEADER, LoginReader, Session
-from framegate.web.problems import Problem, invalid
+from framegate.web.problems import Problem, invalid, unauthenticated
 
 _JSON = ("application/json",)
 _HTML = ("text/html",)
@@ -109,11 +109,7 @@ class Permission:
                 await self._check_token(request, guard.logins, session)
                 return session.principal(self.scope)
             if self.page or guard.logins.token(request) is not None:
-                raise Problem(
-                    "unauthenticated",
-                    "Your login has ended: log in again at /login.",
-                    headers={"WWW-Authenticate": 'Bearer realm="framegate"'},
-                )
+                raise unauthenticated("Your login has ended: log in again at /login.")
         return await guard.authenticator.principal(request)
 
     async def _check_token(self, request: Request, logins: LoginReader, session: Session) -> None:

@@ -177,6 +177,11 @@ def invalid(name: str, detail: str) -> Problem:
     return Problem("invalid-parameter", f"{name}: {detail}", errors=({"name": name, "detail": detail},))
 
 
+def unauthenticated(detail: str) -> Problem:
+    """Nobody knows who this is."""
+    return Problem("unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="framegate"'})
+
+
 def problem_body(problem: Problem, request_id: str | None) -> bytes:
     """The JSON document."""
     document: dict[str, Any] = {
