@@ -29,7 +29,7 @@ audit = typer.Typer(
 )
 
 ObjectOption = Annotated[
-    str | None, typer.Option("--object", metavar="X", help="Of this image, camera, model, key or incident")
+    str | None, typer.Option("--object", metavar="X", help="Of this image, camera, model, key, person or incident")
 ]
 EntryArgument = Annotated[
     str, typer.Argument(metavar="ENTRY", help="Its number or id, as 'framegate audit list' shows it")

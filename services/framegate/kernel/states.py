@@ -51,7 +51,7 @@ class CameraStatus(StrEnum):
 
 
 class Scope(StrEnum):
-    """What an API key may do."""
+    """What an API key may do, or a person by their role."""
 
     IMAGES_WRITE = "images:write"
     RESULTS_READ = "results:read"

@@ -4,7 +4,7 @@ What is only a hash here is a hash wherever it is stored: passwords by `Password
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -35,7 +35,7 @@ class Login:
     seen_at: datetime
     expires_at: datetime
     address: str
-    agent: str = field(default="")  #: what the browser calls itself
+    agent: str = ""  #: what the browser calls itself
 
 
 class People(Protocol):
