@@ -12,16 +12,19 @@ from starlette.requests import Request
 from framegate.ingest.acceptor import Acceptor
 from framegate.ingest.backlog import Backlog
 from framegate.ingest.deps import ApiDependencies
-from framegate.ingest.outside import Outside
 from framegate.ingest.slots import Running, UploadSlots
 from framegate.ingest.storing import Storing
+from framegate.ports.hooks import DEADLINE_S
 from framegate.web.cursors import Cursors
 from framegate.web.identity import Authenticator
 from framegate.web.limits import FailureLimit, RateLimit
 from framegate.web.links import Links
 from framegate.web.logins import LoginReader
+from framegate.web.pool import BoundedPool
 from framegate.web.problems import Problem
 
+#: Checks and tests of endpoints at a time.
+MOST_OUTSIDE: Final = 8
 _MOST_DRAWINGS: Final = 8  # a large one takes 100 MiB while it is drawn, one after the other
 
 
@@ -52,7 +55,9 @@ class Api:
         self.cursors = Cursors(deps.pepper)
         self.pool = ThreadPoolExecutor(limits.upload_threads, thread_name_prefix="upload")
         self.drawing = ThreadPoolExecutor(1, thread_name_prefix="boxes")
-        self.outside = Outside()
+        # Somebody else's servers: each may take as long as a receiver is given.
+        crowded = "Too many endpoints are being tried."
+        self.outside = BoundedPool("outside", MOST_OUTSIDE, MOST_OUTSIDE, crowded, int(DEADLINE_S))
         self.slots = UploadSlots(limits.max_concurrent_uploads, limits.memory_bytes, limits.memory_total_bytes)
         self.running = Running()
         self.backlog = Backlog(deps.backlog, limits.max_backlog, deps.clock, self.pool)

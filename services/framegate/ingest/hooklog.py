@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from framegate.ingest.api import ApiDep
-from framegate.ingest.hooks import BODY, EndpointIdPath, Manager, SearchingManager, find_endpoint
+from framegate.ingest.hooks import EndpointIdPath, Manager, SearchingManager, find_endpoint
 from framegate.ingest.hookviews import AttemptList, DeliveryList, ReplayView, attempts_document, deliveries_document
-from framegate.ingest.jsonbody import documented, read_document
+from framegate.ingest.jsonbody import BODY, documented, read_document
 from framegate.ingest.parameters import Name, parse_moment
 from framegate.ingest.reading import FacilityQuery
 from framegate.web.openapi import AUTHENTICATED, problems

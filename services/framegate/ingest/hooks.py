@@ -1,7 +1,6 @@
 """`/v1/hooks`: endpoints of receivers."""
 
 from typing import Annotated, Final, Literal
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,7 +17,7 @@ from framegate.ingest.hookviews import (
     endpoint_document,
     trial_document,
 )
-from framegate.ingest.jsonbody import documented, read_document
+from framegate.ingest.jsonbody import BODY, documented, read_document
 from framegate.ingest.parameters import Name
 from framegate.ingest.reading import FacilityQuery
 from framegate.kernel.hooksecrets import secret_of, secrets_of
@@ -28,6 +27,7 @@ from framegate.ports.deliveries import Subscription
 from framegate.ports.hooks import Endpoint, Hook, HookKind, HookRefused
 from framegate.ports.notices import trial
 from framegate.web.identity import Principal
+from framegate.web.ids import parse_id
 from framegate.web.openapi import AUTHENTICATED, problems
 from framegate.web.permissions import requires
 from framegate.web.problems import Problem
@@ -39,8 +39,6 @@ SearchingManager = Annotated[Principal, requires(Scope.HOOKS_MANAGE, takes_param
 EndpointIdPath = Annotated[
     str, Path(description="The id that the endpoint was given.", json_schema_extra={"format": "uuid"})
 ]
-#: What a body can be refused for.
-BODY: Final = ("payload-too-large", "unsupported-media-type", "upload-too-slow")
 
 #: Of one facility. A bound for mistakes: two requests at once may pass it by one.
 MOST_ENDPOINTS: Final = 100
@@ -184,10 +182,7 @@ async def try_endpoint(endpoint_id: EndpointIdPath, principal: Manager, api: Api
 
 async def find_endpoint(api: Api, principal: Principal, endpoint_id: str) -> Subscription:
     """Raises `Problem`: what is no id and what belongs to others is not found alike."""
-    try:
-        wanted = UUID(endpoint_id)
-    except ValueError:
-        raise Problem("not-found") from None
+    wanted = parse_id(endpoint_id)
     return _still(await run_in_threadpool(api.deps.endpoints.endpoint, principal.visible(None), wanted))
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from framegate.ingest.schemas import View
+from framegate.ingest.schemas import EXAMPLE_ID, View
 from framegate.kernel.hooksecrets import BOTH_FOR
 from framegate.kernel.incidents import Change, IncidentState
 from framegate.ports.deliveries import DeliveryRecord, DeliveryState, LoggedAttempt, Subscription
@@ -16,14 +16,13 @@ from framegate.ports.hooks import Attempt, Ending, HookKind, Reason
 from framegate.ports.incidents import IncidentEvent
 from framegate.ports.notices import moment
 
-_EXAMPLE_ID = "019ab3a0-5c1e-7c41-9d10-2f6f0c6a7e11"
-_LINK = f"https://inspect.example/v1/images/{_EXAMPLE_ID}/content?expires=1796212800&signature={'ab' * 32}"
+_LINK = f"https://inspect.example/v1/images/{EXAMPLE_ID}/content?expires=1796212800&signature={'ab' * 32}"
 
 
 class IncidentView(View):
     """Alerts about the same thing, taken together."""
 
-    id: UUID = Field(examples=[_EXAMPLE_ID])
+    id: UUID = Field(examples=[EXAMPLE_ID])
     facility: str
     rule: str = Field(description="The rule of the policy that raised it.", examples=["damage"])
     subject: str = Field(description="What it is about.", examples=["shipment/SHP-20391"])
@@ -85,7 +84,7 @@ class EndpointState(StrEnum):
 class EndpointView(View):
     """Where messages go. Nothing of it is secret: see `target`."""
 
-    id: UUID = Field(examples=[_EXAMPLE_ID])
+    id: UUID = Field(examples=[EXAMPLE_ID])
     facility: str
     kind: HookKind
     target: str = Field(

@@ -18,6 +18,7 @@ from framegate.kernel.states import Scope
 from framegate.ports.incidents import Announce
 from framegate.ports.notices import describe, last_image
 from framegate.web.identity import Principal
+from framegate.web.ids import parse_id
 from framegate.web.openapi import AUTHENTICATED, problems
 from framegate.web.permissions import requires
 from framegate.web.problems import Problem
@@ -62,7 +63,7 @@ async def show_incident(
     incident_id: IncidentIdPath, principal: Annotated[Principal, requires(Scope.RESULTS_READ)], api: ApiDep
 ) -> Response:
     """One incident with what happened, and a new link to its last image that opens without a key for a week."""
-    wanted = _parse_id(incident_id)
+    wanted = parse_id(incident_id)
     incident = _found(await run_in_threadpool(api.deps.incidents.incident, principal.visible(None), wanted))
     events = await run_in_threadpool(api.deps.incidents.events, wanted)
     image = last_image(incident, api.deps.public_url, api.deps.pepper, api.deps.clock.now())
@@ -82,16 +83,9 @@ async def resolve_incident(incident_id: IncidentIdPath, principal: Reviewer, api
 
 
 async def _act(api: Api, principal: Principal, incident_id: str, act: _Act) -> Response:
-    facilities, wanted = principal.visible(None), _parse_id(incident_id)
+    facilities, wanted = principal.visible(None), parse_id(incident_id)
     done = await run_in_threadpool(act, facilities, wanted, principal.actor, api.deps.announce)
     return JSONResponse(describe(_found(done)))
-
-
-def _parse_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise Problem("not-found") from None
 
 
 def _found(incident: Incident | None) -> Incident:

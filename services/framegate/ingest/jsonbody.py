@@ -11,6 +11,8 @@ from framegate.ingest.body import Pace, read_body
 from framegate.web.handlers import from_validation
 from framegate.web.problems import Problem
 
+#: What a body can be refused for.
+BODY: Final = ("payload-too-large", "unsupported-media-type", "upload-too-slow")
 #: Of anything that is not a list of things.
 MOST_BYTES: Final = 16 * 1024
 

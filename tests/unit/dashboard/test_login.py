@@ -357,9 +357,11 @@ async def test_logging_in_counts_as_no_failure(box: PeopleBox) -> None:
 
 
 async def test_more_passwords_at_once_than_memory_allows_are_told_to_come_again(
-    box: PeopleBox, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hashing, "MOST", 0)
+    box = PeopleBox(tmp_path)
     async with box.browser() as browser:
         answer = await browser.log_in()
+    box.close()
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")

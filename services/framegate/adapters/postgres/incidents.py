@@ -1,6 +1,6 @@
 """Incidents: alerts are taken into them, and what changed is written together with its deliveries."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -173,12 +173,19 @@ class PostgresIncidents:
         wake(self._database, [ALERTS])
 
 
-def raise_alert(connection: Connection, facility: FacilityId, alert: Alert) -> None:
-    """In the transaction of whatever it is about."""
+def raise_alert(
+    connection: Connection,
+    facility: FacilityId,
+    alert: Alert,
+    image_id: ImageId | None = None,
+    payload: Mapping[str, str] | None = None,
+) -> None:
+    """In the transaction of whatever it is about. An image that has one of that rule keeps it."""
     ensure_facility(connection, facility)
-    row = asdict(alert) | {"facility_id": facility, "payload": {}, "created_at": func.clock_timestamp()}
+    row = asdict(alert) | {"facility_id": facility, "image_id": image_id, "payload": dict(payload or {})}
     row |= {"subject": storable(alert.subject), "summary": storable(alert.summary)}
-    connection.execute(insert(_ALERTS).values(row))
+    once = upsert(_ALERTS).on_conflict_do_nothing()
+    connection.execute(once.values(row | {"created_at": func.clock_timestamp()}))
 
 
 class _Journal:

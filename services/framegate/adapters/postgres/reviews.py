@@ -1,18 +1,16 @@
 """The review desk. An item's row is locked by whoever changes it, so of two decisions one comes second."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, func, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.audit import record
-from framegate.adapters.postgres.database import Database
-from framegate.adapters.postgres.incidents import ALERTS
+from framegate.adapters.postgres.database import Database, clock_time
+from framegate.adapters.postgres.incidents import ALERTS, raise_alert
 from framegate.adapters.postgres.review_rows import append_review, is_open, review_items, reviews_of
 from framegate.adapters.postgres.review_stats import review_stats
 from framegate.adapters.postgres.rows import storable
@@ -35,7 +33,7 @@ from framegate.kernel.reviews import (
 from framegate.kernel.states import Verdict
 from framegate.ports.reviews import Backlog, ReviewItem, ReviewStats
 
-_ITEMS, _REVIEWS, _ALERTS = schema.review_items, schema.reviews, schema.alert_outbox
+_ITEMS, _REVIEWS = schema.review_items, schema.reviews
 
 
 class PostgresReviews:
@@ -111,7 +109,7 @@ class PostgresReviews:
             item = _locked(connection, facilities, image_id)
             if item is None:
                 return None
-            now = _now(connection)
+            now = clock_time(connection)
             earlier = reviews_of(connection, item)
             if earlier and earlier[-1].is_repeated(version, shown_sha256, decision, actor):
                 return earlier[-1]
@@ -175,7 +173,7 @@ class PostgresReviews:
             item = None if image_id is None else _locked(connection, facilities, image_id)
             if item is None:
                 return None
-            now = _now(connection)
+            now = clock_time(connection)
             earlier = reviews_of(connection, item)
             undone = next(review for review in earlier if review.review_id == review_id)
             in_time = item.review_id == review_id and item.settle_at is not None and item.settle_at > now
@@ -238,11 +236,6 @@ def _locked(connection: Connection, facilities: frozenset[FacilityId], image_id:
     return connection.execute(query.with_for_update()).one_or_none()
 
 
-def _now(connection: Connection) -> datetime:
-    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-    return now
-
-
 def _said(reviews: Iterable[Review]) -> dict[str, Any]:
     last = standing(reviews)
     return {"verdict": last and str(last.decision.choice), "class": (last and last.decision.name) or None}
@@ -259,14 +252,8 @@ def _settle(connection: Connection, item: Row[Any]) -> None:
     body: dict[str, Any] = {"review": str(review.review_id), "choice": item.choice}
     if item.choice == Choice.FAIL:
         alert = alert_of(CameraId(item.camera_id), review.decision.name, review.reviewer)
-        row = asdict(alert) | {
-            "facility_id": item.facility_id,
-            "image_id": item.image_id,
-            "payload": {"review": str(review.review_id)},
-            "created_at": func.clock_timestamp(),
-            "summary": storable(alert.summary),
-        }
-        connection.execute(upsert(_ALERTS).values(row).on_conflict_do_nothing())
+        payload = {"review": str(review.review_id)}
+        raise_alert(connection, FacilityId(item.facility_id), alert, item.image_id, payload)
     if item.choice in (Choice.PASS, Choice.FAIL) and is_overturned(Verdict(item.automatic), Verdict(item.choice)):
         parameters = {
             "facility": item.facility_id,
