@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test lint types check bench chaos clean
+.PHONY: help demo test browser screenshots lint types check bench chaos clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -32,6 +32,16 @@ ifeq ($(ARGS),)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+tests/browser/node_modules: tests/browser/package-lock.json
+	@npm ci --prefix tests/browser --no-audit --no-fund --silent
+	@touch $@
+
+browser: $(VENV)/dev.stamp tests/browser/node_modules ## the pages in a real Chromium (Debian: apt-get install chromium npm); ARGS="-k name" for some
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
+
+screenshots: $(VENV)/dev.stamp ## every page as a picture, into screenshots/; ARGS="--only /cameras" for some
+	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff
 	@$(BIN)/ruff check .

@@ -47,7 +47,7 @@ def test_the_first_administrator_comes_by_a_file_and_lets_others_in(running: Run
         assert submit(browser, f"/invite/{token}", password=PASSWORD, again=PASSWORD).status_code == 303
         assert browser.get(f"/invite/{token}").status_code == 404
         assert browser.get("/me").headers["location"] == "/login?next=%2Fme"
-        assert log_in(browser, "admin", PASSWORD).headers["location"] == "/me"
+        assert log_in(browser, "admin", PASSWORD).headers["location"] == "/"
         page = browser.get("/me")
         assert "<h1>admin</h1>" in page.text
         assert "frame-ancestors 'none'" in page.headers["content-security-policy"]

@@ -54,7 +54,31 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
     blobs = open_blobs(settings)
     loopback = api.host in ("127.0.0.1", "::1", "localhost")
     clock, pepper, reached_at = SystemClock(), read_pepper(settings), public_url(settings)
-    pages = Pages(PageDependencies(stores.people, stores.people, Argon2Passwords(), clock, pepper, reached_at))
+    pages = Pages(
+        PageDependencies(
+            people=stores.people,
+            logins=stores.people,
+            passwords=Argon2Passwords(),
+            clock=clock,
+            pepper=pepper,
+            public_url=reached_at,
+            results=stores.results,
+            cameras=stores.cameras,
+            camera_healths=stores.camera_healths,
+            incidents=stores.incidents,
+            reviews=stores.reviews,
+            endpoints=stores.endpoints,
+            deliveries=stores.deliveries,
+            dead_letters=stores.queue("operator"),
+            registry=stores.registry,
+            shadows=stores.shadows,
+            policies=stores.policies,
+            workers=stores.workers,
+            upkeep=stores.upkeep,
+            audit=stores.audit,
+            keys=stores.keys,
+        )
+    )
     return create_app(
         ApiDependencies(
             intake=stores.intake,

@@ -1,16 +1,21 @@
 """`/login`, `/logout`, `/invite/{token}` and `/me`."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from framegate.dashboard.html import STYLE_NAME, page, style_sheet
+from framegate.dashboard import assets
+from framegate.dashboard.html import alone, page
 from framegate.dashboard.places import local_place
 from framegate.dashboard.state import PagesDep, PageState
+from framegate.kernel.ids import FacilityId
 from framegate.kernel.people import hash_token, new_token, password_fault
+from framegate.ports.people import Login
 from framegate.web.forms import CSRF_FIELD, is_from_here, read_form
 from framegate.web.html import html_headers
 from framegate.web.identity import Principal
@@ -27,16 +32,26 @@ _COOKIE_MISSING: Final = (
     "by https: without it, people can log in only on the machine that it runs on."
 )
 
-
 Person = Annotated[Principal, logged_in()]
 
 
-@router.get("/assets/{name}", dependencies=[public(produces=("text/css",))])
-async def asset(name: str) -> Response:
-    """The style sheet."""
-    if name != STYLE_NAME:
+@dataclass(frozen=True, slots=True)
+class MeView:
+    """Whoever looks at it, with the facilities and roles, and the logins that are open; `here` is the one that asks."""
+
+    name: str
+    roles: list[tuple[FacilityId, str]]
+    logins: list[Login]
+    here: UUID
+
+
+@router.get("/assets/{build}/{name}", dependencies=[public(produces=assets.TYPES)])
+async def asset(build: str, name: str) -> Response:
+    """The style sheet and the scripts."""
+    found = assets.asset(build, name)
+    if found is None:
         raise Problem("not-found")
-    return style_sheet()
+    return found
 
 
 @router.get("/login", dependencies=[public(page=True, takes_parameters=True)])
@@ -106,15 +121,13 @@ async def show_me(request: Request, principal: Person, pages: PagesDep) -> Respo
     session = session_of(request)
     now = pages.deps.clock.now()
     logins = await run_in_threadpool(pages.deps.logins.logins, principal.name)
-    return page(
-        "me",
-        over_https=pages.over_https,
+    view = MeView(
         name=principal.name,
         roles=sorted((facility, str(role)) for facility, role in session.person.roles.items()),
         logins=[login for login in logins if not is_over(login, now)],
         here=session.login.login_id,
-        csrf=pages.cookies.form_token(session.token),
     )
+    return page("me", request, pages, view)
 
 
 @router.post("/me/logins/end-others")
@@ -149,7 +162,7 @@ def _form(pages: PageState, request: Request, template: str, status: int = 200, 
     if hash_token(pages.deps.pepper, token) is None:
         token = new_token()
     csrf = pages.cookies.form_token(token)
-    answer = page(template, status, over_https=pages.over_https, csrf=csrf, **values)
+    answer = alone(template, status, over_https=pages.over_https, csrf=csrf, **values)
     pages.cookies.set_cookie(answer, pages.cookies.form_cookie, token)
     return answer
 

@@ -1,18 +1,22 @@
 """Adds the pages to the HTTP application."""
 
+from typing import Final
 from urllib.parse import quote
 
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from framegate.dashboard import access
+from framegate.dashboard import access, cameras
 from framegate.dashboard.deps import PageDependencies
-from framegate.dashboard.html import page
+from framegate.dashboard.html import alone
 from framegate.dashboard.state import PageState
 from framegate.web.forms import SAFE_METHODS
 from framegate.web.html import html_headers
 from framegate.web.problems import Problem
+
+#: All pages.
+ROUTERS: Final = (access.router, cameras.router)
 
 
 class Pages:
@@ -25,7 +29,8 @@ class Pages:
         """Adds the routes, and shows the problems of pages as pages."""
         app.state.pages = self.state
         app.state.show_problem = self.show_problem
-        app.router.routes.extend(access.router.routes)
+        for router in ROUTERS:
+            app.router.routes.extend(router.routes)
 
     def show_problem(self, request: Request, problem: Problem) -> Response:
         """Whoever is not logged in is led to where that can be done, and from there back to what was only read."""
@@ -34,7 +39,7 @@ class Pages:
             place = f"/login?next={quote(back, safe='')}" if request.method in SAFE_METHODS else "/login"
             return RedirectResponse(place, 303, headers=html_headers(over_https=self.state.over_https))
         kind = problem.kind
-        shown = page("problem", kind.status, over_https=self.state.over_https, title=kind.title, detail=problem.detail)
+        shown = alone("problem", kind.status, over_https=self.state.over_https, title=kind.title, detail=problem.detail)
         shown.headers.update(problem.headers)
         return shown
 

@@ -2,13 +2,25 @@
 
 from dataclasses import dataclass
 
+from framegate.ports.audit import AuditLog
+from framegate.ports.camera_health import CameraHealths
 from framegate.ports.clock import Clock
+from framegate.ports.deliveries import Deliveries, Endpoints
+from framegate.ports.incidents import Incidents
 from framegate.ports.people import Logins, Passwords, People
+from framegate.ports.queue import DeadLetters
+from framegate.ports.registry import Registry, Shadows
+from framegate.ports.reviews import Reviews
+from framegate.ports.store import Cameras, Keys, Policies, Results, Workers
+from framegate.ports.upkeep import Upkeep
 
 
 @dataclass(frozen=True, slots=True)
 class PageDependencies:
-    """`pepper` is the secret under which tokens are hashed; `public_url` is where people reach the pages."""
+    """`pepper` is the secret under which tokens are hashed; `public_url` is where people reach the pages.
+
+    Pages only read, but for logins: what people do, their browser asks of the API.
+    """
 
     people: People
     logins: Logins
@@ -16,3 +28,18 @@ class PageDependencies:
     clock: Clock
     pepper: bytes
     public_url: str
+    results: Results
+    cameras: Cameras
+    camera_healths: CameraHealths
+    incidents: Incidents
+    reviews: Reviews
+    endpoints: Endpoints
+    deliveries: Deliveries
+    dead_letters: DeadLetters
+    registry: Registry
+    shadows: Shadows
+    policies: Policies
+    workers: Workers
+    upkeep: Upkeep
+    audit: AuditLog
+    keys: Keys

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-HOME: Final = "/me"
+HOME: Final = "/"
 #: A path of this origin. Browsers read `//host` and `/\\host` as another host, and drop tabs and line ends before.
 _LOCAL: Final = re.compile(r"/(?![/\\])[!-\[\]-~]{0,1000}")
 

@@ -12,10 +12,16 @@ _ALWAYS: Final = {
     "Cache-Control": "no-store",
 }
 _A_YEAR: Final = "max-age=31536000"
+#: Modules of this origin, what they ask of it, and the pictures that they have fetched from it.
+_SCRIPTS: Final = "img-src 'self' blob:; script-src 'self'; connect-src 'self'"
 
 
-def html_headers(*, over_https: bool, style: str = "'self'") -> dict[str, str]:
-    """No script at all, nothing from elsewhere, and nobody's frame. `style` is a CSP source, for a sheet in the page."""
-    policy = f"default-src 'none'; style-src {style}; img-src 'self'; form-action 'self'; base-uri 'none'"
+def html_headers(*, over_https: bool, style: str = "'self'", scripts: bool = False) -> dict[str, str]:
+    """Nothing from elsewhere, nobody's frame, and without `scripts` no script at all.
+
+    `style` is a CSP source, for a sheet in the page.
+    """
+    more = _SCRIPTS if scripts else "img-src 'self'"
+    policy = f"default-src 'none'; style-src {style}; {more}; form-action 'self'; base-uri 'none'"
     said = {"Content-Security-Policy": f"{policy}; frame-ancestors 'none'", **_ALWAYS}
     return said | ({"Strict-Transport-Security": _A_YEAR} if over_https else {})

@@ -34,9 +34,33 @@ class PeopleBox(ApiBox):
         super().__init__(spool, **options)
         super().close()
         self.passwords = passwords or cheap()
-        people = self.store.people
+        store, people = self.store, self.store.people
         self.public_url = public_url
-        self.pages = Pages(PageDependencies(people, people, self.passwords, self.clock, PEPPER, public_url))
+        self.pages = Pages(
+            PageDependencies(
+                people=people,
+                logins=people,
+                passwords=self.passwords,
+                clock=self.clock,
+                pepper=PEPPER,
+                public_url=public_url,
+                results=store.results,
+                cameras=store.cameras,
+                camera_healths=store.camera_healths,
+                incidents=store.incidents,
+                reviews=store.reviews,
+                endpoints=store.endpoints,
+                deliveries=store.deliveries,
+                dead_letters=store.queue,
+                registry=store.registry,
+                shadows=store.shadows,
+                policies=store.policies,
+                workers=store.workers,
+                upkeep=store.upkeep,
+                audit=store.audit,
+                keys=store.keys,
+            )
+        )
         self.deps = replace(self.deps, logins=people, public_url=public_url)
         self.app = create_app(self.deps, self.pages)
 

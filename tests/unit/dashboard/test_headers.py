@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from framegate.dashboard.html import STYLE, STYLE_NAME
+from framegate.dashboard import assets
 from framegate.kernel.people import Role
 from tests.support.pictures import jpeg
 from tests.unit.ingest.test_content import the_only_id, uploaded
@@ -20,6 +20,8 @@ POLICY = {
     "default-src": "'none'", "style-src": "'self'", "img-src": "'self'", "form-action": "'self'", "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }  # fmt: skip
+#: Of those who are logged in, where modules of this origin run.
+WITH_SCRIPTS = POLICY | {"img-src": "'self' blob:", "script-src": "'self'", "connect-src": "'self'"}
 
 
 @pytest.mark.parametrize("page", ["/login", "/me", "/invite/nonsense", "a problem", "a redirect"])
@@ -33,7 +35,9 @@ async def test_every_answer_to_people_has_the_headers(box: PeopleBox, page: str)
         else:
             answer = await browser.get("/me" if page == "a redirect" else page)
     headers = answer.headers
-    assert dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";")) == POLICY
+    assert dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";")) == (
+        WITH_SCRIPTS if page == "/me" else POLICY
+    )
     for name, value in {
         "x-content-type-options": "nosniff",
         "referrer-policy": "same-origin",
@@ -68,24 +72,44 @@ async def test_pages_have_no_script_and_no_style_of_their_own_which_the_policy_w
     box.add_person()
     async with box.browser() as browser:
         pages = [await browser.get("/login"), await browser.get(box.invite()), await browser.get("/invite/x")]
+        assert all("<script" not in page.text for page in pages)
         await browser.log_in()
         pages.append(await browser.get("/me"))
     for page in pages:
-        assert "<script" not in page.text
+        assert re.findall(r"<script[^>]*>", page.text) == re.findall(
+            r'<script type="module" src="/assets/\w+/\w+\.js">(?=</script>)', page.text
+        )
         assert re.search(r"\bstyle=|<style|\bon[a-z]+=|javascript:", page.text) is None
-        assert re.findall(r'(?:href|src|action)="([^"]*)"', page.text)
-        assert all(place.startswith("/") for place in re.findall(r'(?:href|src|action)="([^"]*)"', page.text))
+        places = re.findall(r'(?:href|src|action)="([^"]*)"', page.text)
+        assert places
+        assert all(place.startswith(("/", "#")) for place in places)
 
 
-async def test_the_style_sheet_is_kept_for_ever_under_a_name_that_changes_with_it(box: PeopleBox) -> None:
+async def test_the_assets_are_kept_for_ever_under_an_address_that_changes_with_them(box: PeopleBox) -> None:
     async with box.browser() as browser:
-        assert f"/assets/{STYLE_NAME}" in (await browser.get("/login")).text
-        answer = await browser.get(f"/assets/{STYLE_NAME}")
-        assert answer.content == STYLE
-        assert answer.headers["content-type"] == "text/css; charset=utf-8"
-        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-        for name in ("framegate.css", "framegate-0000000000000000.css", "..%2Fapp.py", "%2e%2e%2fapp.py"):
-            assert (await browser.get(f"/assets/{name}")).status_code == 404
+        style = assets.address("framegate.css")
+        assert style in (await browser.get("/login")).text
+        for name, media_type in {
+            "framegate.css": "text/css; charset=utf-8",
+            "page.js": "text/javascript; charset=utf-8",
+            "framegate.svg": "image/svg+xml",
+        }.items():
+            answer = await browser.get(assets.address(name))
+            assert answer.status_code == 200
+            assert answer.headers["content-type"] == media_type
+            assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        for place in (
+            "0" * 16 + "/page.js",
+            f"{assets.BUILD}/app.py",
+            f"{assets.BUILD}/..%2Fapp.py",
+            f"{assets.BUILD}/",
+        ):
+            assert (await browser.get(f"/assets/{place}")).status_code == 404
+
+
+def test_a_template_that_names_a_file_that_nobody_ships_is_a_fault() -> None:
+    with pytest.raises(KeyError):
+        assets.address("jquery.js")
 
 
 async def test_what_people_typed_or_their_browser_says_is_text_on_a_page(box: PeopleBox) -> None:

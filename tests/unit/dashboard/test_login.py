@@ -38,7 +38,7 @@ async def test_whoever_knows_the_password_is_let_in_and_sees_who_they_are(box: P
     box.add_person("anna", Role.REVIEWER, HALL, OTHER_HALL)
     async with box.browser(**{"User-Agent": "Browser/1"}) as browser:
         answer = await browser.log_in()
-        assert (answer.status_code, answer.headers["location"]) == (303, "/me")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
         page = await browser.get("/me")
     assert page.status_code == 200
     for text in (
@@ -300,12 +300,12 @@ ELSEWHERE = [
 
 @pytest.mark.parametrize("place", ELSEWHERE)
 async def test_nobody_is_led_elsewhere(box: PeopleBox, place: str) -> None:
-    assert local_place(place) == "/me"
+    assert local_place(place) == "/"
     box.add_person()
     async with box.browser() as browser:
         page = await browser.get(f"/login?next={quote(place, safe='')}")
-        assert 'name="next" value="/me"' in page.text
-        assert (await browser.log_in(next=place)).headers["location"] == "/me"
+        assert 'name="next" value="/"' in page.text
+        assert (await browser.log_in(next=place)).headers["location"] == "/"
 
 
 @pytest.mark.parametrize("place", ["/", "/me", "/v1/images?limit=5&state=decided", "/a/b#c", "/%2F%2Fevil"])

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from framegate.dashboard.html import STYLE_NAME
+from framegate.dashboard.assets import BUILD
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.people import Role
 from framegate.kernel.states import Scope
@@ -82,8 +82,8 @@ async def _invitation(box: PeopleBox) -> str:
     return box.invite("invited").removeprefix("/invite/")
 
 
-async def _style(_: PeopleBox) -> str:
-    return STYLE_NAME
+async def _build(_: PeopleBox) -> str:
+    return BUILD
 
 
 async def _slug(_: PeopleBox) -> str:
@@ -101,6 +101,7 @@ class Route:
     body: dict[str, Any] = field(default_factory=dict)
     people: bool = True  #: False: only keys may
     shared: bool = False  #: it shows the same whatever the facility
+    page: bool = False  #: only people may, and they are answered in HTML
 
 
 ROUTES = {
@@ -142,7 +143,7 @@ ROUTES = {
     "GET /problems/{slug}": Route("public", thing=_slug),
     "GET /openapi.json": Route("public"),
     "GET /docs": Route("public"),
-    "GET /assets/{name}": Route("public", thing=_style),
+    "GET /assets/{build}/framegate.css": Route("public", thing=_build),
     "GET /login": Route("public"),  # 303 for who is logged in
     "POST /login": Route("public", 403, body={"data": {"name": "nobody", "password": PASSWORD}}),
     "GET /invite/{token}": Route("public", thing=_invitation),
@@ -151,6 +152,7 @@ ROUTES = {
     "POST /logout": Route("login", 303, shared=True),
     "POST /me/logins/end-others": Route("login", 303, shared=True),
     "POST /me/logins/{login_id}/end": Route("login", 404, _login, shared=True),  # it is somebody else's
+    "GET /cameras": Route("results:read", query=f"?facility={HALL}", page=True),
 }
 PLACES = {"own": HALL, "other": OTHER_HALL}
 CALLERS = [
@@ -165,9 +167,13 @@ def expected(route: Route, caller: str) -> tuple[int, str]:
     """The status, and the kind of problem or where it leads."""
     who, _, place = caller.partition(" ")
     if route.needs == "public":
-        return (303, "/me") if route is ROUTES["GET /login"] and who in ROLE_MAY else (route.status, "")
+        return (303, "/") if route is ROUTES["GET /login"] and who in ROLE_MAY else (route.status, "")
     if route.needs == "login":
         return (route.status, "") if who in ROLE_MAY else (303, "/login")
+    if route.page:
+        if who not in ROLE_MAY:
+            return 303, "/login"
+        return (403 if route.needs not in ROLE_MAY[who] else 404 if place == "other" else route.status), ""
     if who == "nobody" or (who in ROLE_MAY and not route.people):
         return 401, "unauthenticated"
     if who == "key-with-all-others" or (who in ROLE_MAY and route.needs not in ROLE_MAY[who]):
@@ -231,8 +237,11 @@ async def test_the_table_has_every_route_of_the_application_and_says_what_it_dec
         assert isinstance(route, APIRoute)
         for method in route.methods or ():
             needs = str(permission.scope) if permission.scope else "login" if permission.people else "public"
-            declared[f"{method} {route.path}"] = needs, permission.people
-    assert declared == {name: (route.needs, route.people and route.needs != "public") for name, route in ROUTES.items()}
+            name = f"{method} {route.path}".replace("/assets/{build}/{name}", "/assets/{build}/framegate.css")
+            declared[name] = needs, permission.people, permission.page and permission.scope is not None
+    assert declared == {
+        name: (route.needs, route.people and route.needs != "public", route.page) for name, route in ROUTES.items()
+    }
     assert len(box.app.routes) == len(ROUTES)
 
 
