@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ from framegate.cli.stores import stores_of
 from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.people import Role
 from framegate.kernel.states import DEFAULT_SCOPES
+from framegate.ports.deliveries import Subscription
+from framegate.ports.hooks import HookKind
 from framegate.settings import Settings
 from framegate.starter import sample_frames
 from tests.support.box import RunningBox, running_box, until
@@ -63,6 +66,12 @@ def box_of_a_day(data: Path) -> Iterator[RunningBox]:
             add_person(stores, "carla", Role.REVIEWER, [FacilityId("main")], PASSWORD, "seed")
             for facility, camera in (("main", "dock-1"), ("main", "dock-2"), ("north", "gate-7")):
                 stores.cameras.confirm_camera(FacilityId(facility), CameraId(camera), "seed")
+            now = datetime.now(UTC)
+            for kind, target in (
+                (HookKind.WEBHOOK, "https://receiver.invalid/in"),
+                (HookKind.SLACK, "https://hooks.slack.invalid/T0/B0/x"),
+            ):
+                stores.endpoints.add_endpoint(Subscription.new(FacilityId("main"), kind, target, now, "seed"), "seed")
             scopes = frozenset(map(str, DEFAULT_SCOPES))
             key = create_key(stores, Settings(data=data), "north-cameras", scopes, ["north"], 365)
         send_images(box, key)

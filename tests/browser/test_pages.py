@@ -6,7 +6,12 @@ from .conftest import Visit
 from .harness import DESKTOP, TABLET
 
 #: The pages of the navigation, with their headings.
-PAGES = {"/cameras": "Cameras", "/me": "ada"}
+PAGES = {
+    "/incidents": "Incidents",
+    "/cameras": "Cameras",
+    "/hooks": "Hooks",
+    "/me": "ada",
+}
 
 
 @pytest.mark.parametrize("path", PAGES)
