@@ -119,11 +119,11 @@ class Viewer:
             self.errors.append(f"asked elsewhere: {url}")
 
     def log_in(self, name: str) -> "Viewer":
-        self.page.goto(f"{self.box.url}/login")
+        self.page.goto(f"{self.box.url}/login?next=/me")
         self.page.get_by_label("Name").fill(name)
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.get_by_role("button", name="Log in").click()
-        self.page.wait_for_url(f"{self.box.url}/")
+        self.page.wait_for_url(f"{self.box.url}/me")
         return self
 
     def open(self, path: str) -> Page:
