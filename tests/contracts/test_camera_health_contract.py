@@ -65,7 +65,7 @@ def actions(harness: Harness) -> list[tuple[str, str, str]]:
     return [
         (e.actor, e.action, e.object)
         for e in entries
-        if e.action.startswith(("camera.fault", "camera.rec", "camera.l"))
+        if e.action.startswith(("camera.fault", "camera.rec", "camera.l", "camera.sus"))
     ]
 
 
@@ -165,6 +165,46 @@ def test_a_person_lifts_it_and_what_is_usual_is_learnt_anew(harness: Harness) ->
     assert actions(harness)[-1] == ("lead", "camera.lifted", CAMERA)
     assert harness.camera_healths.lift(FACILITY, CAMERA, "lead") == ()
     assert harness.camera_healths.lift(FACILITY, CameraId("nobody"), "lead") == ()
+
+
+def test_a_camera_that_a_person_suspends_is_believed_again_only_when_a_person_says_so(harness: Harness) -> None:
+    place = Place()
+    for _ in range(6):
+        sees(harness, place.frame())
+    harness.camera_healths.follow(LIMITS, 100)
+    assert harness.camera_healths.suspend(FACILITY, CAMERA, "a forklift hit it", "lead")
+    assert harness.camera_healths.suspend(FACILITY, CAMERA, "again", "other")
+    for _ in range(3 * LIMITS.recovery):
+        sees(harness, place.frame())
+    harness.camera_healths.follow(LIMITS, 100)
+    assert harness.camera_healths.faults() == {(FACILITY, CAMERA): ("suspended",)}
+    assert harness.camera_healths.faulty() == dict.fromkeys(FAULTS, 0) | {"suspended": 1}
+    assert at_the_gate(harness) == ("suspended",)
+    assert actions(harness) == [("lead", "camera.suspended", CAMERA)]
+    harness.incidents.group(100, announce)
+    (incident,) = harness.incidents.incidents(HERE, EVERY, 10)
+    assert incident.subject == f"camera/{CAMERA}"
+    assert incident.summary == f"{CAMERA} is suspended: lead says: a forklift hit it"
+    assert harness.camera_healths.lift(FACILITY, CAMERA, "lead") == ("suspended",)
+    health = harness.camera_healths.health(FACILITY, CAMERA)
+    assert health is not None
+    assert health.frames == 6, "what was usual is known still"
+    assert at_the_gate(harness) == ()
+    harness.incidents.group(100, announce)
+    (incident,) = harness.incidents.incidents(HERE, EVERY, 10)
+    assert incident.state is IncidentState.RESOLVED
+
+
+def test_a_camera_can_be_suspended_before_it_sent_anything_but_not_one_that_is_not_there(harness: Harness) -> None:
+    assert not harness.camera_healths.suspend(FACILITY, CameraId("nobody"), "why", "lead")
+    assert harness.camera_healths.health(FACILITY, CameraId("nobody")) is None
+    harness.cameras.confirm_camera(FACILITY, CAMERA, "lead")
+    assert not harness.camera_healths.suspend(OTHER_FACILITY, CAMERA, "why", "lead")
+    assert harness.camera_healths.suspend(FACILITY, CAMERA, "why", "lead")
+    assert at_the_gate(harness) == ("suspended",)
+    freeze(harness)
+    assert harness.camera_healths.lift(FACILITY, CAMERA, "lead") == ("frozen", "suspended")
+    assert harness.camera_healths.faults() == {}
 
 
 def test_images_of_the_bulk_lane_are_of_another_time(harness: Harness) -> None:

@@ -84,6 +84,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             intake=stores.intake,
             results=stores.results,
             cameras=stores.cameras,
+            camera_healths=stores.camera_healths,
             keys=stores.keys,
             workers=stores.workers,
             upkeep=stores.upkeep,

@@ -12,9 +12,9 @@ from rich.table import Table
 from framegate.bootstrap import open_blobs
 from framegate.box.keys import create_key, parse_scopes, rotate_key
 from framegate.box.verify import verify
-from framegate.cli.common import DataOption, JsonOption, check_name, console, login, out
+from framegate.cli.common import ByOption, DataOption, JsonOption, check_name, console, login, out
 from framegate.cli.stores import stores_of
-from framegate.kernel.camera_health import CameraHealth
+from framegate.kernel.camera_health import IGNORABLE, CameraHealth, Fault
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, FacilityId
 from framegate.kernel.messages import NewerMessage, UndecodableMessage, decode
@@ -124,9 +124,8 @@ def cameras_health(
         out.print(_usual(health))
     out.print(f"Learnt from {health.frames} images; longest pause of late {health.pause_s:.0f} s.")
     for fault, since in health.faults.items():
-        out.print(
-            f"{fault} since {since:%Y-%m-%d %H:%M:%S} UTC: nothing passes by itself, unless the policy ignores it."
-        )
+        ignorable = ", unless the policy ignores it" if fault in IGNORABLE else ""
+        out.print(f"{fault} since {since:%Y-%m-%d %H:%M:%S} UTC: nothing passes by itself{ignorable}.")
 
 
 def _usual(health: CameraHealth) -> Table:
@@ -142,21 +141,39 @@ def _usual(health: CameraHealth) -> Table:
     return table
 
 
-@cameras.command("lift")
-def cameras_lift(
+@cameras.command("suspend")
+def cameras_suspend(
     camera: str,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for people and the audit")],
     facility: FacilityOption = DEFAULT_FACILITY,
-    by: Annotated[str | None, typer.Option("--by", help="Who says so, for the audit. Default: your login")] = None,
+    by: ByOption = None,
     data: DataOption = None,
 ) -> None:
-    """Says that a camera is well as it is: its faults end, and what comes from now on is what is usual for it."""
+    """Says that a camera cannot be believed: nothing of it passes by itself until somebody resumes it."""
+    with stores_of(Settings.read(data=data)) as stores:
+        place = FacilityId(facility), CameraId(camera)
+        if not stores.camera_healths.suspend(*place, reason, by or login()):
+            raise ConfigurationError(f"there is no camera {camera} at {facility}: 'framegate cameras list' shows all")
+    console.print(f"{camera} at {facility} is suspended: nothing of it passes by itself.")
+
+
+@cameras.command("resume")
+@cameras.command("lift", hidden=True)
+def cameras_resume(
+    camera: str, facility: FacilityOption = DEFAULT_FACILITY, by: ByOption = None, data: DataOption = None
+) -> None:
+    """Says that a camera is well as it is: its faults end, and what comes from now on is what is usual for it.
+
+    One that was only suspended keeps what is usual for it. `lift` is the same command.
+    """
     with stores_of(Settings.read(data=data)) as stores:
         place = FacilityId(facility), CameraId(camera)
         if stores.camera_healths.health(*place) is None:
             raise ConfigurationError(f"no image of {camera} at {facility} was judged yet: there is nothing to lift")
         faults = stores.camera_healths.lift(*place, by or login())
     ended = f"{', '.join(faults)} ended" if faults else "it had no fault"
-    console.print(f"{camera} at {facility}: {ended}; what is usual for it is learnt anew.")
+    anew = "" if faults == (Fault.SUSPENDED,) else "; what is usual for it is learnt anew"
+    console.print(f"{camera} at {facility}: {ended}{anew}.")
 
 
 @cameras.command("add")

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 from framegate.gate.alerting import DEFAULT_ALERTS, AlertRule, read_alerts
 from framegate.gate.entries import Entry, shown
-from framegate.kernel.camera_health import FAULTS
+from framegate.kernel.camera_health import IGNORABLE
 from framegate.kernel.chain import Link, parse_chain, parse_link
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import is_name
@@ -190,7 +190,7 @@ def _deadlines(entry: Entry) -> dict[str, float | None]:
 def _ignored(entry: Entry, base: frozenset[str]) -> frozenset[str]:
     if "camera_faults" not in entry:
         return base
-    entry["camera_faults"].only(*FAULTS)
+    entry["camera_faults"].only(*IGNORABLE)
     return _those(entry["camera_faults"], "ignore", base)
 
 

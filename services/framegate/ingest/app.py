@@ -10,6 +10,7 @@ from starlette.types import Scope
 
 from framegate.ingest import (
     bundles,
+    cameras,
     content,
     health,
     hooklog,
@@ -28,7 +29,7 @@ from framegate.web.permissions import check_permissions
 
 #: All routes but those of pages, in the order in which they are tried.
 ROUTERS: Final = (
-    images.router, uploads.router, reading.router, content.router, bundles.router,
+    images.router, uploads.router, reading.router, cameras.router, content.router, bundles.router,
     # Before `hooks`: "dead" and "replay" are no ids.
     incidents.router, reviews.router, hooklog.router, hooks.router, health.router,
 )  # fmt: skip

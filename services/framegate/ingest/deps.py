@@ -10,6 +10,7 @@ from framegate.ingest.objects import ObjectIntake
 from framegate.kernel.imagefile import Limits
 from framegate.kernel.states import Lane, Stage
 from framegate.ports.blobs import Blobs
+from framegate.ports.camera_health import CameraHealths
 from framegate.ports.clock import Clock
 from framegate.ports.deliveries import Deliveries, Endpoints
 from framegate.ports.hooks import Hook, HookKind
@@ -76,6 +77,7 @@ class ApiDependencies:
     intake: Intake
     results: Results
     cameras: Cameras
+    camera_healths: CameraHealths
     keys: Keys
     workers: Workers
     upkeep: Upkeep

@@ -1,4 +1,4 @@
-"""What became of images: one, many, and as they end; cameras and counts."""
+"""What became of images: one, many, and as they end; and counts."""
 
 import asyncio
 import json
@@ -17,12 +17,10 @@ from framegate.ingest.parameters import METADATA, Name, parse_meta, parse_moment
 from framegate.ingest.protocol import is_stopping
 from framegate.ingest.schemas import (
     CLASS_NAME,
-    CameraList,
     ImagePage,
     ImageView,
     OutcomePage,
     StatsView,
-    camera_document,
     image_document,
     stats_document,
 )
@@ -200,14 +198,6 @@ async def list_outcomes(
         api.watchers -= 1
     items: list[dict[str, Any]] = [{"sequence": n, "image": image_document(record)} for n, record in found]
     return JSONResponse({"items": items, "next": found[-1][0] if found else max(query.after, 0)})
-
-
-@router.get("/v1/cameras", tags=["cameras"], response_model=CameraList, responses=problems(*AUTHENTICATED))
-async def list_cameras(query: Annotated[FacilityQuery, Query()], principal: Reader, api: ApiDep) -> Response:
-    """The cameras of the key's facilities, those that registered themselves included."""
-    facilities = principal.visible(query.facility)
-    found = await run_in_threadpool(api.deps.cameras.cameras, facilities)
-    return JSONResponse({"items": [camera_document(camera) for camera in found]})
 
 
 @router.get("/v1/stats", tags=["images"], response_model=StatsView, responses=problems(*AUTHENTICATED))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from framegate.kernel.reviews import Choice, Review
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
 from framegate.ports.objects import PresignedPost
-from framegate.ports.store import Camera, ImageRecord
+from framegate.ports.store import ImageRecord
 from framegate.ports.upkeep import Conservation
 from framegate.ports.uploads import NewUpload
 
@@ -174,22 +174,6 @@ class OutcomePage(View):
     next: int = Field(description="Send it as `after` to go on.")
 
 
-class CameraView(View):
-    """A camera."""
-
-    facility: str
-    id: str
-    status: CameraStatus
-    created_at: datetime
-    last_image_at: datetime | None
-
-
-class CameraList(View):
-    """All cameras of the facilities of the key."""
-
-    items: list[CameraView]
-
-
 class StatsView(View):
     """accepted = decided + rejected + failed + in_flight + lost, and lost is 0."""
 
@@ -320,17 +304,6 @@ def presigned_document(upload: NewUpload, post: PresignedPost) -> dict[str, Any]
         "url": post.url,
         "fields": post.fields,
         "expires_at": _moment(post.expires_at),
-    }
-
-
-def camera_document(camera: Camera) -> dict[str, Any]:
-    """As `CameraView`."""
-    return {
-        "facility": camera.facility,
-        "id": camera.id,
-        "status": camera.status,
-        "created_at": _moment(camera.created_at),
-        "last_image_at": _moment(camera.last_image_at),
     }
 
 

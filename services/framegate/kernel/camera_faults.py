@@ -94,11 +94,24 @@ def fall_silent(
     return [FaultChange(*place, Fault.SILENT, True, detail, False)]
 
 
+def suspend(health: CameraHealth, place: Place, now: datetime, actor: str, reason: str) -> list[FaultChange]:
+    """A person says that it cannot be believed; nothing that its pictures show ends that. Nothing new when it is so."""
+    if Fault.SUSPENDED in health.faults:
+        return []
+    health.faults[Fault.SUSPENDED] = now
+    return [FaultChange(*place, Fault.SUSPENDED, True, f"{actor} says: {reason}", False)]
+
+
 def lifted(health: CameraHealth, place: Place, actor: str) -> tuple[CameraHealth, Alert | None]:
-    """All that is usual is learnt anew; the alert ends the incident, if there is one. Pauses are no matter of pictures."""
+    """All that is usual is learnt anew, unless it was only suspended: then nobody said that its pictures changed.
+
+    The alert ends the incident, if there is one. Pauses are no matter of pictures.
+    """
     fresh = CameraHealth(last_at=health.last_at, interval=health.interval, pause_s=health.pause_s)
     if not health.faults:
         return fresh, None
+    if health.faults.keys() == {Fault.SUSPENDED}:
+        fresh = replace(health, faults={})
     summary = f"{actor} says that {place[1]} is well ({', '.join(sorted(health.faults))})"
     return fresh, Alert(CAMERA_RULE, "warning", f"camera/{place[1]}", summary, _WINDOW_S, over=True)
 
@@ -213,7 +226,7 @@ def _begun(health: CameraHealth, signs: _Signs, seen: Observation, limits: Healt
 def _over(health: CameraHealth, signs: _Signs, seen: Observation, limits: HealthLimits) -> list[FaultChange]:
     """Those of which enough frames in a row showed no sign; a frame that cannot say does not count."""
     changes = []
-    for fault in [fault for fault in Fault if fault in health.faults]:
+    for fault in [fault for fault in Fault if fault in health.faults and fault is not Fault.SUSPENDED]:
         if fault in signs or fault is Fault.SILENT:
             health.clear[fault] = 0 if signs.get(fault) else health.clear.get(fault, 0) + 1
         if health.clear[fault] >= limits.recovery:

@@ -22,11 +22,14 @@ class Fault(StrEnum):
     MOVED = "moved"  #: it looks at another place
     DIRTY = "dirty"  #: it sees the place, but blurred
     SILENT = "silent"  #: it sends nothing
+    SUSPENDED = "suspended"  #: somebody says that it cannot be believed, until somebody lifts that
 
 
 #: Why the gate asks for a person where the camera has a fault.
 CAMERA_FAULT: Final = "camera-fault"
 FAULTS: Final = tuple(map(str, Fault))
+#: Those that a policy may ignore: what a person said is not for it.
+IGNORABLE: Final = tuple(fault for fault in FAULTS if fault != Fault.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,13 @@ class CameraHealths(Protocol):
         """Those of all cameras that have any; None: of all facilities."""
         ...
 
+    def suspend(self, facility: FacilityId, camera: CameraId, reason: str, actor: str) -> bool:
+        """Gives it the fault `suspended`, which only `lift` ends; audited, and an incident like that of any other fault.
+
+        False: there is no such camera. Nothing changes where it is suspended already.
+        """
+        ...
+
     def lift(self, facility: FacilityId, camera: CameraId, actor: str) -> Sequence[str]:
         """Ends its faults, which it returns, and forgets what was usual: what comes now is. Its incident ends; audited."""
         ...

@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 from framegate.adapters.memory import FakeClock, MemoryStore
-from framegate.box.policies import PolicyDesk
 from framegate.gate.alerting import DEFAULT_ALERTS, OCCASIONS
+from framegate.box.policies import PolicyDesk
 from framegate.gate.document import read_document
 from framegate.gate.policy import FLAGS, Policy
-from framegate.kernel.camera_health import FAULTS
+from framegate.kernel.camera_health import IGNORABLE
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId
 from framegate.kernel.manifest import ModelManifest
 from framegate.starter import starter_dir
@@ -39,5 +39,5 @@ def test_the_defaults_are_as_the_example_writes_them() -> None:
 
 
 def test_the_page_names_every_occasion_and_every_doubt() -> None:
-    for name in (*OCCASIONS, *FLAGS, *FAULTS):
+    for name in (*OCCASIONS, *FLAGS, *IGNORABLE):
         assert f"`{name}`" in PAGE or f"{name}:" in PAGE

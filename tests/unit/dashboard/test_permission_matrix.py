@@ -14,7 +14,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from framegate.dashboard.assets import BUILD
-from framegate.kernel.ids import FacilityId
+from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.people import Role
 from framegate.kernel.states import Scope
 from framegate.web.permissions import permission_of
@@ -86,6 +86,10 @@ async def _build(_: PeopleBox) -> str:
     return BUILD
 
 
+async def _camera(box: PeopleBox) -> str:
+    return str(box.store.cameras.confirm_camera(HALL, CameraId("dock-3"), "lead").id)
+
+
 async def _slug(_: PeopleBox) -> str:
     return "not-found"
 
@@ -113,6 +117,9 @@ ROUTES = {
     "GET /v1/images/{image_id}/content": Route("results:read", thing=_image),
     "GET /v1/outcomes": Route("results:read", query=f"?facility={HALL}"),
     "GET /v1/cameras": Route("results:read", query=f"?facility={HALL}"),
+    "POST /v1/cameras": Route("admin", body={"json": {"facility": HALL, "camera": "c"}}),
+    "POST /v1/cameras/{camera}/suspend": Route("admin", 200, _camera, f"?facility={HALL}", {"json": {"reason": "why"}}),
+    "POST /v1/cameras/{camera}/resume": Route("admin", 200, _camera, f"?facility={HALL}"),
     "GET /v1/stats": Route("results:read", query=f"?facility={HALL}"),
     "GET /v1/incidents": Route("results:read", query=f"?facility={HALL}"),
     "GET /v1/incidents/{incident_id}": Route("results:read", thing=_incident),

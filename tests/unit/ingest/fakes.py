@@ -79,6 +79,7 @@ class ApiBox:
             intake=self.store.intake,
             results=self.store.results,
             cameras=self.store.cameras,
+            camera_healths=self.store.camera_healths,
             keys=self.store.keys,
             workers=self.store.workers,
             upkeep=self.store.upkeep,

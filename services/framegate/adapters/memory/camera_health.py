@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from framegate.adapters.memory.state import MemoryState
-from framegate.kernel.camera_faults import alert_about, awake_since, fall_silent, judge, lifted
+from framegate.kernel.camera_faults import alert_about, awake_since, fall_silent, judge, lifted, suspend
 from framegate.kernel.camera_health import FAULTS, CameraHealth, FaultChange, HealthLimits, Observation, Place
 from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.incidents import SYSTEM, RaisedAlert
@@ -38,7 +38,8 @@ class MemoryCameraHealths:
             if len(ended) < limit:
                 changes += self._silent(now, awake, limits)
             for change in changes:
-                self._tell(change)
+                action = "camera.fault" if change.began else "camera.recovered"
+                self._tell(change, action, SYSTEM, {"fault": str(change.fault), "detail": change.detail})
             self._judged += len(ended)
             return Followed(len(ended), changes)
 
@@ -50,13 +51,11 @@ class MemoryCameraHealths:
                 changes += fall_silent(health, place, now, awake, limits)
         return changes
 
-    def _tell(self, change: FaultChange) -> None:
+    def _tell(self, change: FaultChange, action: str, actor: str, body: Mapping[str, str]) -> None:
         alert = alert_about(change)
         if alert is not None:
             self._raise(change.facility, alert)
-        action = "camera.fault" if change.began else "camera.recovered"
-        body = {"fault": str(change.fault), "detail": change.detail}
-        self._state.record(change.facility, SYSTEM, action, str(change.camera), body)
+        self._state.record(change.facility, actor, action, str(change.camera), body)
 
     def _raise(self, facility: FacilityId, alert: Alert) -> None:
         self._state.alerts.append(RaisedAlert(uuid4(), facility, None, alert, self._state.now()))
@@ -80,6 +79,17 @@ class MemoryCameraHealths:
                 for place, health in self._state.health.items()
                 if health.faults and (facilities is None or place[0] in facilities)
             }
+
+    def suspend(self, facility: FacilityId, camera: CameraId, reason: str, actor: str) -> bool:
+        """See the port."""
+        place = facility, camera
+        with self._state.lock:
+            if place not in self._state.cameras:
+                return False
+            health = self._state.health.setdefault(place, CameraHealth())
+            for change in suspend(health, place, self._state.now(), actor, reason):
+                self._tell(change, "camera.suspended", actor, {"reason": reason})
+            return True
 
     def lift(self, facility: FacilityId, camera: CameraId, actor: str) -> Sequence[str]:
         """See the port."""

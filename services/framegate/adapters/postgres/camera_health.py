@@ -15,7 +15,15 @@ from framegate.adapters.postgres.incidents import ALERTS, raise_alert
 from framegate.adapters.postgres.settled import OUTCOMES, Settled
 from framegate.adapters.postgres.statements import statement
 from framegate.adapters.postgres.wakeups import wake
-from framegate.kernel.camera_faults import alert_about, awake_since, fall_silent, judge, lifted, silent_at
+from framegate.kernel.camera_faults import (
+    alert_about,
+    awake_since,
+    fall_silent,
+    judge,
+    lifted,
+    silent_at,
+    suspend,
+)
 from framegate.kernel.camera_health import FAULTS, CameraHealth, FaultChange, HealthLimits, Observation, Place
 from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.incidents import SYSTEM
@@ -23,7 +31,7 @@ from framegate.kernel.inspection import Prepared
 from framegate.kernel.states import Lane
 from framegate.ports.camera_health import Followed
 
-_HEALTH, _WATCH, _IMAGES = schema.camera_health, schema.camera_watch, schema.images
+_HEALTH, _WATCH, _IMAGES, _CAMERAS = schema.camera_health, schema.camera_watch, schema.images, schema.cameras
 _LOCK: Final = "hashtext('camera-health')"
 
 
@@ -78,6 +86,26 @@ class PostgresCameraHealths:
             query = query.where(_HEALTH.c.facility_id.in_(sorted(facilities)))
         rows = self._database.core(lambda c: c.execute(query).all())
         return {(FacilityId(facility), CameraId(camera)): tuple(faults) for facility, camera, faults in rows}
+
+    def suspend(self, facility: FacilityId, camera: CameraId, reason: str, actor: str) -> bool:
+        """See the port."""
+        place = facility, camera
+        known = select(_CAMERAS.c.id).where(_CAMERAS.c.facility_id == facility, _CAMERAS.c.id == camera)
+
+        def work(connection: Connection) -> bool:
+            connection.execute(text(f"select pg_advisory_xact_lock({_LOCK})"))
+            if connection.execute(known).one_or_none() is None:
+                return False
+            health = _healths(connection, {place}).get(place) or CameraHealth()
+            changes = suspend(health, place, clock_time(connection), actor, reason)
+            if changes:
+                _store(connection, {place: health}, HealthLimits())
+                _tell(connection, changes[0], "camera.suspended", actor, {"reason": reason})
+            return True
+
+        found = self._database.core(work)
+        wake(self._database, [ALERTS])
+        return found
 
     def lift(self, facility: FacilityId, camera: CameraId, actor: str) -> Sequence[str]:
         """See the port."""
@@ -154,12 +182,15 @@ def _write(
 ) -> None:
     _store(connection, healths, limits)
     for change in changes:
-        alert = alert_about(change)
-        if alert is not None:
-            raise_alert(connection, change.facility, alert)
         action = "camera.fault" if change.began else "camera.recovered"
-        body = {"fault": str(change.fault), "detail": change.detail}
-        record(connection, change.facility, SYSTEM, action, change.camera, body)
+        _tell(connection, change, action, SYSTEM, {"fault": str(change.fault), "detail": change.detail})
+
+
+def _tell(connection: Connection, change: FaultChange, action: str, actor: str, body: Mapping[str, str]) -> None:
+    alert = alert_about(change)
+    if alert is not None:
+        raise_alert(connection, change.facility, alert)
+    record(connection, change.facility, actor, action, change.camera, body)
 
 
 def _store(connection: Connection, healths: Mapping[Place, CameraHealth], limits: HealthLimits) -> None:
