@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from framegate.kernel.ids import FacilityId
+from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.incidents import CROWD, LONGEST_SUBJECT, MOST_SUBJECTS, Change, Incident, IncidentState
 from framegate.kernel.inspection import Alert
 from framegate.kernel.states import Stage, Verdict
@@ -86,6 +86,11 @@ def test_another_facility_is_another_incident_that_only_it_sees(harness: Harness
     assert harness.incidents.incident(HERE, there.incident_id) is None
     assert harness.incidents.acknowledge(HERE, there.incident_id, "lead", announce) is None
     assert harness.incidents.resolve(HERE, there.incident_id, "lead", announce) is None
+
+
+def test_a_facility_is_there_before_anything_happened_in_it(harness: Harness) -> None:
+    harness.cameras.confirm_camera(OTHER_FACILITY, CameraId("dock-1"), "lead")
+    assert OTHER_FACILITY in harness.incidents.facilities()
 
 
 def test_what_gets_worse_is_told_once_more_and_what_gets_better_is_not(harness: Harness) -> None:

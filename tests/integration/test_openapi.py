@@ -57,7 +57,9 @@ _OPERATIONS = [
     for method in sorted(route.methods or ())
 ]
 #: Where any text is a fine path and there are no parameters, nothing can be sent that the document forbids.
-_WITHOUT_WRONG_INPUT = {"/healthz", "/readyz", "/metrics", "/problems/{slug}"}
+_WITHOUT_WRONG_INPUT = {
+    "/healthz", "/readyz", "/metrics", "/problems/{slug}", "/v1/models", "/v1/models/{ref}", "/v1/deployments/rollback",
+}  # fmt: skip
 _GENERATED = [
     (path, method, mode)
     for path, method in _OPERATIONS
@@ -146,6 +148,18 @@ def test_every_operation_says_which_scope_it_needs_or_that_it_needs_none(box: Ap
         "POST /v1/cameras": Scope.ADMIN,
         "POST /v1/cameras/{camera}/suspend": Scope.ADMIN,
         "POST /v1/cameras/{camera}/resume": Scope.ADMIN,
+        "GET /v1/policy": Scope.RESULTS_READ,
+        "GET /v1/policy/history": Scope.RESULTS_READ,
+        "GET /v1/policy/{version}": Scope.RESULTS_READ,
+        "POST /v1/policy/check": Scope.ADMIN,
+        "POST /v1/policy/simulate": Scope.ADMIN,
+        "PUT /v1/policy": Scope.ADMIN,
+        "GET /v1/models": Scope.RESULTS_READ,
+        "GET /v1/models/{ref}": Scope.RESULTS_READ,
+        "POST /v1/models/{ref}/approve": Scope.MODELS_MANAGE,
+        "GET /v1/deployments": Scope.RESULTS_READ,
+        "POST /v1/deployments": Scope.MODELS_MANAGE,
+        "POST /v1/deployments/rollback": Scope.MODELS_MANAGE,
         "GET /v1/stats": Scope.RESULTS_READ,
         "GET /v1/incidents": Scope.RESULTS_READ,
         "GET /v1/incidents/{incident_id}": Scope.RESULTS_READ,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from framegate import __version__
 from framegate.adapters.clock import SystemClock
 from framegate.bootstrap.hooks import make_announcer, open_hooks, public_url
+from framegate.bootstrap.models import Deployer
 from framegate.bootstrap.objects import object_intake
 from framegate.bootstrap.pepper import read_pepper
 from framegate.bootstrap.stores import Stores, open_blobs
@@ -46,6 +47,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
     from framegate.adapters.passwords import Argon2Passwords
     from framegate.dashboard.app import Pages
     from framegate.dashboard.deps import PageDependencies
+    from framegate.gate.office import PolicyOffice
     from framegate.ingest.app import create_app
     from framegate.ingest.deps import ApiDependencies, ApiLimits, Desk
     from framegate.ingest.evidence import EvidenceSources
@@ -85,6 +87,11 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             results=stores.results,
             cameras=stores.cameras,
             camera_healths=stores.camera_healths,
+            policies=stores.policies,
+            registry=stores.registry,
+            shadows=stores.shadows,
+            deploying=Deployer(settings, stores, blobs),
+            rules=PolicyOffice(stores.policies, stores.cameras, stores.registry, stores.results, clock),
             keys=stores.keys,
             workers=stores.workers,
             upkeep=stores.upkeep,

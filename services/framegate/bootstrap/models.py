@@ -8,12 +8,14 @@ from framegate.gate.policy import document_from_manifest
 from framegate.kernel.errors import ConfigurationError, ModelRefused
 from framegate.kernel.ids import DEFAULT_FACILITY
 from framegate.kernel.manifest import ModelManifest
+from framegate.kernel.rollout import Rollout
 from framegate.ports.blobs import Blobs
-from framegate.ports.registry import unknown
+from framegate.ports.registry import Deployment, unknown
 from framegate.ports.store import PolicyConflict
 from framegate.ports.training import Trainer
 from framegate.settings import Settings, keep_ultralytics_offline
 from framegate.starter import starter_dir
+from framegate.worker.deploying import follows_from_it, order_checked
 from framegate.worker.models import ModelFiles, register, serve_now
 
 
@@ -81,3 +83,19 @@ def follow_model(stores: Stores, manifest: ModelManifest) -> None:
         expected = current.version if current else 0
         with suppress(PolicyConflict):
             stores.policies.add_policy(DEFAULT_FACILITY, document_from_manifest(manifest), "framegate", expected)
+
+
+class Deployer:
+    """Orders deployments for who does not wait for them. For several threads."""
+
+    def __init__(self, settings: Settings, stores: Stores, blobs: Blobs) -> None:
+        self._stores, self._files = stores, model_files(settings, stores, blobs)
+
+    def order(self, rollout: Rollout, actor: str, detail: str) -> Deployment:
+        """Raises `ModelRefused`, `BlobMissing` or `DependencyUnavailable`."""
+        return order_checked(self._files, self._stores.registry, rollout, actor, detail)
+
+    def conclude(self, deployment: Deployment) -> None:
+        """Lets the policy follow that only came from the model before, if this one serves by now."""
+        if follows_from_it(deployment):
+            follow_model(self._stores, self._files.manifest(deployment.rollout.incumbent))

@@ -179,8 +179,9 @@ def _apply(
 
     (version, document, why it was not applied). The model that was calibrated may be about to serve.
     """
-    from framegate.box.policies import PolicyDesk
-    from framegate.gate.document import Document, PolicyRefused
+    from framegate.gate.desk import PolicyDesk
+    from framegate.gate.document import Document
+    from framegate.kernel.policies import PolicyRefused
     from framegate.ports.store import PolicyConflict
 
     with stores_of(settings) as stores:

@@ -16,9 +16,10 @@ from framegate.cli.stores import stores_of
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.manifest import ModelManifest
 from framegate.kernel.rollout import ModelState, Rollout
-from framegate.models import deploying
-from framegate.ports.registry import Deployment, RegisteredModel, unknown
+from framegate.models.deploying import order
+from framegate.ports.registry import CLEAR, Deployment, RegisteredModel, unknown
 from framegate.settings import Settings
+from framegate.worker.deploying import before, parse_share, planned
 from framegate.worker.models import register as register_model
 
 
@@ -34,8 +35,6 @@ models = typer.Typer(
 
 RefArgument = Annotated[str, typer.Argument(metavar="REF", help="NAME@VERSION, as 'framegate models list' shows it")]
 WaitOption = Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for the workers")]
-#: Confidence from which boxes count when a shadow is compared.
-_CLEAR = 0.3
 
 
 def register(app: typer.Typer) -> None:
@@ -116,7 +115,7 @@ def show_command(ref: RefArgument, json: JsonOption = False, data: DataOption = 
         events = stores.registry.events(ref)
         active = stores.registry.active()
         tallies = stores.registry.tally(active.number) if active else {}
-        shadow = stores.shadows.compare_shadow(model.key, _CLEAR)
+        shadow = stores.shadows.compare_shadow(model.key, CLEAR)
     tally = tallies.get(model.ref)
     if json:
         facts = _facts(model) | {"events": [asdict(event) for event in events], "shadow": asdict(shadow)}
@@ -135,7 +134,7 @@ def show_command(ref: RefArgument, json: JsonOption = False, data: DataOption = 
         out.print(f"Since the present deployment: {tally.images} images ({ends}), {tally.inference_ms:.1f} ms each.")
     if shadow.images:
         out.print(
-            f"As a shadow: {shadow.images} images, the same boxes of at least {_CLEAR} in {shadow.agreed} of them; "
+            f"As a shadow: {shadow.images} images, the same boxes of at least {CLEAR} in {shadow.agreed} of them; "
             + ", ".join(f"{name} {ours} -> {theirs}" for name, (ours, theirs) in shadow.classes.items())
         )
 
@@ -179,7 +178,8 @@ def deploy_command(
     """
     settings = Settings.read(data=data)
     with stores_of(settings) as stores:
-        rollout = deploying.planned(stores.registry, ref, canary=canary, shadow=shadow)
+        share = None if canary is None else parse_share(canary)
+        rollout = planned(stores.registry, ref, canary=share, shadow=shadow)
         _order(settings, stores, rollout, by, "", wait)
 
 
@@ -188,11 +188,11 @@ def rollback_command(by: ByOption = None, wait: WaitOption = 120, data: DataOpti
     """Goes back: takes a canary and a shadow away, or else brings back the model that served before."""
     settings = Settings.read(data=data)
     with stores_of(settings) as stores:
-        _order(settings, stores, deploying.before(stores.registry), by, "rollback", wait)
+        _order(settings, stores, before(stores.registry), by, "rollback", wait)
 
 
 def _order(settings: Settings, stores: Stores, rollout: Rollout, by: str | None, detail: str, wait_s: float) -> None:
-    done = deploying.order(settings, stores, rollout, by or login(), detail, wait_s, console.print)
+    done = order(settings, stores, rollout, by or login(), detail, wait_s, console.print)
     console.print(f"Deployment {done.number} is active: {_names(done)}.")
 
 

@@ -13,17 +13,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from framegate.bootstrap import Stores
-from framegate.box.policies import Admission, PolicyDesk, parsed
 from framegate.cli.common import ByOption, DataOption, JsonOption, check_name, console, login, note, out
 from framegate.cli.simulation import replay, show
 from framegate.cli.stores import stores_of
 from framegate.gate.changes import changes, in_a_line
-from framegate.gate.document import Document, PolicyRefused, read_document, write_document
+from framegate.gate.desk import Admission, PolicyDesk, parsed
+from framegate.gate.document import Document, read_document, write_document
 from framegate.gate.policy import Policy
 from framegate.gate.simulate import Simulation
 from framegate.kernel.durations import parse_duration
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
+from framegate.kernel.policies import PolicyRefused
 from framegate.ports.store import PolicyVersion
 from framegate.settings import Settings
 

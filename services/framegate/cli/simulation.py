@@ -6,8 +6,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from framegate.box.policies import PolicyDesk
 from framegate.cli.common import console, note, out
+from framegate.gate.desk import PolicyDesk
 from framegate.gate.simulate import Simulation, ended_since
 
 

@@ -2,31 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from framegate.gate.entries import Way, written
+from framegate.kernel.policies import Change
 
 #: Entries that are compared as a whole: what they hold belongs together.
 _WHOLE: Final = frozenset({"calibration"})
 _ABSENT: Final = object()
 _IN_A_LINE: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """`before` and `after` are JSON, empty where the entry is not there."""
-
-    entry: str
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        if not self.before:
-            return f"{self.entry}: new, {self.after}"
-        if not self.after:
-            return f"{self.entry}: gone, was {self.before}"
-        return f"{self.entry}: {self.before} -> {self.after}"
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:

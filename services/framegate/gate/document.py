@@ -1,5 +1,6 @@
 """A policy as people write it: YAML, with the line of everything that is wrong, and the same document written again."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,17 +8,15 @@ from typing import Any, Final
 
 import yaml
 
-from framegate.gate.entries import Entry, Problem, Way
+from framegate.gate.entries import Entry, Problem, Way, written
 from framegate.gate.policy import Policy
-from framegate.kernel.errors import ConfigurationError
+from framegate.kernel.policies import PolicyFault, PolicyRefused
 
 _LARGEST: Final = 1 << 20
 _WIDTH: Final = 100
+#: As JSON writes it, and not a backslash before the text u0000.
+_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _TAG: Final = "tag:yaml.org,2002:"
-
-
-class PolicyRefused(ConfigurationError):
-    """The policy cannot be applied; the message has a line for each reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +37,20 @@ class Document:
 
     def refusal(self, problems: Sequence[Problem]) -> PolicyRefused:
         """All of them, in the order of their lines."""
-        return PolicyRefused("\n".join(text for _, text in sorted(map(self._located, problems))))
+        found = sorted(map(self._located, problems), key=lambda one: one[:2])
+        return PolicyRefused("\n".join(text for _, text, _ in found), [fault for _, _, fault in found])
 
-    def _located(self, problem: Problem) -> tuple[tuple[int, int], str]:
+    def _located(self, problem: Problem) -> tuple[tuple[int, int], str, PolicyFault]:
         """An entry that is missing is looked for where it belongs."""
+        name = written(problem.way)
         way = problem.way
         while way and way not in self.places:
             way = way[:-1]
         place = self.places.get(way)
         if place is None:
-            return (0, 0), f"{self.where}: {problem}"
+            return (0, 0), f"{self.where}: {problem}", PolicyFault(name, problem.text)
         at = place.name if problem.at_name or way != problem.way else place.value
-        return at, f"{self.where}:{at[0]}:{at[1]}: {problem}"
+        return at, f"{self.where}:{at[0]}:{at[1]}: {problem}", PolicyFault(name, problem.text, *at)
 
 
 def read_document(text: str | bytes, where: str) -> Document:
@@ -66,7 +67,9 @@ def read_document(text: str | bytes, where: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise PolicyRefused(f"{where}{at}: this is not YAML: {error.problem or error.context}") from error
+        text = f"this is not YAML: {error.problem or error.context}"
+        fault = PolicyFault("", text, *((mark.line + 1, mark.column + 1) if mark else ()))
+        raise PolicyRefused(f"{where}{at}: {text}", [fault]) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PolicyRefused(f"{where}: this is not YAML: {str(error).splitlines()[0]}") from error
     except RecursionError:
@@ -81,11 +84,31 @@ def read_document(text: str | bytes, where: str) -> Document:
     return document
 
 
+def check_document(raw: Mapping[str, Any], where: str) -> Document:
+    """Likewise, of a document that was not written as YAML."""
+    document = Document(dict(raw), where)
+    if problems := problems_of(document.raw):
+        raise document.refusal(problems)
+    return document
+
+
 def problems_of(raw: Mapping[str, Any]) -> list[Problem]:
     """What `read_document` refuses, of a document from anywhere."""
     entry = Entry(raw, strict=True)
     Policy.read(0, entry)
+    if not entry.problems and not _can_be_stored(raw):
+        entry.refuse("there are characters or numbers in it that cannot be stored: NUL, half a character, infinity")
     return entry.problems
+
+
+def _can_be_stored(raw: Mapping[str, Any]) -> bool:
+    """Notes are free, and Postgres keeps no NUL, no lone surrogate and no number that is none."""
+    try:
+        text = json.dumps(raw, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError):
+        return False
+    return _NUL.search(text) is None
 
 
 def write_document(raw: Mapping[str, Any]) -> str:

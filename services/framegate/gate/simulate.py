@@ -192,7 +192,9 @@ class Tally:
 class Simulation:
     """Images one after the other, newest first, in bounded memory."""
 
-    def __init__(self, candidate: Policy, current: Policy | None) -> None:
+    def __init__(self, candidate: Policy, current: Policy | None, examples: int = _EXAMPLES) -> None:
+        """`examples`: ids of images to remember for each kind of flip."""
+        self._most_examples = examples
         self.candidate = Tally(candidate)
         self.current = None if current is None else Tally(current)
         self.decided: Counter[str] = Counter()  #: how the images ended in truth
@@ -221,7 +223,7 @@ class Simulation:
         if before != after:
             self.flips[before, after] += 1
             shown = self.examples.setdefault((before, after), [])
-            if len(shown) < _EXAMPLES:
+            if len(shown) < self._most_examples:
                 shown.append(record.facts.image_id)
 
     @property

@@ -1,6 +1,7 @@
 """The running API: what `create_app` builds from its dependencies and every route gets."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Guard:
 
 
 class Api:
-    """State of one application. Only `close` needs to be called in the end, when no request runs any more."""
+    """State of one application. Only `stop` and `close` need to be called in the end, when no request runs any more."""
 
     def __init__(self, deps: ApiDependencies) -> None:
         limits = deps.limits
@@ -58,6 +59,10 @@ class Api:
         # Somebody else's servers: each may take as long as a receiver is given.
         crowded = "Too many endpoints are being tried."
         self.outside = BoundedPool("outside", MOST_OUTSIDE, MOST_OUTSIDE, crowded, int(DEADLINE_S))
+        self.trying = BoundedPool("policies", 2, 4, "Too many policies are being looked at.", 5)
+        # Two may wait until the workers have a deployment, while a third is ordered.
+        self.deploying = BoundedPool("deployments", 1, 4, "Too many deployments are being ordered.", 5)
+        self._beside: set[asyncio.Task[None]] = set()
         self.slots = UploadSlots(limits.max_concurrent_uploads, limits.memory_bytes, limits.memory_total_bytes)
         self.running = Running()
         self.backlog = Backlog(deps.backlog, limits.max_backlog, deps.clock, self.pool)
@@ -75,11 +80,25 @@ class Api:
         finally:
             self.drawings -= 1
 
+    def beside(self, work: Coroutine[None, None, None]) -> None:
+        """Goes on when the request has been answered, until the server stops. It must not raise."""
+        task = asyncio.ensure_future(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    async def stop(self) -> None:
+        """Before `close`."""
+        for task in list(self._beside):
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
+
     def close(self) -> None:
         """Blocks until the worker threads have ended."""
         self.pool.shutdown()
         self.drawing.shutdown()
         self.outside.close()
+        self.trying.close()
+        self.deploying.close()
         for hook in self.deps.hooks.values():
             hook.close()
 

@@ -17,6 +17,8 @@ from framegate.ingest import (
     hooks,
     images,
     incidents,
+    models,
+    policies,
     reading,
     reviews,
     uploads,
@@ -29,7 +31,8 @@ from framegate.web.permissions import check_permissions
 
 #: All routes but those of pages, in the order in which they are tried.
 ROUTERS: Final = (
-    images.router, uploads.router, reading.router, cameras.router, content.router, bundles.router,
+    images.router, uploads.router, reading.router, content.router, bundles.router,
+    cameras.router, policies.router, models.router,
     # Before `hooks`: "dead" and "replay" are no ids.
     incidents.router, reviews.router, hooklog.router, hooks.router, health.router,
 )  # fmt: skip
@@ -59,6 +62,7 @@ def create_app(deps: ApiDependencies, pages: Pages | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await api.stop()
         await run_in_threadpool(api.close)
         if pages is not None:
             await run_in_threadpool(pages.close)

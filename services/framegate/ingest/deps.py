@@ -1,13 +1,16 @@
 """What the API is made of; whoever puts the program together fills it in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from framegate.ingest.evidence import EvidenceSources
 from framegate.ingest.objects import ObjectIntake
+from framegate.kernel.ids import FacilityId
 from framegate.kernel.imagefile import Limits
+from framegate.kernel.policies import Change, PolicyCheck, PolicySource, PolicyTrial
+from framegate.kernel.rollout import Rollout
 from framegate.kernel.states import Lane, Stage
 from framegate.ports.blobs import Blobs
 from framegate.ports.camera_health import CameraHealths
@@ -16,8 +19,9 @@ from framegate.ports.deliveries import Deliveries, Endpoints
 from framegate.ports.hooks import Hook, HookKind
 from framegate.ports.incidents import Announce, Incidents
 from framegate.ports.people import Logins
+from framegate.ports.registry import Deployment, Registry, Shadows
 from framegate.ports.reviews import Reviews
-from framegate.ports.store import Cameras, Intake, Keys, Results, Workers
+from framegate.ports.store import Cameras, Intake, Keys, Policies, PolicyVersion, Results, Workers
 from framegate.ports.upkeep import Upkeep
 
 
@@ -38,6 +42,46 @@ class IngestMetrics(Protocol):
 
     def accept_seconds(self, seconds: float) -> None:
         """From the request's first byte to its 202."""
+        ...
+
+
+class PolicyRules(Protocol):
+    """What the gate says about policies. Every method may block, and raise `DependencyUnavailable`."""
+
+    def check(self, facility: FacilityId, source: PolicySource) -> PolicyCheck:
+        """Whether it could be applied, and what would be otherwise."""
+        ...
+
+    def simulate(
+        self, facility: FacilityId, source: PolicySource, age: timedelta, limit: int, seconds: float
+    ) -> PolicyTrial:
+        """Of images accepted within `age`; raises `PolicyRefused`. Ends after about `seconds`."""
+        ...
+
+    def apply(
+        self, facility: FacilityId, source: PolicySource, expected: int, actor: str, *, force: bool
+    ) -> PolicyVersion:
+        """Raises `PolicyRefused`, `EverythingForPeople` except by force, and `PolicyConflict`."""
+        ...
+
+    def compare(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[Change]:
+        """Two documents, entry by entry."""
+        ...
+
+    def written(self, document: Mapping[str, Any]) -> str:
+        """As YAML."""
+        ...
+
+
+class Deploying(Protocol):
+    """The way of models into service. Both methods may block, and raise `DependencyUnavailable` or `ModelRefused`."""
+
+    def order(self, rollout: Rollout, actor: str, detail: str) -> Deployment:
+        """Once its files are complete and fit; raises `BlobMissing` too."""
+        ...
+
+    def conclude(self, deployment: Deployment) -> None:
+        """Does what follows when it serves."""
         ...
 
 
@@ -78,6 +122,11 @@ class ApiDependencies:
     results: Results
     cameras: Cameras
     camera_healths: CameraHealths
+    policies: Policies
+    rules: PolicyRules
+    registry: Registry
+    shadows: Shadows
+    deploying: Deploying
     keys: Keys
     workers: Workers
     upkeep: Upkeep

@@ -35,9 +35,9 @@ async def read_json(api: Api, request: Request, most_bytes: int, remedy: str = "
     return bytes(body)
 
 
-async def read_document(api: Api, request: Request, model: type[M]) -> M:
+async def read_document(api: Api, request: Request, model: type[M], most_bytes: int = MOST_BYTES) -> M:
     """A body as `model`. Raises `Problem`."""
-    body = await read_json(api, request, MOST_BYTES)
+    body = await read_json(api, request, most_bytes)
     try:
         document = json.loads(body)
         json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair is text that nothing can store
@@ -49,10 +49,10 @@ async def read_document(api: Api, request: Request, model: type[M]) -> M:
         raise from_validation(error.errors(include_input=False, include_url=False, include_context=False)) from None
 
 
-def documented(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+def documented(model: type[BaseModel], example: dict[str, Any], most_bytes: int = MOST_BYTES) -> dict[str, Any]:
     """For `openapi_extra`."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     schema.pop("$defs", None)  # the document's own components have them
     content = {"application/json": {"schema": schema, "example": example}}
-    description = f"At most {MOST_BYTES} bytes."
+    description = f"At most {most_bytes} bytes."
     return {"requestBody": {"required": True, "description": description, "content": content}}

@@ -73,6 +73,8 @@ class ModelEvent:
 
 #: How lately an inference worker must have been seen to be waited for by a new deployment.
 ALIVE = timedelta(seconds=15)
+#: Confidence from which boxes count where people compare a shadow.
+CLEAR = 0.3
 
 
 class DeploymentState(StrEnum):

@@ -52,6 +52,11 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
         "The link was not made here, or was changed",
         "Copy the whole link, or ask for the incident with a key: GET /v1/incidents/{id} has a new one.",
     ),
+    "needs-every-facility": ProblemKind(
+        403,
+        "This is about all facilities",
+        "Use a key or a login that may do this in every facility that there is, `main` included.",
+    ),
     "facility-disabled": ProblemKind(403, "The facility is disabled", "Ask the operator to enable the facility."),
     "not-found": ProblemKind(404, "Not found", "Check the address; other facilities' things look absent too."),
     "method-not-allowed": ProblemKind(405, "The method is not allowed here", "Use a method that `Allow` names."),
@@ -79,6 +84,19 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
     ),
     "review-final": ProblemKind(
         409, "The decision cannot be taken back", "Only its own reviewer can, and not for long; see `undo_until`."
+    ),
+    "model-refused": ProblemKind(
+        409, "The model cannot be taken for this", "Do what `detail` says; GET /v1/models has the state of each model."
+    ),
+    "policy-conflict": ProblemKind(
+        409,
+        "Somebody else applied a policy meanwhile",
+        "Look at what holds now: GET /v1/policy. Send yours again with its version as `expected` if it still fits.",
+    ),
+    "policy-for-people-only": ProblemKind(
+        409,
+        "Everything would go to people",
+        "Change the policy, or send it again with `force`: true if that is meant.",
     ),
     "too-many-hooks": ProblemKind(
         409, "The facility has as many endpoints as it may have", "Delete one that is no longer needed."
@@ -126,6 +144,9 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
     ),
     "invalid-parameter": ProblemKind(422, "A parameter is not valid", "Correct the parameters that `errors` names."),
     "unknown-parameter": ProblemKind(422, "A parameter is unknown", "Remove it, or name it `meta.<name>` on uploads."),
+    "policy-refused": ProblemKind(
+        422, "The policy cannot be applied", "Correct the entries that `errors` names: POST /v1/policy/check has lines."
+    ),
     "review-box-outside": ProblemKind(
         422, "A box lies outside the picture", "Send boxes in pixels of the upright original, x1 < x2 and y1 < y2."
     ),

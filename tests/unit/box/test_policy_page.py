@@ -5,7 +5,7 @@ from pathlib import Path
 
 from framegate.adapters.memory import FakeClock, MemoryStore
 from framegate.gate.alerting import DEFAULT_ALERTS, OCCASIONS
-from framegate.box.policies import PolicyDesk
+from framegate.gate.desk import PolicyDesk
 from framegate.gate.document import read_document
 from framegate.gate.policy import FLAGS, Policy
 from framegate.kernel.camera_health import IGNORABLE

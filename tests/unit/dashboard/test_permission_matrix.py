@@ -19,6 +19,7 @@ from framegate.kernel.people import Role
 from framegate.kernel.states import Scope
 from framegate.web.permissions import permission_of
 from tests.support.pictures import jpeg
+from tests.support.policies import DOCUMENT, register_model
 from tests.unit.ingest.fakes import HALL, OTHER_HALL
 from tests.unit.ingest.test_content import the_only_id, uploaded
 from tests.unit.ingest.test_hooks import Manager
@@ -43,6 +44,7 @@ JPEG = jpeg(1)
 DIGEST = hashlib.sha256(JPEG).hexdigest()
 UPLOAD = {"facility": HALL, "camera": "c", "media_type": "image/jpeg", "size_bytes": len(JPEG), "sha256": DIGEST}
 DECISION = {"version": 1, "shown_sha256": "ab" * 32, "decision": "pass"}
+POLICY = {"facility": HALL, "document": DOCUMENT}
 HOOK = {"facility": HALL, "target": "https://receiver.example/in"}
 
 
@@ -90,6 +92,14 @@ async def _camera(box: PeopleBox) -> str:
     return str(box.store.cameras.confirm_camera(HALL, CameraId("dock-3"), "lead").id)
 
 
+async def _policy(box: PeopleBox) -> str:
+    return str(box.store.policies.add_policy(HALL, DOCUMENT, "lead").version)
+
+
+async def _model(box: PeopleBox) -> str:
+    return register_model(box.store.registry, "carton@1", ["carton"]).ref
+
+
 async def _slug(_: PeopleBox) -> str:
     return "not-found"
 
@@ -106,6 +116,7 @@ class Route:
     people: bool = True  #: False: only keys may
     shared: bool = False  #: it shows the same whatever the facility
     page: bool = False  #: only people may, and they are answered in HTML
+    everywhere: bool = False  #: it concerns all facilities: who may in one only is refused
 
 
 ROUTES = {
@@ -120,6 +131,20 @@ ROUTES = {
     "POST /v1/cameras": Route("admin", body={"json": {"facility": HALL, "camera": "c"}}),
     "POST /v1/cameras/{camera}/suspend": Route("admin", 200, _camera, f"?facility={HALL}", {"json": {"reason": "why"}}),
     "POST /v1/cameras/{camera}/resume": Route("admin", 200, _camera, f"?facility={HALL}"),
+    "GET /v1/policy": Route("results:read", thing=_policy, query=f"?facility={HALL}"),
+    "GET /v1/policy/history": Route("results:read", query=f"?facility={HALL}"),
+    "GET /v1/policy/{version}": Route("results:read", 200, _policy, f"?facility={HALL}"),
+    "POST /v1/policy/check": Route("admin", body={"json": POLICY}),
+    "POST /v1/policy/simulate": Route("admin", body={"json": POLICY}),
+    "PUT /v1/policy": Route("admin", body={"json": {**POLICY, "expected": 0}}),
+    "GET /v1/models": Route("results:read", shared=True),
+    "GET /v1/models/{ref}": Route("results:read", thing=_model, shared=True),
+    "POST /v1/models/{ref}/approve": Route(
+        "models:manage", 200, _model, body={"json": {"comment": "seen"}}, everywhere=True
+    ),
+    "GET /v1/deployments": Route("results:read", shared=True),
+    "POST /v1/deployments": Route("models:manage", 202, body={"json": {"model": "carton@1"}}, everywhere=True),
+    "POST /v1/deployments/rollback": Route("models:manage", 202, everywhere=True),
     "GET /v1/stats": Route("results:read", query=f"?facility={HALL}"),
     "GET /v1/incidents": Route("results:read", query=f"?facility={HALL}"),
     "GET /v1/incidents/{incident_id}": Route("results:read", thing=_incident),
@@ -189,14 +214,22 @@ def expected(route: Route, caller: str) -> tuple[int, str]:
         return 401, "unauthenticated"
     if who == "key-with-all-others" or (who in ROLE_MAY and route.needs not in ROLE_MAY[who]):
         return 403, "insufficient-scope"
+    if route.everywhere:
+        return 403, "needs-every-facility"
+    if route.shared:
+        return route.status, ""
     return (404, "not-found") if place == "other" else (route.status, "")
 
 
 async def call(box: PeopleBox, name: str, route: Route, caller: str) -> httpx.Response:
     method, _, path = name.partition(" ")
+    if route.everywhere:
+        for hall in (HALL, OTHER_HALL):
+            box.store.cameras.confirm_camera(hall, CameraId("c"), "lead")
     if route.thing is not None:
-        before, _, rest = path.partition("{")
-        path = before + await route.thing(box) + rest.partition("}")[2]
+        before, there, rest = path.partition("{")
+        thing = await route.thing(box)
+        path = before + thing + rest.partition("}")[2] if there else path
     who, _, place = caller.partition(" ")
     facility = FacilityId(PLACES.get(place, HALL))
     options: dict[str, Any] = {key: dict(value) for key, value in route.body.items()}
@@ -273,7 +306,8 @@ async def test_a_person_of_two_facilities_may_in_each_what_their_role_there_says
     async with box.browser() as browser:
         await browser.log_in()
         path = name.partition(" ")[2]
-        assert (await browser.get(path.partition("{")[0] + thing + path.partition("}")[2])).status_code == 200
+        there = path.partition("{")[0] + thing + path.partition("}")[2] + route.query
+        assert (await browser.get(there)).status_code == 200
         csrf = {"X-CSRF-Token": box.pages.state.cookies.form_token(browser.token or "")}
         # An admin elsewhere may acknowledge there, and here it looks as if it were absent.
         assert (await browser.http.post(f"/v1/incidents/{incident}/acknowledge", headers=csrf)).status_code == 404

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from framegate.gate.admission import Known, nothing_passes, unknown_names
 from framegate.gate.changes import changes
-from framegate.gate.document import PolicyRefused, problems_of, read_document, write_document
+from framegate.gate.document import problems_of, read_document, write_document
 from framegate.gate.policy import FLAGS, Policy, SecondLook, document_from_manifest
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.manifest import ModelManifest
+from framegate.kernel.policies import PolicyRefused
 from framegate.starter import starter_dir
 
 SHORT = """\

@@ -1,5 +1,6 @@
 """The API over in-memory adapters, and the people who call it."""
 
+import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,17 +10,20 @@ import httpx
 from fastapi import FastAPI
 
 from framegate.adapters.memory import FakeClock, MemoryBlobs, MemoryHook, MemoryObjects, MemoryStore
+from framegate.gate.office import PolicyOffice
 from framegate.ingest.app import create_app
 from framegate.ingest.deps import ApiDependencies, ApiLimits
 from framegate.ingest.evidence import EvidenceSources
 from framegate.ingest.objects import Bucket, ObjectIntake
 from framegate.kernel.apikey import hash_secret, new_key
 from framegate.kernel.ids import FacilityId
+from framegate.kernel.rollout import Rollout
 from framegate.kernel.states import Lane
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
 from framegate.ports.hooks import HookKind
 from framegate.ports.notices import Announcer
+from framegate.ports.registry import Deployment
 from framegate.ports.store import ApiKey
 
 PEPPER = b"pepper"
@@ -52,6 +56,22 @@ class CountedMetrics:
         self.seconds.append(seconds)
 
 
+class Deployed:
+    """`Deploying` without files."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self.concluded: list[Deployment] = []
+        self.ended = threading.Event()
+
+    def order(self, rollout: Rollout, actor: str, detail: str) -> Deployment:
+        return self.store.registry.order(rollout, actor, detail)
+
+    def conclude(self, deployment: Deployment) -> None:
+        self.concluded.append(deployment)
+        self.ended.set()
+
+
 class ApiBox:
     """An API with everything around it in reach."""
 
@@ -80,6 +100,11 @@ class ApiBox:
             results=self.store.results,
             cameras=self.store.cameras,
             camera_healths=self.store.camera_healths,
+            policies=self.store.policies,
+            registry=self.store.registry,
+            shadows=self.store.shadows,
+            deploying=Deployed(self.store),
+            rules=PolicyOffice(self.store.policies, self.store.cameras, self.store.registry, self.store.results, used),
             keys=self.store.keys,
             workers=self.store.workers,
             upkeep=self.store.upkeep,

@@ -100,7 +100,8 @@ class MemoryIncidents:
 
     def facilities(self) -> frozenset[FacilityId]:
         """See the port."""
-        return frozenset(incident.facility for incident in self._incidents.values())
+        with self._state.lock:
+            return self._state.facilities | {incident.facility for incident in self._incidents.values()}
 
     def events(self, incident_id: UUID) -> list[IncidentEvent]:
         """See the port."""

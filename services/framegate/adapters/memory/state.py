@@ -130,6 +130,13 @@ class MemoryState:
         """The wall clock."""
         return self.clock.now()
 
+    @property
+    def facilities(self) -> frozenset[FacilityId]:
+        """Those that something belongs to."""
+        places = {place for place, _ in self.cameras} | {row.facts.facility for row in self.images.values()}
+        named = {facility for key in self.keys.values() for facility in key.facilities}
+        return frozenset(places | named | self.policies.keys() | {entry.facility for entry in self.audit})
+
     def faults_of(self, facility: FacilityId, camera: CameraId) -> tuple[str, ...]:
         """In the order of their names."""
         health = self.health.get((facility, camera))

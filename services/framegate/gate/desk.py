@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
-from framegate.bootstrap import Stores
 from framegate.gate.admission import Known, cameras_without_a_pass, nothing_passes, unknown_names
-from framegate.gate.document import Document, PolicyRefused
+from framegate.gate.document import Document
 from framegate.gate.policy import Policy
 from framegate.gate.simulate import Simulation, ended_since
 from framegate.kernel.chain import Chains
 from framegate.kernel.errors import ModelRefused
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.manifest import ModelManifest
+from framegate.kernel.policies import EverythingForPeople
 from framegate.kernel.rollout import check_link
 from framegate.ports.registry import Registry, unknown
 from framegate.ports.store import Cameras, Policies, PolicyVersion, Results
@@ -25,8 +25,15 @@ _ENOUGH: Final = 20  #: fewer images prove nothing about all
 _EVERYTHING: Final = 0.95
 
 
-class EverythingForPeople(PolicyRefused):
-    """The policy would send all images, or nearly all, to people."""
+class _Stores(Protocol):
+    @property
+    def policies(self) -> Policies: ...
+    @property
+    def cameras(self) -> Cameras: ...
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def results(self) -> Results: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class PolicyDesk:
     results: Results
 
     @classmethod
-    def of(cls, stores: Stores, facility: FacilityId) -> Self:
+    def of(cls, stores: _Stores, facility: FacilityId) -> Self:
         """Over the stores of a box."""
         return cls(facility, stores.policies, stores.cameras, stores.registry, stores.results)
 

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from framegate.adapters.memory import FakeClock, MemoryStore
-from framegate.box.policies import Admission, EverythingForPeople, PolicyDesk
-from framegate.gate.document import Document, PolicyRefused, read_document, write_document
+from framegate.gate.desk import Admission, PolicyDesk
+from framegate.gate.document import Document, read_document, write_document
 from framegate.gate.policy import Policy
 from framegate.kernel.ids import DEFAULT_FACILITY
 from framegate.kernel.manifest import ModelManifest
+from framegate.kernel.policies import EverythingForPeople, PolicyRefused
 from framegate.ports.store import PolicyConflict
 from tests.contracts.examples import CAMERA
 from tests.support.policies import DOCUMENT, Inspector, register_model, serve_detector

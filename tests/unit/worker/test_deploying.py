@@ -5,8 +5,8 @@ import pytest
 from framegate.adapters.memory import FakeClock, MemoryStore
 from framegate.kernel.errors import ConfigurationError, ModelRefused
 from framegate.kernel.rollout import ModelKey, Rollout
-from framegate.models.deploying import before, parse_share, planned
 from framegate.ports.registry import Registry
+from framegate.worker.deploying import before, parse_share, planned
 from tests.contracts.examples import approved
 
 ONE, TWO, THREE = (ModelKey(f"carton@{n}", f"{n}{n}" * 32) for n in (1, 2, 3))
@@ -38,8 +38,8 @@ def test_a_deployment_takes_the_place_of_everything(registry: Registry) -> None:
 
 def test_a_canary_keeps_the_incumbent_and_the_shadow(registry: Registry) -> None:
     registry.order(Rollout(ONE, shadow=THREE), "lead")
-    assert planned(registry, TWO.ref, canary="5%", shadow=False) == Rollout(ONE, TWO, 0.05, THREE)
-    assert planned(registry, THREE.ref, canary="5%", shadow=False) == Rollout(ONE, THREE, 0.05)
+    assert planned(registry, TWO.ref, canary=0.05, shadow=False) == Rollout(ONE, TWO, 0.05, THREE)
+    assert planned(registry, THREE.ref, canary=0.05, shadow=False) == Rollout(ONE, THREE, 0.05)
 
 
 def test_a_shadow_keeps_the_incumbent_and_the_canary(registry: Registry) -> None:
@@ -50,12 +50,12 @@ def test_a_shadow_keeps_the_incumbent_and_the_canary(registry: Registry) -> None
 
 def test_what_makes_no_sense_is_refused_with_a_reason(registry: Registry) -> None:
     with pytest.raises(ModelRefused, match="nothing serves"):
-        planned(registry, TWO.ref, canary="5%", shadow=False)
+        planned(registry, TWO.ref, canary=0.05, shadow=False)
     registry.order(Rollout(ONE), "lead")
-    with pytest.raises(ConfigurationError, match="a canary or a shadow"):
-        planned(registry, TWO.ref, canary="5%", shadow=True)
+    with pytest.raises(ModelRefused, match="a canary or a shadow"):
+        planned(registry, TWO.ref, canary=0.05, shadow=True)
     with pytest.raises(ModelRefused, match="compared with itself"):
-        planned(registry, ONE.ref, canary="5%", shadow=False)
+        planned(registry, ONE.ref, canary=0.05, shadow=False)
     with pytest.raises(ModelRefused, match="there is no model nobody@1"):
         planned(registry, "nobody@1", canary=None, shadow=False)
 
