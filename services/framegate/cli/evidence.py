@@ -11,8 +11,8 @@ import typer
 from framegate.bootstrap import open_blobs
 from framegate.cli.common import DataOption, console, login
 from framegate.cli.stores import stores_of
-from framegate.ingest.boxes import draw_boxes
 from framegate.ingest.evidence import EvidenceSources, export_evidence
+from framegate.ingest.pictures import draw_boxes
 from framegate.ingest.storedzip import Member, stored_zip
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId, ImageId

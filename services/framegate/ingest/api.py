@@ -1,9 +1,8 @@
 """The running API: what `create_app` builds from its dependencies and every route gets."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from framegate.ingest.acceptor import Acceptor
 from framegate.ingest.backlog import Backlog
 from framegate.ingest.deps import ApiDependencies
+from framegate.ingest.previews import Previews
 from framegate.ingest.slots import Running, UploadSlots
 from framegate.ingest.storing import Storing
 from framegate.ports.hooks import DEADLINE_S
@@ -22,11 +22,10 @@ from framegate.web.limits import FailureLimit, RateLimit
 from framegate.web.links import Links
 from framegate.web.logins import LoginReader
 from framegate.web.pool import BoundedPool
-from framegate.web.problems import Problem
 
 #: Checks and tests of endpoints at a time.
 MOST_OUTSIDE: Final = 8
-_MOST_DRAWINGS: Final = 8  # a large one takes 100 MiB while it is drawn, one after the other
+_MOST_BUNDLES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,9 @@ class Api:
         )
         self.cursors = Cursors(deps.pepper)
         self.pool = ThreadPoolExecutor(limits.upload_threads, thread_name_prefix="upload")
-        self.drawing = ThreadPoolExecutor(1, thread_name_prefix="boxes")
+        self.previews = Previews(deps.blobs, deps.version)
+        # Each is in memory as a whole.
+        self.bundles = BoundedPool("evidence", 2, _MOST_BUNDLES, "Too many exports at once.", 2)
         # Somebody else's servers: each may take as long as a receiver is given.
         crowded = "Too many endpoints are being tried."
         self.outside = BoundedPool("outside", MOST_OUTSIDE, MOST_OUTSIDE, crowded, int(DEADLINE_S))
@@ -67,18 +68,7 @@ class Api:
         self.running = Running()
         self.backlog = Backlog(deps.backlog, limits.max_backlog, deps.clock, self.pool)
         self.storing = Storing(deps.blobs, Acceptor(deps.intake), limits.image, limits.min_free_bytes)
-        self.watchers = self.drawings = 0  #: in progress
-
-    @contextmanager
-    def one_more_drawing(self) -> Iterator[None]:
-        """Around what uses `drawing`. Raises `Problem` when too many do."""
-        if self.drawings >= _MOST_DRAWINGS:
-            raise Problem("overloaded", "Too many pictures at once.", headers={"Retry-After": "1"})
-        self.drawings += 1
-        try:
-            yield
-        finally:
-            self.drawings -= 1
+        self.watchers = 0  #: in progress
 
     def beside(self, work: Coroutine[None, None, None]) -> None:
         """Goes on when the request has been answered, until the server stops. It must not raise."""
@@ -95,7 +85,8 @@ class Api:
     def close(self) -> None:
         """Blocks until the worker threads have ended."""
         self.pool.shutdown()
-        self.drawing.shutdown()
+        self.bundles.close()  # before what it waits for
+        self.previews.close()
         self.outside.close()
         self.trying.close()
         self.deploying.close()

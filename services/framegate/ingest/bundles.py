@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from framegate.ingest.api import Api, ApiDep
-from framegate.ingest.boxes import Detection, draw_boxes
 from framegate.ingest.evidence import bundle_name, export_evidence
+from framegate.ingest.pictures import Detection, draw_boxes
 from framegate.ingest.reading import ImageIdPath, find_image
 from framegate.ingest.storedzip import Member, stored_size, stored_zip
 from framegate.kernel.states import Scope
@@ -58,9 +57,8 @@ async def export_image_evidence(
 
 async def _members(api: Api, record: ImageRecord, actor: str) -> list[Member]:
     def draw(data: bytes, orientation: int, detections: tuple[Detection, ...]) -> bytes | None:
-        # One after the other with all other drawings: a large one takes 100 MiB while it is drawn.
-        return api.drawing.submit(draw_boxes, data, orientation, detections).result()
+        # One after the other with all other large pictures.
+        return api.previews.drawing.wait_for(draw_boxes, data, orientation, detections)
 
-    with api.one_more_drawing():
-        now = api.deps.clock.now()
-        return await run_in_threadpool(export_evidence, api.deps.evidence, record, actor, now, draw)
+    now = api.deps.clock.now()
+    return await api.bundles.run(export_evidence, api.deps.evidence, record, actor, now, draw)

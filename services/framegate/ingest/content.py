@@ -1,20 +1,20 @@
-"""`GET /v1/images/{id}/content`: the original, or a picture with boxes."""
+"""`GET /v1/images/{id}/content`: the original, or a preview of it."""
 
-import asyncio
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import Response
 
 from framegate.ingest.api import Api, ApiDep
-from framegate.ingest.boxes import draw_boxes
 from framegate.ingest.evidence import EXTENSIONS
+from framegate.ingest.previews import Size
 from framegate.ingest.reading import ImageIdPath, find_image
 from framegate.kernel.errors import BlobMissing
 from framegate.kernel.imagefile import MediaType
-from framegate.kernel.states import ImageState, Scope
+from framegate.kernel.states import Scope
 from framegate.ports.store import ImageRecord
 from framegate.web.identity import Principal
 from framegate.web.links import LinkHolder
@@ -26,6 +26,13 @@ router = APIRouter(tags=["images"])
 
 _TYPES: Final = tuple(EXTENSIONS)
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+_HEADERS: Final = {
+    "ETag": {"description": "Of an original: its SHA-256.", "schema": {"type": "string"}},
+    "X-Content-SHA256": {
+        "description": "With a preview: the SHA-256 of the original that it was made of.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    },
+}
 
 
 class ContentQuery(BaseModel):
@@ -33,8 +40,13 @@ class ContentQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    preview: Size | None = Field(
+        None,
+        description="An upright JPEG without metadata, its longer side at most 320 (`small`) or 1920 pixels (`large`), or not "
+        "scaled (`full`).",
+    )
     boxes: Literal["0", "1"] = Field(
-        "0", description="`1`: a JPEG with the detections drawn, at most 1920 pixels wide."
+        "0", description="`1`: a preview with the detections drawn on it, `large` unless `preview` says otherwise."
     )
     expires: str | None = Field(
         None, pattern="^[0-9]{1,12}$", description="Of a signed link: until when it holds, in seconds since 1970."
@@ -48,11 +60,21 @@ class ContentQuery(BaseModel):
     "/v1/images/{image_id}/content",
     response_class=Response,
     responses={
-        200: {"description": "The bytes.", "content": dict.fromkeys(_TYPES, _BINARY)},
-        **problems(*AUTHENTICATED, "content-gone", "boxes-unavailable", "overloaded", "link-expired", "link-invalid"),
+        200: {"description": "The bytes.", "content": dict.fromkeys(_TYPES, _BINARY), "headers": _HEADERS},
+        304: {"description": "The preview is still the one that `If-None-Match` names.", "headers": _HEADERS},
+        **problems(
+            *AUTHENTICATED,
+            "content-gone",
+            "content-changed",
+            "preview-unavailable",
+            "overloaded",
+            "link-expired",
+            "link-invalid",
+        ),
     },
 )
 async def show_content(
+    request: Request,
     image_id: ImageIdPath,
     query: Annotated[ContentQuery, Query()],
     caller: Annotated[
@@ -60,7 +82,10 @@ async def show_content(
     ],
     api: ApiDep,
 ) -> Response:
-    """The original exactly as it was uploaded, or (`boxes=1`) an upright preview with the detections drawn on it.
+    """The original exactly as it was uploaded, or (`preview`, `boxes=1`) an upright preview of it.
+
+    A preview names in `X-Content-SHA256` the original that it was made of, which is checked when it is made. Previews are
+    made of decided images only. A browser that keeps one asks each time whether it may still show it (`If-None-Match`).
 
     What came over a bucket and is no image is `application/octet-stream`; where its bytes were not kept, a problem
     document says why. Links in messages have `expires` and `signature` and open without a key until they expire.
@@ -72,8 +97,8 @@ async def show_content(
         record = await find_image(api, caller, image_id)
         # Nor when a person has logged out.
         cache = "no-store" if caller.person else "private, max-age=31536000, immutable"
-    if query.boxes == "1":
-        return Response(await _drawn(api, record), media_type=MediaType.JPEG.value)
+    if query.preview is not None or query.boxes == "1":
+        return await _preview(api, request, record, query, keep=not isinstance(caller, LinkHolder))
     facts = record.facts
     data = await _original(api, record)
     name = f"{facts.image_id}.{EXTENSIONS[facts.media_type]}"
@@ -104,16 +129,21 @@ async def _original(api: Api, record: ImageRecord) -> bytes:
         raise Problem("content-gone") from None
 
 
-async def _drawn(api: Api, record: ImageRecord) -> bytes:
-    # This process decodes no file that has not been decoded before: a decided image was, completely and strictly,
-    # by a child process that may die of it.
-    if record.state is not ImageState.DECIDED:
-        raise Problem("boxes-unavailable")
-    with api.one_more_drawing():
-        data = await _original(api, record)
-        drawn = await asyncio.get_running_loop().run_in_executor(
-            api.drawing, draw_boxes, data, record.facts.orientation, record.detections
-        )
-    if drawn is None:
-        raise Problem("boxes-unavailable")
-    return drawn
+async def _preview(api: Api, request: Request, record: ImageRecord, query: ContentQuery, *, keep: bool) -> Response:
+    size, boxes = query.preview or Size.LARGE, query.boxes == "1"
+    etag = api.previews.etag(record, size, boxes=boxes)
+    headers = {
+        "Cache-Control": "private, no-cache" if keep else "no-store",
+        "ETag": etag,
+        "X-Content-SHA256": record.facts.sha256,
+    }
+    if _is_known(request, etag):
+        return Response(status_code=304, headers=headers)
+    made = await api.previews.jpeg(record, size, boxes=boxes)
+    return Response(made, media_type=MediaType.JPEG.value, headers=headers)
+
+
+def _is_known(request: Request, etag: str) -> bool:
+    """RFC 9110 §13.1.2."""
+    named = ",".join(request.headers.getlist("if-none-match"))
+    return any(tag.strip().removeprefix("W/") in (etag, "*") for tag in named.split(","))

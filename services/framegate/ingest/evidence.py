@@ -7,8 +7,8 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from framegate.ingest.boxes import Detection
 from framegate.ingest.evidencepage import index_page
+from framegate.ingest.pictures import Detection
 from framegate.ingest.schemas import image_document
 from framegate.ingest.storedzip import Member
 from framegate.kernel.audit import Seal, moment, proof
@@ -26,7 +26,7 @@ MANIFEST: Final = "MANIFEST.sha256"
 #: An image has a handful; exports of it are entries too.
 _MOST_ENTRIES: Final = 1000
 
-#: (original, EXIF orientation, detections) -> a JPEG, or None; see `boxes.draw_boxes`.
+#: (original, EXIF orientation, detections) -> a JPEG, or None; see `pictures.draw_boxes`.
 Draw = Callable[[bytes, int, tuple[Detection, ...]], bytes | None]
 
 

@@ -30,6 +30,10 @@ class BoundedPool:
         finally:
             self.running -= 1
 
+    def wait_for(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
+        """From a thread of another pool, whose bound holds for this, too. Blocks."""
+        return self._pool.submit(function, *args).result()
+
     def close(self) -> None:
         """Blocks until what runs has ended."""
         self._pool.shutdown()

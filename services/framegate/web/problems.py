@@ -65,8 +65,10 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
     "idempotency-in-progress": ProblemKind(
         409, "The first request with this key is still running", "Wait for `Retry-After` and send the same again."
     ),
-    "boxes-unavailable": ProblemKind(
-        409, "There is no picture with boxes", "Boxes are drawn on decided images; ask without `boxes`, or later."
+    "preview-unavailable": ProblemKind(
+        409,
+        "There is no preview",
+        "Previews are made of decided images; ask without `preview` and `boxes`, or later.",
     ),
     "hook-disabled": ProblemKind(
         409, "The endpoint is disabled", "Enable it first: POST /v1/hooks/{id}/enable, when its receiver works again."
@@ -107,6 +109,11 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
         "Send the form to its `url` first; announce the upload again if it expired.",
     ),
     "content-gone": ProblemKind(410, "The original is no longer kept", "Nothing; its retention time is over."),
+    "content-changed": ProblemKind(
+        410,
+        "The original is not the one that came in",
+        "Tell the operator: the stored file was damaged or changed. The evidence of the image has it as it is now.",
+    ),
     "payload-too-large": ProblemKind(413, "The body is too large", "Send a smaller image."),
     "unsupported-media-type": ProblemKind(415, "The media type is not supported", "Send image/jpeg or image/png."),
     "unsupported-encoding": ProblemKind(415, "The content encoding is not supported", "Send the image uncompressed."),

@@ -138,4 +138,18 @@ async def test_a_person_sees_pictures_that_were_drawn_here_and_originals_only_as
     assert "sandbox" in original.headers["content-security-policy"]
     for answer in (drawn, original):
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["cache-control"] == "no-store"
+    assert drawn.headers["cache-control"] == "private, no-cache"
+    assert original.headers["cache-control"] == "no-store"
+
+
+async def test_a_kept_preview_is_shown_again_only_to_who_may_still_see_it(box: PeopleBox) -> None:
+    box.add_person("anna", Role.VIEWER)
+    image_id = await uploaded(box, jpeg(1))
+    decide(box, the_only_id(box))
+    path = f"/v1/images/{image_id}/content?preview=small"
+    async with box.browser() as browser:
+        await browser.log_in()
+        kept = {"If-None-Match": (await browser.get(path)).headers["etag"]}
+        assert (await browser.get(path, headers=kept)).status_code == 304
+        box.store.people.end_logins("anna")
+        assert (await browser.get(path, headers=kept)).status_code == 401

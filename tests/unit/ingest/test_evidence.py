@@ -216,5 +216,5 @@ async def test_nobody_gets_evidence_that_cannot_be_audited(box: ApiBox, monkeypa
 
 async def test_too_many_at_once_are_told_to_come_back(box: ApiBox) -> None:
     image_id = taken_in(box, jpeg(1))
-    box.app.state.api.drawings = 8
+    box.app.state.api.bundles.running = 8
     assert slug_of(await get(box, f"/v1/images/{image_id}/evidence")) == "overloaded"

@@ -213,11 +213,13 @@ async def test_a_link_opens_the_original_without_a_key_and_leaves_no_trace(box: 
 
 async def test_a_link_opens_the_picture_with_boxes_too(box: ApiBox) -> None:
     url = await linked(box)
-    assert slug_of(await follow(box, url, boxes="1")) == "boxes-unavailable"
+    assert slug_of(await follow(box, url, boxes="1")) == "preview-unavailable"
     decide(box, the_only_id(box), dent=0.9)
     answer = await follow(box, url, boxes="1")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
     assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+    assert (await follow(box, url, preview="small")).headers["cache-control"] == "no-store"
 
 
 async def test_the_link_of_an_incident_opens_its_image(box: ApiBox) -> None:

@@ -1,4 +1,4 @@
-"""A preview with the detections drawn on it."""
+"""Pictures for people: upright, scaled down, with or without the detections drawn on them."""
 
 import zlib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Detection = tuple[str, float, tuple[float, float, float, float]]
 
-_LONGEST_SIDE: Final = 1920
+SMALL, LARGE = 320, 1920  #: longest sides
 _QUALITY: Final = 85
 #: EXIF orientation -> (transposed first, flipped up-down, flipped left-right); CIPA DC-008 §4.6.4.
 _UPRIGHT: Final = {
@@ -19,26 +19,51 @@ _UPRIGHT: Final = {
 
 
 def draw_boxes(data: bytes, orientation: int, detections: Sequence[Detection]) -> bytes | None:
-    """A JPEG without metadata, or None where `data` cannot be decoded. Blocks; `data` was decoded once before."""
+    """What evidence shows: `render`, at most 1920 pixels wide and high."""
+    return render(data, orientation, LARGE, detections)
+
+
+def render(
+    data: bytes,
+    orientation: int,
+    longest: int | None,
+    detections: Sequence[Detection] = (),
+    stored: tuple[int, int] | None = None,
+) -> bytes | None:
+    """An upright JPEG without metadata, or None where `data` cannot be decoded. Blocks; `data` was decoded once before.
+
+    `longest`: to this the longer side is scaled down, None: it is not. `stored`: width and height of the file, if known; a
+    JPEG is then decoded no larger than needed, which saves most of the time and memory.
+    """
     # Imported when first needed: an API process that only takes uploads in never loads a decoder.
     import cv2
 
-    stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if stored is None:
+    reduced = getattr(cv2, _reduction(data, stored, longest))
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), reduced | cv2.IMREAD_IGNORE_ORIENTATION)
+    if decoded is None:
         return None
-    height, width = stored.shape[:2]
-    if orientation >= 5:
-        width, height = height, width
-    scale = min(1.0, _LONGEST_SIDE / max(width, height))
-    frame: NDArray[np.uint8] = stored.astype(np.uint8, copy=False)
+    frame: NDArray[np.uint8] = decoded.astype(np.uint8, copy=False)
+    width, height = stored or (frame.shape[1], frame.shape[0])
+    scale = 1.0 if longest is None else min(1.0, longest / max(width, height))
     if scale < 1:
-        size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
         frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     frame = np.ascontiguousarray(upright(frame, orientation))
+    if orientation >= 5:
+        width, height = height, width
     for detection in detections:
         _draw(cv2, frame, detection, (frame.shape[1] / width, frame.shape[0] / height))
     done, encoded = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return encoded.tobytes() if done else None
+
+
+def _reduction(data: bytes, stored: tuple[int, int] | None, longest: int | None) -> str:
+    """The flag for the smallest decoding whose longer side is not below `longest`. A PNG is always decoded whole."""
+    if stored is not None and longest is not None and data.startswith(b"\xff\xd8"):
+        for divisor in (8, 4, 2):
+            if max(stored) // divisor >= longest:
+                return f"IMREAD_REDUCED_COLOR_{divisor}"
+    return "IMREAD_COLOR"
 
 
 def upright(frame: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
