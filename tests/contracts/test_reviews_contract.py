@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -19,7 +20,7 @@ from framegate.kernel.reviews import (
     ReviewRefused,
 )
 from framegate.kernel.states import Lane, Verdict
-from framegate.ports.reviews import ReviewItem
+from framegate.ports.reviews import DecidedFilter, ReviewItem
 from framegate.ports.store import NewImage
 
 from .examples import CAMERA, FACILITY, MODEL, OTHER_FACILITY, accept, decide, new_image, outcome, serve
@@ -451,3 +452,57 @@ def test_a_reused_review_waits_for_people_too(harness: Harness) -> None:
     decide(harness.progress, first, replace(outcome(Verdict.REVIEW), weight=2.5))
     assert reuses(harness, b"same") == first.image_id
     assert len(harness.reviews.items(HERE, 10)) == 2
+
+
+def final(harness: Harness, **conditions: Any) -> list[UUID]:
+    """Read page by page, one image at a time."""
+    found: list[UUID] = []
+    where = DecidedFilter(FACILITY, **conditions)
+    while page := harness.reviews.decided(where, 1):
+        found.append(page[0].record.facts.image_id)
+        where = replace(where, before=page[0].record.facts.image_id)
+    return found
+
+
+def test_what_is_final_is_read_with_its_decision_newest_image_first(harness: Harness) -> None:
+    first, second, third = doubtful(harness), passed(harness, 1.0), doubtful(harness)
+    drawn = replace(FAIL, boxes=(Redrawn("dent", (1.0, 2.0, 30.0, 40.0)),))
+    for image, decision in ((first, drawn), (second, PASS), (third, Decision(Choice.CANNOT_TELL))):
+        say(harness, current(harness, image), decision)
+    assert final(harness) == []
+    harness.advance(31)
+    assert final(harness) == [third.image_id, second.image_id, first.image_id]
+    harness.reviews.settle(10)
+    found = harness.reviews.decided(DecidedFilter(FACILITY), 10)
+    assert [(one.origin, one.review.decision) for one in found] == [
+        (Origin.VERDICT, Decision(Choice.CANNOT_TELL)),
+        (Origin.SAMPLE, PASS),
+        (Origin.VERDICT, drawn),
+    ]
+    assert found[2].record == record(harness, first)
+    assert harness.reviews.decided(DecidedFilter(OTHER_FACILITY), 10) == []
+
+
+def test_what_was_taken_back_or_skipped_is_not_final(harness: Harness) -> None:
+    undone, skipped = doubtful(harness), doubtful(harness)
+    review = say(harness, current(harness, undone), FAIL)
+    harness.reviews.undo(HERE, review.review_id, ANN, LEASE)
+    say(harness, current(harness, skipped), Decision(Choice.SKIP), shown="")
+    harness.advance(31)
+    assert final(harness) == []
+    say(harness, current(harness, undone), PASS)
+    harness.advance(31)
+    (found,) = harness.reviews.decided(DecidedFilter(FACILITY), 10)
+    assert found.review.decision == PASS
+
+
+def test_final_decisions_are_found_by_camera_and_by_when_the_image_came(harness: Harness) -> None:
+    here, there = accept(harness.intake), accept(harness.intake, camera="dock-8")
+    for image in (here, there):
+        decide(harness.progress, image, outcome(Verdict.REVIEW))
+        say(harness, current(harness, image), PASS)
+    harness.advance(31)
+    at = record(harness, there).facts.received_at
+    assert final(harness, camera=CAMERA) == [here.image_id]
+    assert there.image_id in final(harness, received_since=at)
+    assert there.image_id not in final(harness, received_until=at)

@@ -44,6 +44,7 @@ class _Commands(LazyGroup):
         "audit": "audit",
         "evidence": "evidence",
         "reviews": "reviews",
+        "labels": "labels",
     }
 
 

@@ -2,6 +2,8 @@
 
 import getpass
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -32,6 +34,17 @@ LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="Th
 def note(text: str, what: str = "note") -> None:
     """A line for people beside the results."""
     console.print(f"[yellow]{what}[/] {escape(text)}", soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """For long work: the function takes how much is done, and of how much."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 def check_name(name: str) -> None:

@@ -1,8 +1,7 @@
 """`evaluate` and `calibrate`: how good a model is on labelled images, and thresholds that rest on them."""
 
 import json as jsonlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from framegate.bootstrap import make_engine
-from framegate.cli.common import DataOption, JsonOption, console, note, out
+from framegate.cli.common import DataOption, JsonOption, console, note, out, progress_bar
 from framegate.cli.stores import manifest_of, stores_of
 from framegate.gate.policy import Policy, document_from_manifest
 from framegate.kernel.errors import FramegateError
@@ -139,6 +137,7 @@ def calibrate(
 
 def _examined(labels: Path, settings: Settings, defect: list[str] | None) -> "Examined":
     from framegate.models.evaluation import defects_of, examine
+    from framegate.models.feedback.folder import MARKER
     from framegate.models.labels import read_labels
     from framegate.preprocess.decoder_pool import DecoderChild
 
@@ -148,22 +147,19 @@ def _examined(labels: Path, settings: Settings, defect: list[str] | None) -> "Ex
     engine = make_engine(settings, manifest)
     decoder = DecoderChild()
     try:
-        with _progress() as progress:
+        with progress_bar("looking at images") as progress:
             examined = examine(labelled, manifest, defects, engine, decoder, progress)
     finally:
         decoder.close()
         engine.close()
     for left in examined.left_out:
         note(f"{left.path}: {left.reason}", "left out")
+    if any((folder / MARKER).is_file() for folder in (labels, labels.parent, labels.parent.parent)):
+        note(
+            "these labels come from the review desk: people are asked about doubts, not about a fair sample, and boxes that "
+            "were confirmed are a model's own. See 'From the review desk' in docs/calibration.md"
+        )
     return examined
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("looking at images", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
 def _check_box(settings: Settings) -> None:

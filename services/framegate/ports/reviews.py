@@ -12,6 +12,7 @@ from uuid import UUID
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.reviews import Box, Choice, Decision, Origin, Review, ReviewConflict, ReviewRefused, Tally
 from framegate.kernel.states import Verdict
+from framegate.ports.store import ImageRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,26 @@ class ReviewStats:
     tallies: Sequence[Tally]  #: of sampled passes
 
 
+@dataclass(frozen=True, slots=True)
+class DecidedFilter:
+    """All given conditions hold. `before` is the keyset cursor: images strictly older than this id."""
+
+    facility: FacilityId
+    camera: CameraId | None = None
+    received_since: datetime | None = None
+    received_until: datetime | None = None
+    before: ImageId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedImage:
+    """An image about which people said something that cannot be taken back any more."""
+
+    record: ImageRecord
+    origin: Origin
+    review: Review  #: pass, fail or cannot-tell
+
+
 class Reviews(Protocol):
     """Items are made by the statement that writes an outcome. Every step is audited; so is a decision that came second."""
 
@@ -127,6 +148,10 @@ class Reviews(Protocol):
         """Lets follow what decisions lead to whose window has passed: an alert for a fail, and items for images that
         reused a verdict that was overturned. How many decisions it was.
         """
+        ...
+
+    def decided(self, where: DecidedFilter, limit: int) -> list[DecidedImage]:
+        """Newest image first."""
         ...
 
     def backlog(self) -> Backlog:

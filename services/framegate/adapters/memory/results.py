@@ -21,19 +21,19 @@ class MemoryResults:
         """None also for another facility's image."""
         with self._state.lock:
             row = self._state.images.get(image_id)
-            return self._record(row) if row is not None and row.facts.facility in facilities else None
+            return recorded(self._state, row) if row is not None and row.facts.facility in facilities else None
 
     def linked_image(self, image_id: ImageId) -> ImageRecord | None:
         """See the port."""
         with self._state.lock:
             row = self._state.images.get(image_id)
-            return None if row is None else self._record(row)
+            return None if row is None else recorded(self._state, row)
 
     def images(self, where: ImageFilter, limit: int) -> list[ImageRecord]:
         """Newest first, which is by falling id."""
         with self._state.lock:
             rows = sorted(self._state.images.values(), key=lambda row: row.facts.image_id, reverse=True)
-            return [self._record(row) for row in rows if _matches(row, where)][:limit]
+            return [recorded(self._state, row) for row in rows if _matches(row, where)][:limit]
 
     def outcomes_after(
         self, facilities: frozenset[FacilityId], sequence: int, limit: int
@@ -45,13 +45,15 @@ class MemoryResults:
             ]
             found = [(row.end.sequence, row) for row in ended if row.end is not None and row.end.sequence > sequence]
             chosen = found[-1:] if sequence < 0 else found[:limit]
-            return [(number, self._record(row)) for number, row in chosen]
+            return [(number, recorded(self._state, row)) for number, row in chosen]
 
-    def _record(self, row: ImageRow) -> ImageRecord:
-        found, item = _record(row), self._state.reviews.get(row.facts.image_id)
-        if item is None:
-            return replace(found, effective_verdict=found.verdict)
-        return replace(found, reviews=tuple(item.reviews), effective_verdict=effective(found.verdict, item.reviews))
+
+def recorded(state: MemoryState, row: ImageRow) -> ImageRecord:
+    """Everything about one image."""
+    found, item = _record(row), state.reviews.get(row.facts.image_id)
+    if item is None:
+        return replace(found, effective_verdict=found.verdict)
+    return replace(found, reviews=tuple(item.reviews), effective_verdict=effective(found.verdict, item.reviews))
 
 
 def _matches(row: ImageRow, where: ImageFilter) -> bool:

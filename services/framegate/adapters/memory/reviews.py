@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+from framegate.adapters.memory.results import recorded
 from framegate.adapters.memory.state import ImageRow, MemoryState, ReviewRow
 from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
 from framegate.kernel.incidents import SYSTEM, RaisedAlert
@@ -26,7 +27,7 @@ from framegate.kernel.reviews import (
     standing,
 )
 from framegate.kernel.states import Verdict
-from framegate.ports.reviews import Backlog, ReviewItem, ReviewStats
+from framegate.ports.reviews import Backlog, DecidedFilter, DecidedImage, ReviewItem, ReviewStats
 
 
 class MemoryReviews:
@@ -187,6 +188,16 @@ class MemoryReviews:
             if same and copied and image.facts.image_id not in self._state.reviews:
                 self._state.ask_people(image, Origin.DUPLICATE, row.automatic, SAMPLE_WEIGHT)
 
+    def decided(self, where: DecidedFilter, limit: int) -> list[DecidedImage]:
+        """See the port."""
+        with self._state.lock:
+            now, found = self._state.now(), list[DecidedImage]()
+            for image_id, row in sorted(self._state.reviews.items(), reverse=True):
+                image, final = self._state.images[image_id], row.settle_at is None or row.settle_at <= now
+                if row.decided is not None and final and _wanted(image, where):
+                    found.append(DecidedImage(recorded(self._state, image), row.origin, row.decided))
+            return found[:limit]
+
     def backlog(self) -> Backlog:
         """See the port."""
         with self._state.lock:
@@ -273,3 +284,14 @@ class MemoryReviews:
 
     def _record(self, row: ReviewRow, actor: str, action: str, body: Mapping[str, object]) -> None:
         self._state.record(row.facility, actor, action, str(row.image_id), body)
+
+
+def _wanted(image: ImageRow, where: DecidedFilter) -> bool:
+    facts = image.facts
+    return (
+        facts.facility == where.facility
+        and where.camera in (None, facts.camera)
+        and (where.received_since is None or facts.received_at >= where.received_since)
+        and (where.received_until is None or facts.received_at < where.received_until)
+        and (where.before is None or facts.image_id < where.before)
+    )

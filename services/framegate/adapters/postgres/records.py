@@ -1,11 +1,13 @@
-"""From a row of `results_records.sql` to what the API tells."""
+"""From the rows of `results_records.sql` to what the API tells."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from framegate.adapters.postgres.database import Raw
 from framegate.adapters.postgres.rows import decision_from_row, labels_from_row, looks_from_row
+from framegate.adapters.postgres.statements import statement
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import ImageFacts
 from framegate.kernel.reviews import Review
@@ -15,7 +17,15 @@ from framegate.ports.store import ImageRecord
 _STAGES: Final = (("preprocess", "received"), ("inference", "prepared"), ("gate", "inspected"))
 
 
-def record(row: Sequence[Any]) -> ImageRecord:
+def records_of(connection: Raw, images: Sequence[tuple[FacilityId, ImageId]]) -> list[ImageRecord]:
+    """Everything about these images, in their order."""
+    if not images:
+        return []
+    parameters = {"facilities": [facility for facility, _ in images], "images": [image for _, image in images]}
+    return [_record(row) for row in connection.execute(statement("results_records"), parameters).fetchall()]
+
+
+def _record(row: Sequence[Any]) -> ImageRecord:
     """Columns by position, in the order of the statement."""
     facts = ImageFacts(
         FacilityId(row[0]), ImageId(row[1]), CameraId(row[2]), CameraStatus(row[3]), Lane(row[4]), *row[5:14]

@@ -1,13 +1,12 @@
 """Reading images: first which ones, by an index, then everything about those."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, Table, select, union_all
 
 from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.database import Database, Raw
-from framegate.adapters.postgres.records import record
+from framegate.adapters.postgres.records import records_of
 from framegate.adapters.postgres.settled import OUTCOMES, Settled
 from framegate.adapters.postgres.statements import statement
 from framegate.kernel.ids import FacilityId, ImageId
@@ -26,7 +25,7 @@ class PostgresResults:
 
     def image(self, facilities: frozenset[FacilityId], image_id: ImageId) -> ImageRecord | None:
         """None also for another facility's image."""
-        found = self._database.run(lambda c: _records(c, [(facility, image_id) for facility in facilities]))
+        found = self._database.run(lambda c: records_of(c, [(facility, image_id) for facility in facilities]))
         return found[0] if found else None
 
     def linked_image(self, image_id: ImageId) -> ImageRecord | None:
@@ -45,7 +44,7 @@ class PostgresResults:
             return [(FacilityId(facility), ImageId(image)) for facility, image in connection.execute(query)]
 
         chosen = self._database.core(work)
-        return self._database.run(lambda c: _records(c, chosen))
+        return self._database.run(lambda c: records_of(c, chosen))
 
     def outcomes_after(
         self, facilities: frozenset[FacilityId], sequence: int, limit: int
@@ -57,17 +56,10 @@ class PostgresResults:
         def work(connection: Raw) -> list[tuple[int, ImageRecord]]:
             parameters["settled"] = self._settled.upto(connection)
             rows = connection.execute(statement(name), parameters).fetchall()
-            records = _records(connection, [(facility, image) for _, facility, image in rows])
+            records = records_of(connection, [(facility, image) for _, facility, image in rows])
             return [(row[0], found) for row, found in zip(rows, records, strict=True)]
 
         return self._database.run(work) if facilities else []
-
-
-def _records(connection: Raw, images: Sequence[tuple[FacilityId, ImageId]]) -> list[ImageRecord]:
-    if not images:
-        return []
-    parameters = {"facilities": [facility for facility, _ in images], "images": [image for _, image in images]}
-    return [record(row) for row in connection.execute(statement("results_records"), parameters).fetchall()]
 
 
 def _matching(where: ImageFilter, limit: int) -> Select[Any]:

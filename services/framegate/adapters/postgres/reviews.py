@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import Connection, Row, Select, func, or_, select, update
 
 from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.audit import record
 from framegate.adapters.postgres.database import Database, clock_time
 from framegate.adapters.postgres.incidents import ALERTS, raise_alert
+from framegate.adapters.postgres.records import records_of
 from framegate.adapters.postgres.review_rows import append_review, is_open, review_items, reviews_of
 from framegate.adapters.postgres.review_stats import review_stats
 from framegate.adapters.postgres.rows import storable
@@ -23,6 +24,7 @@ from framegate.kernel.reviews import (
     SAMPLE_WEIGHT,
     Choice,
     Decision,
+    Origin,
     Review,
     ReviewConflict,
     ReviewRefused,
@@ -31,7 +33,7 @@ from framegate.kernel.reviews import (
     standing,
 )
 from framegate.kernel.states import Verdict
-from framegate.ports.reviews import Backlog, ReviewItem, ReviewStats
+from framegate.ports.reviews import Backlog, DecidedFilter, DecidedImage, ReviewItem, ReviewStats
 
 _ITEMS, _REVIEWS = schema.review_items, schema.reviews
 
@@ -219,6 +221,17 @@ class PostgresReviews:
             wake(self._database, [ALERTS])
         return settled
 
+    def decided(self, where: DecidedFilter, limit: int) -> list[DecidedImage]:
+        """See the port. What is final does not change between the two statements."""
+        chosen = self._database.core(lambda connection: connection.execute(_decided(where, limit)).all())
+        records = self._database.run(
+            lambda c: records_of(c, [(where.facility, ImageId(row.image_id)) for row in chosen])
+        )
+        return [
+            DecidedImage(one, Origin(row.origin), next(r for r in one.reviews if r.review_id == row.review_id))
+            for row, one in zip(chosen, records, strict=True)
+        ]
+
     def backlog(self) -> Backlog:
         """See the port."""
         age_s = func.extract("epoch", func.clock_timestamp() - func.min(_ITEMS.c.opened_at))
@@ -229,6 +242,22 @@ class PostgresReviews:
     def stats(self, facilities: frozenset[FacilityId]) -> ReviewStats:
         """See the port."""
         return self._database.core(lambda connection: review_stats(connection, facilities))
+
+
+def _decided(where: DecidedFilter, limit: int) -> Select[Any]:
+    item, image = _ITEMS.c, schema.images.c
+    same = (image.facility_id == item.facility_id) & (image.image_id == item.image_id)
+    conditions = [
+        item.facility_id == where.facility,
+        item.state == "decided",
+        or_(item.settle_at.is_(None), item.settle_at <= func.clock_timestamp()),
+        *([item.image_id < where.before] if where.before else []),
+        *([item.camera_id == where.camera] if where.camera else []),
+        *([image.received_at >= where.received_since] if where.received_since else []),
+        *([image.received_at < where.received_until] if where.received_until else []),
+    ]
+    query: Select[Any] = select(item.image_id, item.origin, item.review_id).join(schema.images, same)
+    return query.where(*conditions).order_by(item.image_id.desc()).limit(limit)
 
 
 def _locked(connection: Connection, facilities: frozenset[FacilityId], image_id: ImageId) -> Row[Any] | None:

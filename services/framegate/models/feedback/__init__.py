@@ -1,0 +1,1 @@
+"""What people decided at the review desk, as labelled images."""
