@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from framegate.kernel.ids import FacilityId
+from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.reviews import (
     Choice,
     Decision,
@@ -20,6 +20,7 @@ from framegate.kernel.reviews import (
     ReviewRefused,
 )
 from framegate.kernel.states import Lane, Verdict
+from framegate.ports.audit import AuditFilter
 from framegate.ports.reviews import DecidedFilter, ReviewItem
 from framegate.ports.store import NewImage
 
@@ -506,3 +507,75 @@ def test_final_decisions_are_found_by_camera_and_by_when_the_image_came(harness:
     assert final(harness, camera=CAMERA) == [here.image_id]
     assert there.image_id in final(harness, received_since=at)
     assert there.image_id not in final(harness, received_until=at)
+
+
+def copies(harness: Harness, data: bytes, count: int) -> list[UUID]:
+    images = [new_image(data) for _ in range(count)]
+    harness.intake.accept(images)
+    assert all(record(harness, image).reused_from for image in images)
+    return [image.image_id for image in images]
+
+
+def bodies(harness: Harness, image: NewImage, action: str) -> list[dict[str, Any]]:
+    entries = harness.audit_log.entries(AuditFilter(object=str(image.image_id)), 100)
+    return [dict(entry.body) for entry in entries if entry.action == action]
+
+
+def test_the_audit_names_the_images_that_people_are_asked_about_again(harness: Harness) -> None:
+    serving(harness)
+    image = passed(harness, 1.0, data=b"same")
+    asked = copies(harness, b"same", 2)
+    review = say(harness, current(harness, image), FAIL)
+    harness.advance(31)
+    assert harness.reviews.settle(10) == 1
+    (body,) = bodies(harness, image, "review.settled")
+    assert body == {"review": str(review.review_id), "choice": "fail", "asked_again": [str(one) for one in asked]}
+
+
+def test_of_many_copies_of_an_overturned_verdict_people_are_asked_a_batch_at_a_time(harness: Harness) -> None:
+    serving(harness)
+    image = passed(harness, 1.0, data=b"same")
+    asked = copies(harness, b"same", 7)
+    say(harness, current(harness, image), FAIL)
+    other = doubtful(harness)
+    say(harness, current(harness, other), FAIL)
+    harness.advance(31)
+    waiting = []
+    while harness.reviews.settle(3):
+        waiting.append(harness.reviews.backlog().open)
+    assert waiting == [3, 6, 7]
+    assert {item.image_id for item in harness.reviews.items(HERE, 10)} == {*asked}
+    batches = [*bodies(harness, image, "review.asked-again"), *bodies(harness, image, "review.settled")]
+    assert [len(body["asked_again"]) for body in batches] == [3, 3, 1]
+    assert len(bodies(harness, other, "review.settled")) == 1
+    assert sorted(alert.image_id for alert in harness.alerts()) == sorted([str(image.image_id), str(other.image_id)])
+    unbroken(harness)
+
+
+def test_a_copy_that_says_otherwise_than_people_is_asked_about_whichever_outcome_it_came_from(harness: Harness) -> None:
+    serving(harness)
+    passed(harness, 0.0, data=b"same")
+    (copy,) = copies(harness, b"same", 1)
+    harness.policies.add_policy(FACILITY, {"classes": {"dent": {}}}, "test")
+    anew = accept(harness.intake, data=b"same")
+    decide(harness.progress, anew, outcome(Verdict.REVIEW, 2))
+    say(harness, current(harness, anew), FAIL)
+    harness.advance(31)
+    harness.reviews.settle(10)
+    item = harness.reviews.item(HERE, ImageId(copy))
+    assert item is not None
+    assert (item.origin, item.automatic) == (Origin.DUPLICATE, Verdict.PASS)
+    assert record(harness, anew).verdict is Verdict.REVIEW
+
+
+def test_people_who_agree_or_take_it_back_ask_about_no_copy(harness: Harness) -> None:
+    serving(harness)
+    image = passed(harness, 1.0, data=b"same")
+    copies(harness, b"same", 1)
+    review = say(harness, current(harness, image), FAIL)
+    harness.reviews.undo(HERE, review.review_id, ANN, LEASE)
+    say(harness, current(harness, image), PASS)
+    harness.advance(31)
+    assert harness.reviews.settle(10) == 1
+    assert harness.reviews.items(HERE, 10) == []
+    assert "asked_again" not in bodies(harness, image, "review.settled")[0]

@@ -145,11 +145,6 @@ def standing(reviews: Iterable[Review]) -> Review | None:
     return said[-1] if said else None
 
 
-def is_overturned(automatic: Verdict, human: Verdict | None) -> bool:
-    """Whether a person decided otherwise than the pipeline; what it left to people counts as otherwise."""
-    return human is not None and human is not automatic
-
-
 def weigh(doubts: Sequence[float], severity: float) -> float:
     """Uncertainty x severity. Each doubt is 0..1, how near it is to a defect; uncertainty = 1 - product of (1 - doubt), so
     that more doubts and nearer ones weigh more. Severity is 1 (nobody is told of such damage) to 3 (critical).

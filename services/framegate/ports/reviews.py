@@ -146,7 +146,8 @@ class Reviews(Protocol):
 
     def settle(self, limit: int) -> int:
         """Lets follow what decisions lead to whose window has passed: an alert for a fail, and items for images that
-        reused a verdict that was overturned. How many decisions it was.
+        copied another verdict of the same bytes. At most `limit` decisions or items, in one transaction: what is left stays
+        due. How many decisions were worked on; 0: nothing is due, or others are at it.
         """
         ...
 

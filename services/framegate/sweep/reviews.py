@@ -20,7 +20,7 @@ class ReviewWatch:
     def look(self) -> None:
         """Settles what is due. Troubles are counted: it stays due, and comes with the next look."""
         try:
-            while self._reviews.settle(_AT_ONCE) == _AT_ONCE:
+            while self._reviews.settle(_AT_ONCE):
                 pass
             backlog = self._reviews.backlog()
             self._metrics.set(REVIEW_ITEMS_OPEN, backlog.open)

@@ -10,7 +10,7 @@ from framegate.adapters.memory.results import recorded
 from framegate.adapters.memory.state import ImageRow, MemoryState, ReviewRow
 from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
 from framegate.kernel.incidents import SYSTEM, RaisedAlert
-from framegate.kernel.inspection import Inspected
+from framegate.kernel.inspection import Alert, Inspected
 from framegate.kernel.reviews import (
     LATELY,
     SAMPLE_WEIGHT,
@@ -22,7 +22,6 @@ from framegate.kernel.reviews import (
     ReviewRefused,
     Tally,
     alert_of,
-    is_overturned,
     risk,
     standing,
 )
@@ -157,36 +156,44 @@ class MemoryReviews:
         with self._state.lock:
             now = self._state.now()
             due = [row for row in self._state.reviews.values() if row.settle_at is not None and row.settle_at <= now]
-            for row in sorted(due, key=lambda row: row.settle_at or now)[:limit]:
-                self._settle(row)
+            left = limit
+            for done, row in enumerate(sorted(due, key=lambda row: row.settle_at or now)[:limit]):
+                if left <= 0:
+                    return done
+                left -= self._settle(row, left)
             return len(due[:limit])
 
-    def _settle(self, row: ReviewRow) -> None:
+    def _settle(self, row: ReviewRow, most: int) -> int:
         review, image = row.decided, self._state.images[row.image_id]
         assert review is not None  # noqa: S101 (only what is decided is due)
-        row.settle_at = None
         choice = review.decision.choice
+        body: dict[str, object] = {"review": str(review.review_id)}
         if choice is Choice.FAIL:
-            alert = alert_of(image.facts.camera, review.decision.name, review.reviewer)
-            told = {(raised.image_id, raised.alert.rule) for raised in self._state.alerts}
-            if (row.image_id, alert.rule) not in told:
-                now = self._state.now()
-                self._state.alerts.append(RaisedAlert(uuid4(), row.facility, row.image_id, alert, now))
-        if choice in (Choice.PASS, Choice.FAIL) and is_overturned(row.automatic, Verdict(choice)):
-            self._ask_again(row, image)
-        body = {"review": str(review.review_id), "choice": str(choice)}
-        self._record(row, SYSTEM, "review.settled", body)
+            self._tell(row, alert_of(image.facts.camera, review.decision.name, review.reviewer))
+        asked = self._ask_again(image, Verdict(choice), most) if choice in (Choice.PASS, Choice.FAIL) else []
+        body |= {"asked_again": asked} if asked else {}
+        if len(asked) == most:
+            self._record(row, SYSTEM, "review.asked-again", body)
+            return most
+        row.settle_at = None
+        self._record(row, SYSTEM, "review.settled", {**body, "choice": str(choice)})
+        return len(asked)
 
-    def _ask_again(self, row: ReviewRow, source: ImageRow) -> None:
-        for image in self._state.images.values():
-            same = (image.facts.facility, image.facts.camera, image.facts.sha256) == (
-                source.facts.facility,
-                source.facts.camera,
-                source.facts.sha256,
-            )
-            copied = image.end is not None and image.end.reused_from and image.end.outcome.verdict is row.automatic
-            if same and copied and image.facts.image_id not in self._state.reviews:
-                self._state.ask_people(image, Origin.DUPLICATE, row.automatic, SAMPLE_WEIGHT)
+    def _tell(self, row: ReviewRow, alert: Alert) -> None:
+        told = {(raised.image_id, raised.alert.rule) for raised in self._state.alerts}
+        if (row.image_id, alert.rule) not in told:
+            self._state.alerts.append(RaisedAlert(uuid4(), row.facility, row.image_id, alert, self._state.now()))
+
+    def _ask_again(self, source: ImageRow, said: Verdict, most: int) -> list[str]:
+        asked, ours = list[str](), source.facts
+        for image_id, image in sorted(self._state.images.items()):
+            facts, end = image.facts, image.end
+            same = (facts.facility, facts.camera, facts.sha256) == (ours.facility, ours.camera, ours.sha256)
+            copied = None if end is None or end.reused_from is None else end.outcome.verdict
+            if len(asked) < most and same and copied not in (None, said) and image_id not in self._state.reviews:
+                self._state.ask_people(image, Origin.DUPLICATE, copied, SAMPLE_WEIGHT)
+                asked.append(str(image_id))
+        return asked
 
     def decided(self, where: DecidedFilter, limit: int) -> list[DecidedImage]:
         """See the port."""

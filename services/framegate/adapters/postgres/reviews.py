@@ -29,10 +29,8 @@ from framegate.kernel.reviews import (
     ReviewConflict,
     ReviewRefused,
     alert_of,
-    is_overturned,
     standing,
 )
-from framegate.kernel.states import Verdict
 from framegate.ports.reviews import Backlog, DecidedFilter, DecidedImage, ReviewItem, ReviewStats
 
 _ITEMS, _REVIEWS = schema.review_items, schema.reviews
@@ -212,8 +210,11 @@ class PostgresReviews:
         def work(connection: Connection) -> int:
             due = select(_ITEMS).where(_ITEMS.c.settle_at <= func.clock_timestamp()).order_by(_ITEMS.c.settle_at)
             items = connection.execute(due.limit(limit).with_for_update(skip_locked=True)).all()
-            for item in items:
-                _settle(connection, item)
+            left = limit
+            for done, item in enumerate(items):
+                if left <= 0:
+                    return done
+                left -= _settle(connection, item, left)
             return len(items)
 
         settled = self._database.core(work)
@@ -275,24 +276,33 @@ def _change(connection: Connection, item: Row[Any], **changes: Any) -> None:
     connection.execute(update(_ITEMS).where(*which).values(version=item.version + 1, **changes))
 
 
-def _settle(connection: Connection, item: Row[Any]) -> None:
+def _settle(connection: Connection, item: Row[Any], most: int) -> int:
+    """How many images people are asked about again; where that is `most`, the item stays due for the others."""
     said = reviews_of(connection, item)
     review = next(one for one in said if one.review_id == item.review_id)
-    body: dict[str, Any] = {"review": str(review.review_id), "choice": item.choice}
+    body: dict[str, Any] = {"review": str(review.review_id)}
     if item.choice == Choice.FAIL:
         alert = alert_of(CameraId(item.camera_id), review.decision.name, review.reviewer)
-        payload = {"review": str(review.review_id)}
-        raise_alert(connection, FacilityId(item.facility_id), alert, item.image_id, payload)
-    if item.choice in (Choice.PASS, Choice.FAIL) and is_overturned(Verdict(item.automatic), Verdict(item.choice)):
-        parameters = {
-            "facility": item.facility_id,
-            "camera": item.camera_id,
-            "sha256": item.sha256,
-            "automatic": item.automatic,
-            "weight": SAMPLE_WEIGHT,
-        }
-        found = connection.exec_driver_sql(statement("review_duplicates"), parameters).scalars().all()
-        body |= {"asked_again": list(found)} if found else {}
+        raise_alert(connection, FacilityId(item.facility_id), alert, item.image_id, {**body})
+    asked = _ask_again(connection, item, most) if item.choice in (Choice.PASS, Choice.FAIL) else []
+    body |= {"asked_again": asked} if asked else {}
+    object_ = str(item.image_id)
+    if len(asked) == most:
+        record(connection, item.facility_id, SYSTEM, "review.asked-again", object_, body)
+        return most
     which = (_ITEMS.c.facility_id == item.facility_id, _ITEMS.c.image_id == item.image_id)
     connection.execute(update(_ITEMS).where(*which).values(settle_at=None))
-    record(connection, item.facility_id, SYSTEM, "review.settled", str(item.image_id), body)
+    record(connection, item.facility_id, SYSTEM, "review.settled", object_, {**body, "choice": item.choice})
+    return len(asked)
+
+
+def _ask_again(connection: Connection, item: Row[Any], most: int) -> list[str]:
+    parameters = {
+        "facility": item.facility_id,
+        "camera": item.camera_id,
+        "sha256": item.sha256,
+        "said": item.choice,
+        "weight": SAMPLE_WEIGHT,
+        "max": most,
+    }
+    return sorted(connection.exec_driver_sql(statement("review_duplicates"), parameters).scalars())
