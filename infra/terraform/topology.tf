@@ -52,14 +52,14 @@ locals {
       writes         = []
       deletes        = []
     }
-    # Sends again what is overdue in any state, and measures every queue.
+    # Sends again what is overdue in any state, and measures every queue. originals/, uploads/: what was kept long enough.
     sweep = {
       consumes       = []
       sends          = ["frame-submitted", "frame-prepared", "frame-inspected"]
       reads          = []
       reads_versions = []
       writes         = []
-      deletes        = ["prepared/"]
+      deletes        = ["originals/", "uploads/", "prepared/"]
     }
   }
 

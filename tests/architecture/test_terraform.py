@@ -48,7 +48,7 @@ OBJECTS = {
     Stage.INFERENCE: {"prepared/": {GET, DELETE}, "models/": {GET}},
     Stage.GATE: {},
     Stage.ALERTS: {},
-    Stage.SWEEP: {"prepared/": {DELETE}},
+    Stage.SWEEP: {"prepared/": {DELETE}, "originals/": {DELETE}, "uploads/": {DELETE}},
 }
 ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:framegate-"
 

@@ -36,7 +36,7 @@ from framegate.adapters.postgres import (
     migrate,
 )
 from framegate.box.bench.cpu import cpu_seconds
-from framegate.ingest.storing import blob_key
+from framegate.kernel.blobkeys import blob_key
 from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.imagefile import MediaType
 from framegate.kernel.inspection import Inspected, Outcome, Prepared

@@ -21,6 +21,7 @@ from framegate.adapters.postgres import (
     PostgresQueue,
     PostgresRegistry,
     PostgresResults,
+    PostgresRetention,
     PostgresReviews,
     PostgresShadows,
     PostgresUpkeep,
@@ -68,7 +69,7 @@ class PostgresHarness:
         self.keys, self.endpoints = PostgresKeys(database), PostgresEndpoints(database)
         self.people = PostgresPeople(database)
         self.deliveries, self.incidents = PostgresDeliveries(database), PostgresIncidents(database)
-        self.audit_log = PostgresAuditLog(database)
+        self.audit_log, self.retention = PostgresAuditLog(database), PostgresRetention(database)
 
     def queue_of(self, owner: str) -> LettersQueue:
         queue = PostgresQueue(self._database, owner=owner, max_receives=self.max_receives)

@@ -12,7 +12,7 @@ from framegate.kernel.states import ImageState, Lane, Stage, Verdict
 from framegate.pipeline import NEXT_MESSAGE
 from framegate.ports.progress import Claim, Completion, Ending
 from framegate.ports.store import NewImage
-from framegate.ports.upkeep import Overdue
+from framegate.ports.upkeep import Overdue, StoredOriginal
 
 from .examples import (
     FACILITY,
@@ -287,9 +287,9 @@ def test_all_invariants_hold_after_a_normal_run_with_troubles(harness: Harness) 
 def test_blob_keys_are_told_page_by_page_in_id_order(harness: Harness) -> None:
     images = [accept(harness.intake, facility=f) for f in (FACILITY, OTHER_FACILITY, FACILITY)]
     decide(harness.progress, images[0])
-    expected = [(i.image_id, i.blob_key, i.sha256) for i in images]
+    expected = [StoredOriginal(i.image_id, i.blob_key, i.sha256) for i in images]
     first = harness.upkeep.blob_keys(None, 2)
     assert first == expected[:2]
-    assert harness.upkeep.blob_keys(first[-1][0], 2) == expected[2:]
-    assert harness.upkeep.blob_keys(expected[-1][0], 2) == []
+    assert harness.upkeep.blob_keys(first[-1].image_id, 2) == expected[2:]
+    assert harness.upkeep.blob_keys(expected[-1].image_id, 2) == []
     assert harness.upkeep.blob_keys(ImageId(uuid4()), 0) == []

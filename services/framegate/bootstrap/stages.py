@@ -189,6 +189,7 @@ def _gate(parts: _Parts, options: WorkerOptions) -> _Made:
 def _sweeper(settings: Settings, stores: Stores, queue: Queue, blobs: Blobs, clock: Clock, metrics: Metrics) -> Service:
     from framegate.sweep.cameras import CameraWatch
     from framegate.sweep.canary import CanaryBounds, CanaryGuard
+    from framegate.sweep.retention import RetentionWatch
     from framegate.sweep.reviews import ReviewWatch
     from framegate.sweep.sweeper import Sweeper, SweepOptions
 
@@ -210,4 +211,5 @@ def _sweeper(settings: Settings, stores: Stores, queue: Queue, blobs: Blobs, clo
         CameraWatch(stores.camera_healths, settings.cameras.limits, metrics, get_log(stage="sweep")),
         stores.audit,
         ReviewWatch(stores.reviews, metrics, get_log(stage="sweep")),
+        RetentionWatch(stores.retention, blobs, clock, metrics, get_log(stage="sweep")),
     )

@@ -25,6 +25,7 @@ from framegate.adapters.postgres import (
     PostgresQueue,
     PostgresRegistry,
     PostgresResults,
+    PostgresRetention,
     PostgresReviews,
     PostgresShadows,
     PostgresUpkeep,
@@ -66,6 +67,7 @@ class Stores:
     camera_healths: PostgresCameraHealths
     policies: PostgresPolicies
     registry: PostgresRegistry
+    retention: PostgresRetention
     reviews: PostgresReviews
     shadows: PostgresShadows
     workers: PostgresWorkers
@@ -116,6 +118,7 @@ def open_stores(settings: Settings, url: str) -> Stores:
         PostgresCameraHealths(database),
         PostgresPolicies(database),
         PostgresRegistry(database),
+        PostgresRetention(database),
         PostgresReviews(database),
         PostgresShadows(database),
         PostgresWorkers(database),

@@ -9,7 +9,7 @@ from framegate.bootstrap import Stores
 from framegate.kernel.errors import BlobMissing
 from framegate.kernel.ids import ImageId
 from framegate.ports.blobs import Blobs
-from framegate.ports.upkeep import Check, Conservation
+from framegate.ports.upkeep import Check, Conservation, StoredOriginal
 
 _PAGE = 500
 
@@ -38,22 +38,25 @@ def verify(stores: Stores, blobs: Blobs, *, hash_blobs: bool) -> Report:
 
 
 def _check_blobs(stores: Stores, blobs: Blobs, hash_blobs: bool) -> Check:
-    broken = [str(image) for image, key, sha256 in _keys(stores) if not _blob_is_whole(blobs, key, sha256, hash_blobs)]
-    meaning = "every image's original is stored" + (" and hashes to its row" if hash_blobs else "")
+    broken = [str(one.image_id) for one in _originals(stores) if not _is_as_recorded(blobs, one, hash_blobs)]
+    whole = " and hashes to its row" if hash_blobs else ""
+    meaning = f"every image's original is stored{whole}, unless it was erased and is gone"
     return Check("originals", meaning, len(broken), tuple(broken[:10]))
 
 
-def _blob_is_whole(blobs: Blobs, key: str, sha256: str, hash_blobs: bool) -> bool:
-    if not hash_blobs:
-        return blobs.exists(key)
+def _is_as_recorded(blobs: Blobs, original: StoredOriginal, hash_blobs: bool) -> bool:
+    if original.there is None:
+        return True
+    if not original.there or not hash_blobs:
+        return blobs.exists(original.key) is original.there
     try:
-        return hashlib.sha256(blobs.get(key)).hexdigest() == sha256
+        return hashlib.sha256(blobs.get(original.key)).hexdigest() == original.sha256
     except BlobMissing:
         return False
 
 
-def _keys(stores: Stores) -> Iterator[tuple[ImageId, str, str]]:
+def _originals(stores: Stores) -> Iterator[StoredOriginal]:
     after: ImageId | None = None
     while page := stores.upkeep.blob_keys(after, _PAGE):
         yield from page
-        after = page[-1][0]
+        after = page[-1].image_id

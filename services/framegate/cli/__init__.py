@@ -45,6 +45,7 @@ class _Commands(LazyGroup):
         "evidence": "evidence",
         "reviews": "reviews",
         "labels": "labels",
+        "retention": "retention",
     }
 
 

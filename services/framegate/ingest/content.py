@@ -9,11 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from framegate.ingest.api import Api, ApiDep
-from framegate.ingest.evidence import EXTENSIONS
 from framegate.ingest.previews import Size
 from framegate.ingest.reading import ImageIdPath, find_image
+from framegate.kernel.blobkeys import EXTENSIONS
 from framegate.kernel.errors import BlobMissing
 from framegate.kernel.imagefile import MediaType
+from framegate.kernel.retention import Part
 from framegate.kernel.states import Scope
 from framegate.ports.store import ImageRecord
 from framegate.web.identity import Principal
@@ -123,6 +124,9 @@ async def _linked(api: Api, holder: LinkHolder) -> ImageRecord:
 
 
 async def _original(api: Api, record: ImageRecord) -> bytes:
+    if record.erased(Part.ORIGINAL):
+        # Its file may still be there for a moment.
+        raise Problem("content-gone")
     try:
         return await run_in_threadpool(api.deps.blobs.get, record.facts.blob_key)
     except BlobMissing:

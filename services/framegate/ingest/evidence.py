@@ -12,16 +12,14 @@ from framegate.ingest.pictures import Detection
 from framegate.ingest.schemas import image_document
 from framegate.ingest.storedzip import Member
 from framegate.kernel.audit import Seal, moment, proof
+from framegate.kernel.blobkeys import EXTENSIONS
 from framegate.kernel.errors import BlobMissing
-from framegate.kernel.imagefile import MediaType
 from framegate.kernel.states import ImageState
-from framegate.kernel.unchecked import REFUSAL, UNCHECKED
 from framegate.ports.audit import AuditFilter, AuditLog
 from framegate.ports.blobs import Blobs
 from framegate.ports.registry import Registry
 from framegate.ports.store import ImageRecord, Policies
 
-EXTENSIONS: Final = {MediaType.JPEG.value: "jpg", MediaType.PNG.value: "png", UNCHECKED: "bin", REFUSAL: "json"}
 MANIFEST: Final = "MANIFEST.sha256"
 #: An image has a handful; exports of it are entries too.
 _MOST_ENTRIES: Final = 1000

@@ -9,7 +9,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from framegate.ingest.parameters import is_plain_text
-from framegate.ingest.storing import blob_key, forget_original
+from framegate.ingest.storing import forget_original
+from framegate.kernel.blobkeys import blob_key
 from framegate.kernel.bucket_events import ObjectCreated, Skipped
 from framegate.kernel.errors import BlobMissing
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, FacilityId, ImageId, is_name, new_image_id

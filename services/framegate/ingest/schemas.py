@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from framegate.kernel.retention import Part
 from framegate.kernel.reviews import Choice, Review
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
 from framegate.ports.objects import PresignedPost
@@ -151,6 +152,8 @@ class ImageView(View):
     captured_at: datetime | None
     received_at: datetime
     decided_at: datetime | None
+    erased_at: datetime | None = Field(description="When the picture was erased; what is told of it stays.")
+    metadata_erased_at: datetime | None = Field(description="When what had come with it was erased.")
 
 
 class ImagePage(View):
@@ -267,6 +270,8 @@ def image_document(record: ImageRecord) -> dict[str, Any]:
         "captured_at": _moment(record.captured_at),
         "received_at": _moment(facts.received_at),
         "decided_at": _moment(record.decided_at),
+        "erased_at": _erased_at(record, Part.ORIGINAL),
+        "metadata_erased_at": _erased_at(record, Part.METADATA),
     }
 
 
@@ -331,6 +336,11 @@ def _json(value: Any) -> Any:
     if isinstance(value, datetime):
         return _moment(value)
     return str(value) if isinstance(value, UUID) else value
+
+
+def _erased_at(record: ImageRecord, part: Part) -> str | None:
+    erasure = record.erased(part)
+    return None if erasure is None else _moment(erasure.at)
 
 
 def _id(value: UUID | None) -> str | None:

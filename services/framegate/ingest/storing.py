@@ -2,24 +2,21 @@
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from framegate.ingest.acceptor import Acceptor, Done
 from framegate.ingest.parameters import UploadParameters
 from framegate.ingest.sink import Sink, no_storage
+from framegate.kernel.blobkeys import blob_key
 from framegate.kernel.errors import DependencyUnavailable
-from framegate.kernel.ids import FacilityId, ImageId, new_image_id
-from framegate.kernel.imagefile import ImageHeader, ImageRefused, Limits, MediaType, inspect_file
-from framegate.kernel.unchecked import REFUSAL, UNCHECKED
+from framegate.kernel.ids import FacilityId, new_image_id
+from framegate.kernel.imagefile import ImageHeader, ImageRefused, Limits, inspect_file
 from framegate.observability.logs import get_log
 from framegate.ports.blobs import Blobs
 from framegate.ports.store import Accepted, NewImage
 from framegate.web.problems import Problem
 
-_EXTENSIONS = {MediaType.JPEG.value: "jpg", MediaType.PNG.value: "png", UNCHECKED: "bin", REFUSAL: "json"}
-_NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9_-]")
 _log = get_log(component="ingest")
 
 
@@ -116,12 +113,6 @@ def forget_original(blobs: Blobs, key: str) -> None:
     except DependencyUnavailable as error:
         # It is swept later by its age.
         _log.warning("a superfluous original stays", action="blob_delete_failed", error=str(error))
-
-
-def blob_key(prefix: str, facility: FacilityId, image_id: ImageId, media_type: str, at: datetime) -> str:
-    """The id makes it unique; the facility is there for people, reduced to what every blob store takes in a key."""
-    place = _NOT_IN_KEYS.sub("-", facility)
-    return f"{prefix}/{place}/{at:%Y/%m/%d}/{image_id}.{_EXTENSIONS[media_type]}"
 
 
 def _request_hash(facility: FacilityId, parameters: UploadParameters, sha256: str) -> str:

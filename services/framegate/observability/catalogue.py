@@ -104,9 +104,13 @@ IMAGES_BY_END: Final = Metric(
 BLOBS_SWEPT: Final = Metric(
     "framegate_blobs_swept_total", "counter", ("prefix",), "left-over files that were deleted", "nothing to do",
 )  # fmt: skip
+PARTS_ERASED: Final = Metric(
+    "framegate_parts_erased_total", "counter", ("part",), "originals and metadata whose retention was over",
+    "nothing to do: framegate retention show says how long what is kept",
+)  # fmt: skip
 HOUSEKEEPING_FAILURES: Final = Metric(
     "framegate_housekeeping_failures_total", "counter", ("work",),
-    "counts (conservation), deletions (blobs), seals (audit), looks at cameras and at decisions (reviews) that failed",
+    "counts (conservation), deletions (blobs), seals (audit), looks at cameras, decisions (reviews) and retention that failed",
     "framegate_images is old meanwhile; the sweeper's log says why: a long history needs a longer CONSERVATION_EVERY_S",
 )  # fmt: skip
 BUCKET_EVENTS: Final = Metric(

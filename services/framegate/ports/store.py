@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import ImageFacts, Label, Look
+from framegate.kernel.retention import Erasure, Part
 from framegate.kernel.reviews import Review
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Stage, Verdict
 
@@ -95,6 +96,11 @@ class ImageRecord:
     looks: tuple[Look, ...] = ()  #: where the outcome rests on two
     reviews: tuple[Review, ...] = ()  #: oldest first
     effective_verdict: Verdict | None = None  #: of the last review that stands, else `verdict`
+    erasures: tuple[Erasure, ...] = ()  #: of the picture first
+
+    def erased(self, part: Part) -> Erasure | None:
+        """None: it is still there, or should be."""
+        return next((erasure for erasure in self.erasures if erasure.part is part), None)
 
 
 @dataclass(frozen=True, slots=True)

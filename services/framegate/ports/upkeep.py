@@ -23,6 +23,16 @@ class Overdue:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredOriginal:
+    """Where an image's original lies. `there` False: it was erased; None: it is just being erased."""
+
+    image_id: ImageId
+    key: str
+    sha256: str
+    there: bool | None = True
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """One invariant, looked at: `violations` of them, with up to ten ids."""
 
@@ -73,8 +83,8 @@ class Upkeep(Protocol):
         """Every invariant that SQL can check; none raises."""
         ...
 
-    def blob_keys(self, after: ImageId | None, limit: int) -> list[tuple[ImageId, str, str]]:
-        """(image, key, sha256) in id order, to compare with the blob store."""
+    def blob_keys(self, after: ImageId | None, limit: int) -> list[StoredOriginal]:
+        """In id order, to compare with the blob store."""
         ...
 
 

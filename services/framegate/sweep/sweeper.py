@@ -26,6 +26,7 @@ from framegate.ports.queue import Queue
 from framegate.ports.upkeep import Relay, Upkeep
 from framegate.sweep.cameras import CameraWatch
 from framegate.sweep.canary import CanaryGuard
+from framegate.sweep.retention import RetentionWatch
 from framegate.sweep.reviews import ReviewWatch
 from framegate.worker.due import Due
 
@@ -50,6 +51,7 @@ class SweepOptions:
     cameras_every: timedelta = timedelta(seconds=1)
     seal_every: timedelta = timedelta(seconds=5)
     reviews_every: timedelta = timedelta(seconds=1)
+    retention_every: timedelta = timedelta(seconds=10)
 
 
 class Sweeper:
@@ -71,9 +73,11 @@ class Sweeper:
         cameras: CameraWatch | None = None,
         audit: AuditLog | None = None,
         reviews: ReviewWatch | None = None,
+        retention: RetentionWatch | None = None,
     ) -> None:
-        """`relay`: for a queue that is not in the database. `cameras`, `audit`, `reviews`: looked after beside, in threads."""
+        """`relay`: for a queue that is not in the database. `cameras` and what follows: looked after beside, in threads."""
         self._relay, self._cameras, self._audit, self._reviews = relay, cameras, audit, reviews
+        self._retention = retention
         self._upkeep, self._queue, self._blobs, self._guard = upkeep, queue, blobs, guard
         self._options, self._clock, self._metrics = options, clock, metrics
         self._log = get_log(stage="sweep")
@@ -90,6 +94,8 @@ class Sweeper:
             self._beside("audit", self.seal, self._options.seal_every, stop)
         if self._reviews is not None:
             self._beside("reviews", self._reviews.look, self._options.reviews_every, stop)
+        if self._retention is not None:
+            self._beside("retention", self._retention.look, self._options.retention_every, stop)
         while not stop.is_set():
             try:
                 self.sweep()

@@ -13,6 +13,7 @@ from framegate.adapters.memory.progress import MemoryProgress
 from framegate.adapters.memory.queue import MemoryQueue
 from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, MemoryPolicies, MemoryWorkers
 from framegate.adapters.memory.results import MemoryResults
+from framegate.adapters.memory.retention import MemoryRetention
 from framegate.adapters.memory.reviews import MemoryReviews
 from framegate.adapters.memory.state import MemoryState
 from framegate.adapters.memory.store import MemoryStore
@@ -35,6 +36,7 @@ __all__ = [
     "MemoryQueue",
     "MemoryRegistry",
     "MemoryResults",
+    "MemoryRetention",
     "MemoryReviews",
     "MemoryShadows",
     "MemoryState",

@@ -7,6 +7,7 @@ from typing import Any
 from framegate.adapters.memory.state import ImageRow, MemoryState
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.inspection import Failed, Inspected, Label
+from framegate.kernel.retention import Part
 from framegate.kernel.reviews import effective
 from framegate.ports.store import ImageFilter, ImageRecord
 
@@ -50,7 +51,9 @@ class MemoryResults:
 
 def recorded(state: MemoryState, row: ImageRow) -> ImageRecord:
     """Everything about one image."""
-    found, item = _record(row), state.reviews.get(row.facts.image_id)
+    erasures = state.erasures.get(row.facts.image_id, {})
+    found = replace(_record(row), erasures=tuple(erasures[part] for part in Part if part in erasures))
+    item = state.reviews.get(row.facts.image_id)
     if item is None:
         return replace(found, effective_verdict=found.verdict)
     return replace(found, reviews=tuple(item.reviews), effective_verdict=effective(found.verdict, item.reviews))

@@ -14,6 +14,7 @@ from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.incidents import RaisedAlert
 from framegate.kernel.inspection import Finding, FirstLook, ImageFacts, Outcome, Prepared
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message, encode
+from framegate.kernel.retention import ErasedFiles, Erasure, Part, RetentionClass
 from framegate.kernel.reviews import SAMPLE_WEIGHT, Origin, Review, effective, item_of
 from framegate.kernel.states import TERMINAL, ImageState, Lane, Stage, Verdict
 from framegate.ports.clock import Clock
@@ -106,6 +107,14 @@ class ReviewRow:
     settle_at: datetime | None = None
 
 
+@dataclass(slots=True)
+class Walk:
+    """How far the walk through a facility's ended images is."""
+
+    began_at: datetime
+    after: int | None = 0  #: None: at its end
+
+
 class MemoryState:
     """Shared by the stores of one test or one tool. Hold `lock` around everything."""
 
@@ -125,6 +134,10 @@ class MemoryState:
         self.sample = 0.0  #: share of passes that people check blindly
         self.audit: list[AuditEntry] = []
         self.seals: list[Seal] = []
+        self.days: dict[FacilityId, dict[RetentionClass, int]] = {}
+        self.walks: dict[FacilityId, Walk] = {}
+        self.erasures: dict[ImageId, dict[Part, Erasure]] = {}
+        self.erasing: dict[ImageId, ErasedFiles] = {}
 
     def now(self) -> datetime:
         """The wall clock."""
@@ -136,6 +149,12 @@ class MemoryState:
         places = {place for place, _ in self.cameras} | {row.facts.facility for row in self.images.values()}
         named = {facility for key in self.keys.values() for facility in key.facilities}
         return frozenset(places | named | self.policies.keys() | {entry.facility for entry in self.audit})
+
+    def is_there(self, image_id: ImageId) -> bool | None:
+        """See `StoredOriginal.there`."""
+        if image_id in self.erasing:
+            return None
+        return Part.ORIGINAL not in self.erasures.get(image_id, {})
 
     def faults_of(self, facility: FacilityId, camera: CameraId) -> tuple[str, ...]:
         """In the order of their names."""

@@ -11,6 +11,7 @@ from framegate.adapters.memory.progress import MemoryProgress
 from framegate.adapters.memory.queue import MemoryQueue
 from framegate.adapters.memory.registry import MemoryCameras, MemoryKeys, MemoryPolicies, MemoryWorkers
 from framegate.adapters.memory.results import MemoryResults
+from framegate.adapters.memory.retention import MemoryRetention
 from framegate.adapters.memory.reviews import MemoryReviews
 from framegate.adapters.memory.state import MemoryState
 from framegate.adapters.memory.upkeep import MemoryUpkeep
@@ -30,6 +31,7 @@ class MemoryStore:
         self.results = MemoryResults(self.state)
         self.audit = MemoryAuditLog(self.state)
         self.reviews = MemoryReviews(self.state)
+        self.retention = MemoryRetention(self.state)
         self.uploads = MemoryUploads()
         self.cameras = MemoryCameras(self.state)
         self.camera_healths = MemoryCameraHealths(self.state)

@@ -8,7 +8,7 @@ from framegate.adapters.memory.state import TAKES, ImageRow, MemoryState, queue_
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.states import ImageState, Verdict
 from framegate.ports.progress import CONVICTING_CRASHES, Ending
-from framegate.ports.upkeep import Check, Conservation, Overdue
+from framegate.ports.upkeep import Check, Conservation, Overdue, StoredOriginal
 
 #: The pause before a message is sent again doubles each time, up to this factor.
 _LONGEST_PAUSE = 64
@@ -84,12 +84,15 @@ class MemoryUpkeep:
         meaning = "no image has more than one outcome"
         return [*checks, Check("one-outcome", meaning, len(twice), tuple(twice[:10]))]
 
-    def blob_keys(self, after: ImageId | None, limit: int) -> list[tuple[ImageId, str, str]]:
+    def blob_keys(self, after: ImageId | None, limit: int) -> list[StoredOriginal]:
         """In id order."""
         with self._state.lock:
             ids = sorted(i for i in self._state.images if after is None or i > after)
             news = [self._state.images[image_id].new for image_id in ids[:limit]]
-            return [(new.image_id, new.blob_key, new.sha256) for new in news]
+            return [
+                StoredOriginal(new.image_id, new.blob_key, new.sha256, self._state.is_there(new.image_id))
+                for new in news
+            ]
 
 
 def _check(name: str, meaning: str, rows: list[ImageRow], violates: Callable[[ImageRow], bool]) -> Check:

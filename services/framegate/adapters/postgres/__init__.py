@@ -17,6 +17,7 @@ from framegate.adapters.postgres.progress import PostgresProgress
 from framegate.adapters.postgres.queue import PostgresQueue
 from framegate.adapters.postgres.registry import PostgresRegistry
 from framegate.adapters.postgres.results import PostgresResults
+from framegate.adapters.postgres.retention import PostgresRetention
 from framegate.adapters.postgres.reviews import PostgresReviews
 from framegate.adapters.postgres.shadows import PostgresShadows
 from framegate.adapters.postgres.upkeep import PostgresUpkeep
@@ -42,6 +43,7 @@ __all__ = [
     "PostgresQueue",
     "PostgresRegistry",
     "PostgresResults",
+    "PostgresRetention",
     "PostgresReviews",
     "PostgresShadows",
     "PostgresUpkeep",

@@ -10,6 +10,7 @@ from framegate.adapters.postgres.rows import decision_from_row, labels_from_row,
 from framegate.adapters.postgres.statements import statement
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import ImageFacts
+from framegate.kernel.retention import Erasure, Part
 from framegate.kernel.reviews import Review
 from framegate.kernel.states import CameraStatus, ImageState, Lane, Verdict
 from framegate.ports.store import ImageRecord
@@ -60,7 +61,12 @@ def _record(row: Sequence[Any]) -> ImageRecord:
         looks=looks_from_row(row[40]),
         reviews=tuple(_review(facts, values) for values in row[42] or ()),
         effective_verdict=None if verdict is None else Verdict(row[41] or verdict),
+        erasures=tuple(_erasure(values) for values in row[43] or ()),
     )
+
+
+def _erasure(row: Sequence[Any]) -> Erasure:
+    return Erasure(Part(row[0]), datetime.fromisoformat(row[1]), row[2], row[3])
 
 
 def _review(facts: ImageFacts, row: Sequence[Any]) -> Review:

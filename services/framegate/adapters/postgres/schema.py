@@ -268,6 +268,24 @@ camera_health = _table(
     updated_at=_MOMENT,
 )
 camera_watch = _table("camera_watch", one=Boolean, sequence=BigInteger, looked_at=_MOMENT, awake_since=_MOMENT)
+retention = _table("retention", facility_id=Text, **{"class": Text}, days=Integer, set_at=_MOMENT, set_by=Text)
+retention_walks = _table("retention_walks", facility_id=Text, after=BigInteger, began_at=_MOMENT)
+erasures = _table("erasures", **_ID, part=Text, reason=Text, actor=Text, at=_MOMENT, done_at=_MOMENT)
+holds = _table(
+    "holds",
+    hold_id=Uuid,
+    **_ID,
+    metadata=JSONB,
+    camera_id=Text,
+    received_from=_MOMENT,
+    received_until=_MOMENT,
+    reason=Text,
+    placed_at=_MOMENT,
+    placed_by=Text,
+    lifted_at=_MOMENT,
+    lifted_by=Text,
+    lift_reason=Text,
+)
 audit = _table(
     "audit",
     sequence=BigInteger,

@@ -10,7 +10,7 @@ from framegate.adapters.postgres.rows import MESSAGE_FOR, as_json, outgoing, que
 from framegate.adapters.postgres.statements import invariants, statement
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.states import ImageState, Lane, Verdict
-from framegate.ports.upkeep import Check, Conservation, Overdue
+from framegate.ports.upkeep import Check, Conservation, Overdue, StoredOriginal
 
 _EXAMPLES: Final = 10
 
@@ -99,11 +99,11 @@ class PostgresUpkeep:
         violations, examples = self._database.transaction(work)
         return Check(name, meaning, violations, tuple(examples or ()))
 
-    def blob_keys(self, after: ImageId | None, limit: int) -> list[tuple[ImageId, str, str]]:
+    def blob_keys(self, after: ImageId | None, limit: int) -> list[StoredOriginal]:
         """In id order."""
         parameters = {"after": after, "max": limit}
         rows = self._database.run(lambda c: c.execute(statement("blob_keys"), parameters).fetchall())
-        return [(ImageId(image), key, sha256) for image, key, sha256 in rows]
+        return [StoredOriginal(ImageId(image), key, sha256, there) for image, key, sha256, there in rows]
 
 
 def _overdue(row: Any) -> Overdue:

@@ -29,7 +29,11 @@ select
       v.review_id, v.choice, v.class, v.boxes, v.note, v.reviewer, v.at, v.version, v.shown_sha256, v.undoes, v.undo_until
     ) order by v.sequence)
     from reviews v where v.facility_id = i.facility_id and v.image_id = i.image_id
-  ) as reviews
+  ) as reviews,
+  (
+    select json_agg(json_build_array(e.part, e.at, e.actor, e.reason) order by e.part desc)
+    from erasures e where e.facility_id = i.facility_id and e.image_id = i.image_id
+  ) as erasures
 from unnest(%(facilities)s::text[], %(images)s::uuid[]) with ordinality as wanted (facility, image, n)
 join images i on i.facility_id = wanted.facility and i.image_id = wanted.image
 left join progress p on p.facility_id = i.facility_id and p.image_id = i.image_id

@@ -1,0 +1,53 @@
+"""Erases what was kept for as long as it was to be kept."""
+
+from typing import Final
+
+from framegate.kernel.errors import Transient
+from framegate.observability.catalogue import HOUSEKEEPING_FAILURES, PARTS_ERASED
+from framegate.observability.logs import Log
+from framegate.observability.metrics import Metrics
+from framegate.ports.blobs import Blobs
+from framegate.ports.clock import Clock
+from framegate.ports.retention import Retention
+
+_AT_ONCE: Final = 500
+#: Then the database and the blob store have a pause.
+_STEPS: Final = 20
+
+
+class RetentionWatch:
+    """Several share the work."""
+
+    def __init__(self, retention: Retention, blobs: Blobs, clock: Clock, metrics: Metrics, log: Log) -> None:
+        self._retention, self._blobs, self._clock, self._metrics, self._log = retention, blobs, clock, metrics, log
+
+    def look(self) -> None:
+        """Some steps of the walk through what ended. Troubles are counted: what is due stays due."""
+        try:
+            self.delete_files()
+            for _ in range(_STEPS):
+                if not self._step():
+                    break
+        except Transient as error:
+            self._metrics.count(HOUSEKEEPING_FAILURES, work="retention")
+            self._log.warning("cannot erase", action="retention_failed", error=str(error))
+
+    def _step(self) -> bool:
+        walked = self._retention.walk(self._clock.now(), _AT_ONCE)
+        if walked is None:
+            return False
+        for part, count in walked.erased.items():
+            self._metrics.count(PARTS_ERASED, count, part=part)
+        if walked.erased:
+            counts = {str(part): count for part, count in walked.erased.items()}
+            self._log.info("retention is over", action="erased", facility=walked.facility, **counts)
+            self.delete_files()
+        return True
+
+    def delete_files(self) -> None:
+        """Of all erasures, whoever recorded them."""
+        while erased := self._retention.unfinished(_AT_ONCE):
+            for one in erased:
+                for key in one.keys:
+                    self._blobs.delete(key)
+            self._retention.finish(erased)
