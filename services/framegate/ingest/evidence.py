@@ -14,6 +14,7 @@ from framegate.ingest.storedzip import Member
 from framegate.kernel.audit import Seal, moment, proof
 from framegate.kernel.blobkeys import EXTENSIONS
 from framegate.kernel.errors import BlobMissing
+from framegate.kernel.retention import Part
 from framegate.kernel.states import ImageState
 from framegate.ports.audit import AuditFilter, AuditLog
 from framegate.ports.blobs import Blobs
@@ -54,8 +55,10 @@ def export_evidence(
         "model.json": _models(sources, record),
         "audit.json": _audit(sources.audit, record),
     }
-    original = _original(sources.blobs, facts.blob_key)
-    members, state = [], "missing"
+    erased = record.erased(Part.ORIGINAL)
+    # Of an erased one the file may still be there for a moment.
+    original = None if erased else _original(sources.blobs, facts.blob_key)
+    members, state = [], "erased" if erased else "missing"
     if original is not None:
         members.append((f"original.{EXTENSIONS[facts.media_type]}", original))
         state = "unchanged" if sha256(original).hexdigest() == facts.sha256 else "changed"
@@ -65,7 +68,14 @@ def export_evidence(
             members += [("annotated.jpg", drawn)] if drawn is not None else []
     members += [(name, _json(document)) for name, document in documents.items()]
     names = [name for name, _ in members]
-    page = index_page(documents, names, original=state, exported_by=actor, exported_at=moment(now))
+    page = index_page(
+        documents,
+        names,
+        original=state,
+        erasures=record.erasures,
+        exported_by=actor,
+        exported_at=moment(now),
+    )
     members.insert(0, ("index.html", page.encode()))
     return [*members, (MANIFEST, _manifest(members))]
 

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from framegate.kernel.audit import moment
+from framegate.kernel.retention import Erasure, Part
+
 _STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
@@ -14,28 +17,41 @@ border-bottom: 1px solid #d8dee4; overflow-wrap: anywhere; } th { white-space: n
 code, pre { font: 13px/1.45 ui-monospace, monospace; } pre { background: #f6f8fa; padding: .75rem; white-space: pre-wrap; }
 .warning { border-left: 4px solid #b35900; padding-left: .75rem; }
 """
+_STAYS: Final = "What was recorded of it is below."
 _ORIGINAL: Final = {
     "unchanged": "The original is in this file, byte for byte as it was received: its SHA-256 is the recorded one.",
     "changed": "The stored original is NOT the one that was received: its SHA-256 differs from the recorded one.",
-    "missing": "The original is not stored any more. What was recorded of it is below.",
+    "missing": f"The original is not stored any more, and there is no record that it was erased. {_STAYS}",
 }
 _FACTS: Final = (
     ("Image", "id"), ("Facility", "facility"), ("Camera", "camera"), ("State", "state"), ("Verdict", "verdict"),
-    ("Reason", "reason"), ("In words", "detail"), ("Captured", "captured_at"), ("Received", "received_at"),
+    ("Effective verdict", "effective_verdict"), ("Reason", "reason"), ("In words", "detail"),
+    ("Captured", "captured_at"), ("Received", "received_at"),
     ("Decided", "decided_at"), ("SHA-256 of the original", "sha256"), ("Size in bytes", "size_bytes"),
     ("Width", "width"), ("Height", "height"),
 )  # fmt: skip
 
 
 def index_page(
-    documents: Mapping[str, Any], names: Sequence[str], *, original: str, exported_by: str, exported_at: str
+    documents: Mapping[str, Any],
+    names: Sequence[str],
+    *,
+    original: str,
+    erasures: Sequence[Erasure],
+    exported_by: str,
+    exported_at: str,
 ) -> str:
-    """`documents` by file name, as they are in the bundle beside the other `names`. Everything in them is foreign text."""
+    """`documents` by file name, as they are in the bundle beside the other `names`. Everything in them is foreign text.
+
+    `original`: unchanged, changed, missing or erased.
+    """
     record = documents["record.json"]
     sections = (
-        _picture(names, original),
+        _picture(names, original, erasures),
+        _overturned(record),
         _pairs(*((title, record[name]) for title, name in _FACTS)),
-        "<h2>What came with the image</h2>" + _pairs(*sorted(record["metadata"].items())),
+        _people(record["reviews"]),
+        "<h2>What came with the image</h2>" + _metadata(record, erasures),
         _findings(record),
         _model(documents["model.json"]),
         _policy(documents["policy.json"]),
@@ -56,12 +72,53 @@ def index_page(
     )
 
 
-def _picture(names: Sequence[str], original: str) -> str:
+def _picture(names: Sequence[str], original: str, erasures: Sequence[Erasure]) -> str:
     warning = "" if original == "unchanged" else ' class="warning"'
-    said = f"<p{warning}>{escape(_ORIGINAL[original])}</p>"
+    told = _ORIGINAL[original] if original in _ORIGINAL else f"{_erased(erasures, Part.ORIGINAL)} {_STAYS}"
+    said = f"<p{warning}>{escape(told)}</p>"
     if "annotated.jpg" not in names:
         return said
     return said + '<p><img src="annotated.jpg" alt="The picture with what was found drawn on it"></p>'
+
+
+def _metadata(record: Mapping[str, Any], erasures: Sequence[Erasure]) -> str:
+    erased = _erased(erasures, Part.METADATA)
+    return f"<p>{escape(erased)}</p>" if erased else _pairs(*sorted(record["metadata"].items()))
+
+
+def _erased(erasures: Sequence[Erasure], part: Part) -> str:
+    """Empty where it was not."""
+    found = next((erasure for erasure in erasures if erasure.part is part), None)
+    what = "The original was" if part is Part.ORIGINAL else "The values were"
+    return "" if found is None else f"{what} erased on {moment(found.at)} by {found.actor} because: {found.reason}."
+
+
+def _overturned(record: Mapping[str, Any]) -> str:
+    automatic, effective = record["verdict"], record["effective_verdict"]
+    if automatic == effective:
+        return ""
+    undone = {review["undoes"] for review in record["reviews"]}
+    last = next(
+        review for review in reversed(record["reviews"])
+        if review["decision"] == effective and review["id"] not in undone
+    )  # fmt: skip
+    left = "The automatic inspection left this image to people" if automatic == "review" else (
+        f"The automatic verdict was overturned: it was {automatic}"
+    )  # fmt: skip
+    who = f"{last['reviewer']} decided {effective} at {last['at']}"
+    return f'<p class="warning">{escape(f"{left}; {who}. The effective verdict is {effective}.")}</p>'
+
+
+def _people(reviews: Sequence[Mapping[str, Any]]) -> str:
+    undone = {review["undoes"]: review for review in reviews if review["undoes"]}
+    rows = _rows(("at", "by", "decision", "class", "note", "taken back"), (
+        (
+            one["at"], one["reviewer"], one["decision"], one["class"], one["note"],
+            undone[one["id"]]["at"] if one["id"] in undone else "no",
+        )
+        for one in reviews if not one["undoes"]
+    ))  # fmt: skip
+    return f"<h2>What people decided</h2>{rows}"
 
 
 def _findings(record: Mapping[str, Any]) -> str:

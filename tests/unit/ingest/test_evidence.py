@@ -5,6 +5,7 @@ import json
 import subprocess
 import zipfile
 from collections.abc import Sequence
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from framegate.kernel.audit import check_proof
 from framegate.kernel.errors import DependencyUnavailable
 from framegate.kernel.ids import ImageId
 from framegate.kernel.inspection import Label
+from framegate.kernel.reviews import Choice, Decision, Review
 from framegate.kernel.rollout import ModelKey
+from framegate.kernel.states import Verdict
 from tests.contracts.examples import approved, new_image
 from tests.support.pictures import jpeg
 from tests.support.policies import DOCUMENT
@@ -171,6 +174,65 @@ async def test_an_original_that_is_gone_keeps_nothing_else_back(box: ApiBox) -> 
     assert not {"original.jpg", "annotated.jpg"} & found.keys()
     assert "The original is not stored any more" in found["index.html"].decode()
     assert all(check_proof(one) for one in json.loads(found["audit.json"])["entries"][:2])
+
+
+async def test_an_original_that_was_erased_is_said_to_be_by_whom_and_why(box: ApiBox) -> None:
+    image_id = taken_in(box, jpeg(1), metadata={"order": "of Ms Doe"})
+    decide(box, image_id)
+    box.store.retention.erase(HALL, image_id, f"asked for {HOSTILE}", "A. Lead")
+    found = await bundle(box, image_id)
+    assert not {"original.jpg", "annotated.jpg"} & found.keys()
+    text = Page(found["index.html"].decode()).text
+    at = json.loads(found["record.json"])["erased_at"]
+    assert at is not None
+    assert f"by A. Lead because: asked for {HOSTILE}" in text
+    assert "The original was erased on" in text
+    assert "The values were erased on" in text
+    assert "not stored any more" not in text
+    assert all(b"Ms Doe" not in data for data in found.values())
+    assert slug_of(await get(box, f"/v1/images/{image_id}/content")) == "content-gone"
+
+
+def review(box: ApiBox, image_id: ImageId, decision: Decision, by: str) -> Review:
+    reviews = box.store.reviews
+    item = reviews.item(frozenset({HALL}), image_id)
+    assert item is not None
+    shown = box.store.state.images[image_id].facts.sha256
+    reviews.lease(frozenset({HALL}), by, 1, timedelta(seconds=60))
+    item = reviews.item(frozenset({HALL}), image_id)
+    assert item is not None
+    done = reviews.decide(frozenset({HALL}), image_id, item.version, shown, decision, by, timedelta(seconds=30))
+    assert done is not None
+    return done
+
+
+async def test_what_people_decided_is_told_and_what_they_took_back(box: ApiBox) -> None:
+    box.store.state.sample = 1.0
+    image_id = taken_in(box, jpeg(1))
+    decide(box, image_id)
+    before = Page((await bundle(box, image_id))["index.html"].decode()).text
+    assert "overturned" not in before
+    assert "What people decidedNothing." in before
+    first = review(box, image_id, Decision(Choice.PASS, note=HOSTILE), "Ann")
+    box.store.reviews.undo(frozenset({HALL}), first.review_id, "Ann", timedelta(seconds=60))
+    review(box, image_id, Decision(Choice.FAIL, "dent", note="left corner"), "Ann")
+    text = Page((await bundle(box, image_id))["index.html"].decode()).text
+    assert "The automatic verdict was overturned: it was pass; Ann decided fail at" in text
+    assert "Effective verdictfail" in text
+    for told in (HOSTILE, "dent", "left corner"):
+        assert told in text
+    table = text[text.index("What people decided") : text.index("What came with the image")]
+    assert table.count("Ann") == 2
+    assert table.count("pass") == 1
+    assert table.rstrip().endswith("left cornerno")
+
+
+async def test_what_was_left_to_people_was_not_overturned(box: ApiBox) -> None:
+    image_id = taken_in(box, jpeg(1))
+    decide(box, image_id, verdict=Verdict.REVIEW)
+    review(box, image_id, Decision(Choice.PASS), "Ann")
+    text = Page((await bundle(box, image_id))["index.html"].decode()).text
+    assert "The automatic inspection left this image to people; Ann decided pass at" in text
 
 
 async def test_an_original_that_was_changed_is_said_to_be_and_not_decoded(box: ApiBox) -> None:

@@ -27,12 +27,17 @@ def add(box: ApiBox, **changes: Any) -> ImageId:
 
 
 def decide(
-    box: ApiBox, image_id: ImageId, facility: Any = HALL, labels: tuple[Label, ...] = (), **confidences: float
+    box: ApiBox,
+    image_id: ImageId,
+    facility: Any = HALL,
+    labels: tuple[Label, ...] = (),
+    verdict: Verdict = Verdict.PASS,
+    **confidences: float,
 ) -> None:
     steps: list[tuple[Stage, type[Any], Any]] = [
         (Stage.PREPROCESS, FrameSubmitted, prepared()),
         (Stage.INFERENCE, FramePrepared, replace(inspected(**confidences), labels=labels)),
-        (Stage.GATE, FrameInspected, Outcome(ImageState.DECIDED, Verdict.PASS, "clear", "nothing found", 1)),
+        (Stage.GATE, FrameInspected, Outcome(ImageState.DECIDED, verdict, "clear", "nothing found", 1)),
     ]
     for stage, message, result in steps:
         (claim,) = box.store.progress.claim(stage, [message(facility, image_id)], "w", timedelta(seconds=60))
