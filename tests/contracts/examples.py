@@ -1,5 +1,6 @@
 """Small, valid values to feed the ports with, and the way of one image through the stages."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ CAMERA = CameraId("dock-7")
 LEASE = timedelta(seconds=60)
 MODEL, MODEL_SHA = "starter@1", "ab" * 32
 _numbers = count(1)
+_STARTED_S = time.time() - 3600
 
 MESSAGE_OF: dict[Stage, type[Message]] = {
     Stage.PREPROCESS: FrameSubmitted,
@@ -70,8 +72,8 @@ def new_image(data: bytes | None = None, **changes: Any) -> NewImage:
     """An upload; without `data`, its bytes are unlike any other's."""
     number = next(_numbers)
     digest = sha256(data if data is not None else f"image {number}".encode()).hexdigest()
-    # Ids a millisecond apart, so that their order is the order of acceptance.
-    image_id = new_image_id(1_767_225_600 + number / 1000)
+    # Ids a millisecond apart, so that their order is the order of acceptance; of now, as searching by time relies on it.
+    image_id = new_image_id(_STARTED_S + number / 1000)
     values: dict[str, Any] = {
         "facility": FACILITY,
         "image_id": image_id,

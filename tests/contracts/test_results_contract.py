@@ -7,12 +7,14 @@ import pytest
 
 from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.inspection import ImageFacts, Inspected
+from framegate.kernel.reviews import Choice, Decision
 from framegate.kernel.states import ImageState, Lane, Stage, Verdict
 from framegate.ports.progress import Ending, PrepareAgain
 from framegate.ports.store import ImageFilter, ImageRecord, NewImage
 
 from .examples import (
     FACILITY,
+    MODEL,
     OTHER_FACILITY,
     accept,
     advance_to,
@@ -25,7 +27,7 @@ from .examples import (
     outcome,
     prepared,
 )
-from .harness import Harness
+from .harness import Harness, seconds
 
 MINE = frozenset({FACILITY})
 BOTH = frozenset({FACILITY, OTHER_FACILITY})
@@ -112,6 +114,24 @@ def zoo(harness: Harness) -> dict[str, NewImage]:
         ({"metadata": {"none": "S-1"}}, set()),
         ({"state": ImageState.DECIDED, "detected": "box", "verdict": Verdict.PASS}, {"pass"}),
         ({"camera": CameraId("dock-8"), "state": ImageState.DECIDED}, set()),
+        ({"reason": "clear"}, {"pass", "fail"}),
+        ({"reason": "truncated"}, {"rejected"}),
+        ({"reason": "clear", "verdict": Verdict.FAIL}, {"fail"}),
+        ({"model": MODEL}, {"pass", "fail", "rejected"}),
+        ({"model": "other@1"}, set()),
+        ({"detected": "box", "min_confidence": 0.75}, {"pass", "fail"}),
+        ({"detected": "damage", "min_confidence": 0.7}, set()),
+        ({"min_confidence": 0.75}, {"pass", "fail"}),
+        ({"min_confidence": 0.76}, set()),
+        ({"max_confidence": 0.625}, {"fail"}),
+        ({"detected": "box", "max_confidence": 0.7}, set()),
+        ({"min_confidence": 0.63, "max_confidence": 0.74}, set()),
+        ({"min_confidence": 0.6, "max_confidence": 0.7, "detected": "damage"}, {"fail"}),
+        ({"reviewed": False}, {"waiting", "bulk", "camera", "pass", "fail", "rejected"}),
+        ({"reviewed": True}, set()),
+        ({"effective": Verdict.PASS}, {"pass"}),
+        ({"effective": Verdict.PASS, "verdict": Verdict.FAIL}, set()),
+        ({"effective": Verdict.FAIL, "camera": CameraId("dock-7"), "reviewed": False}, {"fail"}),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
@@ -120,6 +140,67 @@ def test_all_given_conditions_hold(
 ) -> None:
     names = {image.image_id: name for name, image in zoo.items()}
     assert {names[i] for i in find(harness, **where)} == expected
+
+
+@pytest.fixture
+def asked(harness: Harness) -> dict[str, NewImage]:
+    """Images that people were asked about."""
+    images = {name: accept(harness.intake) for name in ("open", "passed", "failed", "unsure", "skipped", "taken back")}
+    choices = {"passed": Choice.PASS, "failed": Choice.FAIL, "unsure": Choice.CANNOT_TELL, "skipped": Choice.SKIP}
+    for name, image in images.items():
+        decide(harness.progress, image, outcome(Verdict.REVIEW))
+        choice = choices.get(name, Choice.FAIL if name == "taken back" else None)
+        if choice is not None:
+            decision = Decision(choice, "dent" if choice is Choice.FAIL else "")
+            said = harness.reviews.decide(MINE, image.image_id, 1, image.sha256, decision, "ann", seconds(30))
+            if name == "taken back" and said is not None:
+                harness.reviews.undo(MINE, said.review_id, "ann", seconds(30))
+    return images
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ({"effective": Verdict.REVIEW}, {"open", "unsure", "skipped", "taken back"}),
+        ({"effective": Verdict.PASS}, {"passed"}),
+        ({"effective": Verdict.FAIL}, {"failed"}),
+        ({"effective": Verdict.FAIL, "verdict": Verdict.REVIEW, "detected": "box"}, {"failed"}),
+        ({"effective": Verdict.FAIL, "verdict": Verdict.PASS}, set()),
+        ({"effective": Verdict.FAIL, "reviewed": False}, set()),
+        ({"reviewed": True}, {"passed", "failed", "unsure"}),
+        ({"reviewed": True, "effective": Verdict.REVIEW}, {"unsure"}),
+        ({"reviewed": False, "verdict": Verdict.REVIEW}, {"open", "skipped", "taken back"}),
+        ({"verdict": Verdict.REVIEW}, {"open", "passed", "failed", "unsure", "skipped", "taken back"}),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_images_are_found_by_what_people_decided(
+    harness: Harness, asked: dict[str, NewImage], where: dict[str, Any], expected: set[str]
+) -> None:
+    names = {image.image_id: name for name, image in asked.items()}
+    assert {names[i] for i in find(harness, **where)} == expected
+
+
+def test_a_confidence_is_compared_as_precisely_as_it_is_kept(harness: Harness) -> None:
+    image, found = accept(harness.intake), inspected("box")
+    found.detections.confidence[0] = 0.8  # as single precision a little more than 0.8
+    advance_to(harness.progress, image, Stage.INFERENCE)
+    assert complete(harness.progress, must_claim(harness.progress, Stage.INFERENCE, image), found)
+    assert complete(harness.progress, must_claim(harness.progress, Stage.GATE, image), outcome())
+    assert find(harness, min_confidence=0.8, max_confidence=0.8) == [image.image_id]
+
+
+def test_an_image_with_several_detections_is_found_once(harness: Harness) -> None:
+    image = accept(harness.intake)
+    decide(harness.progress, image, seen=("box", "box", "box"))
+    for where in ({"detected": "box"}, {"max_confidence": 1.0}, {"detected": "box", "max_confidence": 0.7}):
+        assert find(harness, **where) == [image.image_id]
+
+
+def test_the_model_of_an_image_in_flight_decided_nothing_yet(harness: Harness) -> None:
+    image = accept(harness.intake)
+    advance_to(harness.progress, image, Stage.GATE)
+    assert find(harness, model=MODEL) == []
 
 
 def test_images_are_found_by_their_bytes(harness: Harness, zoo: dict[str, NewImage]) -> None:
@@ -153,6 +234,25 @@ def test_pages_follow_one_another_without_gap_or_repeat(harness: Harness, size: 
         # What arrives while somebody pages is newer, so it moves nothing.
         accept(harness.intake, facility=FACILITY)
     assert paged == accepted[::-1]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
+def test_pages_lead_back_the_way_they_came(harness: Harness, size: int) -> None:
+    facilities = [FACILITY, OTHER_FACILITY] * 4
+    accepted = [accept(harness.intake, facility=facility).image_id for facility in facilities]
+    paged: list[Any] = []
+    after = accepted[0]
+    while page := find(harness, size, facilities=BOTH, after=after):
+        assert len(page) <= size
+        paged = page + paged
+        after = page[0]
+    assert paged == accepted[:0:-1]
+
+
+def test_a_page_may_lie_between_two_images(harness: Harness) -> None:
+    first, *between, last = (accept(harness.intake).image_id for _ in range(5))
+    assert find(harness, after=first, before=last) == between[::-1]
+    assert find(harness, 1, after=first, before=last) == between[:1]
 
 
 def test_pages_hold_with_a_filter(harness: Harness, zoo: dict[str, NewImage]) -> None:

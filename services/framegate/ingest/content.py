@@ -134,6 +134,9 @@ async def _original(api: Api, record: ImageRecord) -> bytes:
 
 
 async def _preview(api: Api, request: Request, record: ImageRecord, query: ContentQuery, *, keep: bool) -> Response:
+    if record.erased(Part.ORIGINAL):
+        # What was drawn of it before is still kept here.
+        raise Problem("content-gone")
     size, boxes = query.preview or Size.LARGE, query.boxes == "1"
     etag = api.previews.etag(record, size, boxes=boxes)
     headers = {

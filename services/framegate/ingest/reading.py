@@ -17,6 +17,8 @@ from framegate.ingest.parameters import METADATA, Name, parse_meta, parse_moment
 from framegate.ingest.protocol import is_stopping
 from framegate.ingest.schemas import (
     CLASS_NAME,
+    MODEL_REF,
+    REASON,
     ImagePage,
     ImageView,
     OutcomePage,
@@ -27,6 +29,7 @@ from framegate.ingest.schemas import (
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.states import ImageState, Lane, Scope, Verdict
 from framegate.ports.store import ImageFilter, ImageRecord
+from framegate.web.cursors import ImageCursors
 from framegate.web.handlers import unknown_parameters
 from framegate.web.identity import Principal
 from framegate.web.ids import parse_id
@@ -62,9 +65,27 @@ class ListQuery(FacilityQuery):
     camera: Name | None = Field(None, description="Of this camera.", examples=["dock-3"])
     state: ImageState | None = Field(None, description="In this state.")
     verdict: Verdict | None = Field(None, description="With this verdict.")
+    effective: Verdict | None = Field(None, description="With this verdict after what people decided.")
+    reason: str | None = Field(None, description="That ended for this reason.", pattern=REASON, examples=["damage"])
+    model: str | None = Field(
+        None, description="Whose outcome rests on this model, `name@version`.", pattern=MODEL_REF, examples=["carton@1"]
+    )
+    reviewed: bool | None = Field(None, description="Whether people decided about it.")
     lane: Lane | None = Field(None, description="From this lane.")
     detected: str | None = Field(
         None, description="On which this class was found.", pattern=CLASS_NAME, examples=["dent"]
+    )
+    min_confidence: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="With a detection (of the class `detected`, if given) of at least this confidence.",
+    )
+    max_confidence: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="With a detection of at most this confidence; with `min_confidence`, the same one.",
     )
     sha256: str | None = Field(None, description="With exactly these bytes.", pattern="^[0-9a-fA-F]{64}$")
     received_since: str | None = Field(
@@ -81,7 +102,9 @@ class ListQuery(FacilityQuery):
     order: Name | None = Field(None, description="With this order.")
     lot: Name | None = Field(None, description="With this lot.")
     limit: int = Field(50, ge=1, le=_MOST_ITEMS, description="The most images on a page.")
-    cursor: str | None = Field(None, max_length=256, description="`next` of the page before.")
+    cursor: str | None = Field(
+        None, max_length=256, description="`next` of the page before, or `previous` of the one after."
+    )
 
 
 class OutcomesQuery(FacilityQuery):
@@ -97,8 +120,8 @@ class OutcomesQuery(FacilityQuery):
 @router.get(
     "/v1/images", tags=["images"], response_model=ImagePage,
     responses={
-        200: {"headers": {"Link": {"description": "rel=next", "schema": {"type": "string"}}}},
-        **problems(*AUTHENTICATED, "invalid-cursor"),
+        200: {"headers": {"Link": {"description": "rel=next and rel=prev", "schema": {"type": "string"}}}},
+        **problems(*AUTHENTICATED, "invalid-cursor", "search-too-broad"),
     },
 )  # fmt: skip
 async def list_images(
@@ -108,19 +131,25 @@ async def list_images(
     now = api.deps.clock.now()
     facilities = principal.visible(query.facility)
     listing = _listing(query, principal.key_id, facilities)
-    before = api.cursors.open(query.cursor, listing, now) if query.cursor is not None else None
-    where = _filter(query, facilities, before, now)
+    cursors = ImageCursors(api.cursors, listing, now)
+    before, after = cursors.open(query.cursor)
+    where = _filter(query, facilities, now, before, after)
     found = await run_in_threadpool(api.deps.results.images, where, query.limit + 1) if facilities else []
-    page = found[: query.limit]
-    following = api.cursors.seal(page[-1].facts.image_id, listing, now) if len(found) > query.limit else None
-    headers = {}
-    if following is not None:
-        given = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        headers["Link"] = f'</v1/images?{urlencode([*given, ("cursor", following)])}>; rel="next"'
-    return JSONResponse({"items": [image_document(record) for record in page], "next": following}, headers=headers)
+    page = cursors.page([record.facts.image_id for record in found], query.limit, before, after)
+    given = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    links = [
+        f'</v1/images?{urlencode([*given, ("cursor", cursor)])}>; rel="{relation}"'
+        for relation, cursor in (("next", page.next), ("prev", page.previous))
+        if cursor is not None
+    ]
+    items = [image_document(record) for record in found[page.items]]
+    headers = {"Link": ", ".join(links)} if links else {}
+    return JSONResponse({"items": items, "next": page.next, "previous": page.previous}, headers=headers)
 
 
-def _filter(query: ListQuery, facilities: frozenset[FacilityId], before: ImageId | None, now: datetime) -> ImageFilter:
+def _filter(
+    query: ListQuery, facilities: frozenset[FacilityId], now: datetime, before: ImageId | None, after: ImageId | None
+) -> ImageFilter:
     extra = dict(query.model_extra or {})
     unknown = [name for name in extra if not name.startswith("meta.")]
     if unknown:
@@ -131,13 +160,20 @@ def _filter(query: ListQuery, facilities: frozenset[FacilityId], before: ImageId
         camera=CameraId(query.camera) if query.camera is not None else None,
         state=query.state,
         verdict=query.verdict,
+        effective=query.effective,
+        reason=query.reason,
+        model=query.model,
+        reviewed=query.reviewed,
         lane=query.lane,
         detected=query.detected,
+        min_confidence=query.min_confidence,
+        max_confidence=query.max_confidence,
         sha256=query.sha256.lower() if query.sha256 is not None else None,
         received_since=_moment("received_since", query.received_since, now),
         received_until=_moment("received_until", query.received_until, now),
         metadata=named | parse_meta(extra),
         before=before,
+        after=after,
     )
 
 

@@ -17,6 +17,8 @@ from framegate.ports.uploads import NewUpload
 
 #: What a class of damage may be called.
 CLASS_NAME: Final = r"^[^\p{C}]{1,128}$"
+MODEL_REF: Final = r"^[A-Za-z0-9._:-]{1,64}@[A-Za-z0-9._:-]{1,64}$"
+REASON: Final = "^[a-z0-9-]{1,64}$"
 EXAMPLE_ID: Final = "019ab3a0-5c1e-7c41-9d10-2f6f0c6a7e11"
 
 
@@ -161,6 +163,7 @@ class ImagePage(View):
 
     items: list[ImageView]
     next: str | None = Field(description="The `cursor` of the next page; null on the last one.")
+    previous: str | None = Field(description="The `cursor` of the page before; null on the first one.")
 
 
 class EndedView(View):

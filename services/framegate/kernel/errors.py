@@ -19,6 +19,10 @@ class DependencyUnavailable(Transient):
     """The database, the queue or the blob store does not answer: check that it runs and is reachable."""
 
 
+class TooBroad(FramegateError):
+    """The search reads too much: narrow the time, or name a camera."""
+
+
 class BlobMissing(FramegateError):
     """The blob store has no object under this key."""
 

@@ -105,19 +105,26 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class ImageFilter:
-    """All given conditions hold. `before` is the keyset cursor: images strictly older than this id (ids order by time)."""
+    """All given conditions hold; None: any. Ids order by time: a site's clocks are trusted to a day."""
 
     facilities: frozenset[FacilityId]
     camera: CameraId | None = None
     state: ImageState | None = None
     verdict: Verdict | None = None
+    effective: Verdict | None = None  #: the verdict after what people decided
+    reason: str | None = None  #: of the outcome
+    model: str | None = None  #: name@version that the outcome rests on
+    reviewed: bool | None = None  #: whether people decided about it, if only that they cannot tell
     lane: Lane | None = None
     detected: str | None = None  #: a class that was detected
+    min_confidence: float | None = None  #: of a detection, of class `detected` where that is given
+    max_confidence: float | None = None  #: of the same detection
     sha256: str | None = None
     received_since: datetime | None = None
     received_until: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
-    before: ImageId | None = None
+    before: ImageId | None = None  #: keyset cursor: images strictly older than this one
+    after: ImageId | None = None  #: the other way: of those strictly newer, the ones next to it
 
 
 class Results(Protocol):
@@ -132,7 +139,7 @@ class Results(Protocol):
         ...
 
     def images(self, where: ImageFilter, limit: int) -> list[ImageRecord]:
-        """Newest first."""
+        """Newest first. Raises `TooBroad` where finding them takes longer than somebody who looks at a page would wait."""
         ...
 
     def outcomes_after(

@@ -4,6 +4,8 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -42,3 +44,41 @@ class Cursors:
 
     def _mac(self, body: bytes, query: str) -> bytes:
         return hmac.digest(self._secret, body + query.encode(), hashlib.sha256)[:_MAC_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class PageOfImages:
+    """Which of the images that were found are on the page, and the cursors of its neighbours."""
+
+    items: slice
+    next: str | None
+    previous: str | None
+
+
+class ImageCursors:
+    """Of one listing of images, newest first, in both directions. A cursor to newer ones begins with `~`."""
+
+    def __init__(self, cursors: Cursors, listing: str, now: datetime) -> None:
+        """`listing`: see `Cursors`."""
+        self._cursors, self._now = cursors, now
+        self._older, self._newer = listing, f"~{listing}"
+
+    def open(self, text: str | None) -> tuple[ImageId | None, ImageId | None]:
+        """(before, after) of an `ImageFilter`. Raises `Problem`."""
+        if text is None:
+            return None, None
+        if text.startswith("~"):
+            return None, self._cursors.open(text[1:], self._newer, self._now)
+        return self._cursors.open(text, self._older, self._now), None
+
+    def page(self, found: Sequence[ImageId], limit: int, before: ImageId | None, after: ImageId | None) -> PageOfImages:
+        """`found`: up to one more than `limit`, newest first; before `before` or after `after`."""
+        more = len(found) > limit
+        items = slice(1, None) if more and after is not None else slice(limit)
+        shown = found[items]
+        if not shown:
+            return PageOfImages(items, None, None)
+        older = self._cursors.seal(shown[-1], self._older, self._now) if more or after is not None else None
+        newer = f"~{self._cursors.seal(shown[0], self._newer, self._now)}"
+        is_first = before is None if after is None else not more
+        return PageOfImages(items, older, None if is_first else newer)

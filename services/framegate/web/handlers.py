@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
-from framegate.kernel.errors import Transient
+from framegate.kernel.errors import TooBroad, Transient
 from framegate.observability.logs import get_log
 from framegate.web.edge import OnProblem, request_id
 from framegate.web.problems import Problem, invalid, problem_response
@@ -39,6 +39,9 @@ def install_handlers(app: FastAPI, on_problem: OnProblem) -> None:
         _log.warning("a dependency does not answer", action="dependency_unavailable", error=str(error))
         return answer(request, unavailable())
 
+    async def on_too_broad(request: Request, error: Exception) -> Response:
+        return answer(request, Problem("search-too-broad"))
+
     async def on_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
         return answer(request, from_validation(error.errors()))
@@ -49,6 +52,7 @@ def install_handlers(app: FastAPI, on_problem: OnProblem) -> None:
 
     app.add_exception_handler(Problem, on_known)
     app.add_exception_handler(Transient, on_transient)
+    app.add_exception_handler(TooBroad, on_too_broad)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
 

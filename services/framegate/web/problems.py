@@ -150,6 +150,11 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
         "Use a public address; only the operator can open one on the premises, with FRAMEGATE_HOOKS__ALLOW.",
     ),
     "invalid-parameter": ProblemKind(422, "A parameter is not valid", "Correct the parameters that `errors` names."),
+    "search-too-broad": ProblemKind(
+        422,
+        "The search reads too much",
+        "Narrow the time with `received_since` and `received_until`, or name a camera, a class or a shipment.",
+    ),
     "unknown-parameter": ProblemKind(422, "A parameter is unknown", "Remove it, or name it `meta.<name>` on uploads."),
     "policy-refused": ProblemKind(
         422, "The policy cannot be applied", "Correct the entries that `errors` names: POST /v1/policy/check has lines."

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from framegate.kernel.errors import TooBroad
 from framegate.kernel.ids import CameraId, ImageId
 from framegate.kernel.inspection import Label, Outcome
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted
@@ -111,19 +112,79 @@ async def test_pages_hold_every_image_once_newest_first_also_while_new_ones_arri
     while answer.json()["next"] is not None:
         add(box)
         follow = answer.headers["link"].removeprefix("<").partition(">")[0]
-        assert answer.headers["link"].endswith('; rel="next"')
+        assert '; rel="next"' in answer.headers["link"]
         answer = await get(box, follow)
         assert answer.status_code == 200, answer.text
         seen += [item["id"] for item in answer.json()["items"]]
     assert seen == [str(image_id) for image_id in reversed(ids)]
-    assert "link" not in answer.headers
+    assert 'rel="next"' not in answer.headers["link"]
+
+
+async def test_a_page_leads_back_to_the_one_before(box: ApiBox) -> None:
+    ids = [str(add(box)) for _ in range(5)][::-1]
+    pages = [(await get(box, "/v1/images", limit=2)).json()]
+    while (cursor := pages[-1]["next"]) is not None:
+        pages.append((await get(box, "/v1/images", limit=2, cursor=cursor)).json())
+    assert [[item["id"] for item in page["items"]] for page in pages] == [ids[:2], ids[2:4], ids[4:]]
+    assert pages[0]["previous"] is None
+    answer = await get(box, "/v1/images", limit=2, cursor=pages[2]["previous"])
+    assert [item["id"] for item in answer.json()["items"]] == ids[2:4]
+    assert answer.headers["link"].count("/v1/images?limit=2&cursor=") == 2
+    assert answer.headers["link"].endswith('; rel="prev"')
+    first = (await get(box, "/v1/images", limit=2, cursor=answer.json()["previous"])).json()
+    assert [item["id"] for item in first["items"]] == ids[:2]
+    assert first["previous"] is None
+    again = (await get(box, "/v1/images", limit=2, cursor=first["next"])).json()
+    assert [item["id"] for item in again["items"]] == ids[2:4]
+
+
+@pytest.mark.parametrize(
+    ("params", "found"),
+    [
+        ({"detected": "dent", "min_confidence": 0.8}, True),
+        ({"detected": "dent", "min_confidence": 0.95}, False),
+        ({"max_confidence": 0.5}, False),
+        ({"model": "carton@1", "reason": "clear"}, True),
+        ({"model": "carton@2"}, False),
+        ({"reason": "damage"}, False),
+        ({"effective": "pass", "reviewed": "false"}, True),
+        ({"effective": "fail"}, False),
+        ({"reviewed": "true"}, False),
+    ],
+)
+async def test_images_are_found_by_what_was_decided(box: ApiBox, params: dict[str, Any], found: bool) -> None:
+    image_id = add(box)
+    decide(box, image_id, dent=0.9)
+    items = (await get(box, "/v1/images", **params)).json()["items"]
+    assert [item["id"] for item in items] == ([str(image_id)] if found else [])
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"min_confidence": 1.5}, {"max_confidence": -1}, {"model": "carton"}, {"reason": "a b"}, {"effective": "x"}],
+)
+async def test_a_condition_that_nothing_can_fulfil_is_refused(box: ApiBox, params: dict[str, Any]) -> None:
+    answer = await get(box, "/v1/images", **params)
+    assert slug_of(answer) == "invalid-parameter"
+    assert answer.json()["errors"][0]["name"] in params
+
+
+async def test_a_search_that_reads_too_much_says_what_narrows_it(box: ApiBox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def images(*_: Any) -> Any:
+        raise TooBroad
+
+    monkeypatch.setattr(box.store.results, "images", images)
+    answer = await get(box, "/v1/images", reason="damage")
+    assert (answer.status_code, slug_of(answer)) == (422, "search-too-broad")
+    assert "received_since" in answer.text
 
 
 async def test_row_64_a_forged_or_stale_cursor_or_one_of_another_listing_is_refused(box: ApiBox) -> None:
     for _ in range(3):
         add(box)
     cursor = (await get(box, "/v1/images", limit=1)).json()["next"]
-    for params in ({"cursor": "AAAA"}, {"cursor": cursor[:-4] + "AAAA"}, {"cursor": cursor, "state": "decided"}):
+    forged = ("AAAA", cursor[:-4] + "AAAA", "~" + cursor, "~", "~~" + cursor)
+    for params in (*({"cursor": text} for text in forged), {"cursor": cursor, "state": "decided"}):
         assert slug_of(await get(box, "/v1/images", **params)) == "invalid-cursor"
     assert slug_of(await get(box, "/v1/images", box.add_key(), cursor=cursor)) == "invalid-cursor"
     assert (await get(box, "/v1/images", cursor=cursor, limit=2)).status_code == 200

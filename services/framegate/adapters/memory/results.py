@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from framegate.adapters.memory.state import ImageRow, MemoryState
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.inspection import Failed, Inspected, Label
 from framegate.kernel.retention import Part
-from framegate.kernel.reviews import effective
+from framegate.kernel.reviews import Choice, effective
 from framegate.ports.store import ImageFilter, ImageRecord
 
 
@@ -34,7 +36,8 @@ class MemoryResults:
         """Newest first, which is by falling id."""
         with self._state.lock:
             rows = sorted(self._state.images.values(), key=lambda row: row.facts.image_id, reverse=True)
-            return [recorded(self._state, row) for row in rows if _matches(row, where)][:limit]
+            found = [record for row in rows if _matches(row, where, record := recorded(self._state, row))]
+            return found[-limit:] if where.after is not None else found[:limit]
 
     def outcomes_after(
         self, facilities: frozenset[FacilityId], sequence: int, limit: int
@@ -59,23 +62,47 @@ def recorded(state: MemoryState, row: ImageRow) -> ImageRecord:
     return replace(found, reviews=tuple(item.reviews), effective_verdict=effective(found.verdict, item.reviews))
 
 
-def _matches(row: ImageRow, where: ImageFilter) -> bool:
-    facts, outcome = row.facts, row.end.outcome if row.end else None
+def _matches(row: ImageRow, where: ImageFilter, record: ImageRecord) -> bool:
+    facts = row.facts
     wanted = (
         (where.camera, facts.camera),
         (where.state, row.state),
-        (where.verdict, outcome and outcome.verdict),
+        (where.verdict, record.verdict),
+        (where.effective, record.effective_verdict),
+        (where.reason, record.reason),
+        (where.model, record.model if row.end else None),
+        (where.reviewed, _is_reviewed(record)),
         (where.lane, facts.lane),
         (where.sha256, facts.sha256),
     )
     return (
         facts.facility in where.facilities
         and all(value is None or value == actual for value, actual in wanted)
-        and (where.detected is None or any(name == where.detected for name, _, _ in _detections(row)))
+        and _is_seen(record, where)
         and (where.received_since is None or facts.received_at >= where.received_since)
         and (where.received_until is None or facts.received_at < where.received_until)
         and where.metadata.items() <= row.new.metadata.items()
         and (where.before is None or facts.image_id < where.before)
+        and (where.after is None or facts.image_id > where.after)
+    )
+
+
+def _is_reviewed(record: ImageRecord) -> bool:
+    undone = {review.undoes for review in record.reviews}
+    said = [r for r in record.reviews if r.decision.choice not in (Choice.SKIP, Choice.UNDO)]
+    return any(review.review_id not in undone for review in said)
+
+
+def _is_seen(record: ImageRecord, where: ImageFilter) -> bool:
+    """Whether a detection is as wanted. Confidences are kept with single precision, so they are compared with it."""
+    low, high = (None if x is None else np.float32(x) for x in (where.min_confidence, where.max_confidence))
+    if where.detected is None and low is None and high is None:
+        return True
+    return any(
+        (where.detected is None or name == where.detected)
+        and (low is None or np.float32(confidence) >= low)
+        and (high is None or np.float32(confidence) <= high)
+        for name, confidence, _ in record.detections
     )
 
 

@@ -14,7 +14,7 @@ from psycopg import errors
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from framegate.kernel.errors import DependencyUnavailable
+from framegate.kernel.errors import DependencyUnavailable, TooBroad
 
 T = TypeVar("T")
 #: A connection straight from psycopg, in autocommit mode: one statement is one transaction and one round trip.
@@ -47,6 +47,15 @@ set local enable_hashjoin = on;
 set local enable_mergejoin = on;
 set local plan_cache_mode = force_custom_plan;
 set local work_mem = '64MB'
+"""
+#: The longest that a statement for a page may take.
+PAGE_S: Final = 5
+#: Reads of history choose their plans by the values that are asked for, and its statistics are right enough for that.
+#: Scanning a whole table stays out of the question. One statement, so that it is one round trip.
+_PAGE: Final = f"""
+select set_config('statement_timeout', '{PAGE_S}s', true), set_config('transaction_read_only', 'on', true),
+  set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_mergejoin', 'on', true),
+  set_config('enable_hashjoin', 'on', true), set_config('work_mem', '16MB', true)
 """
 
 
@@ -90,6 +99,22 @@ class Database:
                 return work(connection)
 
         return _persistently(once)
+
+    def page(self, work: Callable[[sqlalchemy.Connection], T]) -> T:
+        """Like `core`, for what somebody waits for who looks at a page: it only reads, and raises `TooBroad` where a
+        statement takes longer than `PAGE_S`, so that nobody holds a connection for minutes.
+        """
+
+        def looking(connection: sqlalchemy.Connection) -> T:
+            connection.exec_driver_sql(_PAGE)
+            return work(connection)
+
+        try:
+            return self.core(looking)
+        except DependencyUnavailable as error:
+            if error.__cause__ is not None and isinstance(_cause(error.__cause__), errors.QueryCanceled):
+                raise TooBroad from error
+            raise
 
     def dedicated(self) -> Raw:
         """A connection of the caller's own, to be closed by the caller."""

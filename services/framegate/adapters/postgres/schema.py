@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     Table,
     Text,
     Uuid,
@@ -117,9 +118,17 @@ uploads = _table(
 )
 progress = _table("progress", **_ID, state=Text)
 outcomes = _table(
-    "outcomes", **_ID, state=Text, verdict=Text, model=Text, decided_at=_MOMENT, inference_ms=REAL, looks=JSONB
+    "outcomes",
+    **_ID,
+    state=Text,
+    verdict=Text,
+    reason=Text,
+    model=Text,
+    decided_at=_MOMENT,
+    inference_ms=REAL,
+    looks=JSONB,
 )
-detections = _table("detections", **_ID, **{"class": Text, "confidence": REAL, "leads": Boolean})
+detections = _table("detections", **_ID, ordinal=SmallInteger, **{"class": Text, "confidence": REAL, "leads": Boolean})
 alert_outbox = _table(
     "alert_outbox",
     id=Uuid,
