@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import httptools
-from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from framegate.web.problems import MEDIA_TYPE, Problem, problem_body
+from framegate.web.stopping import STOPPING
 
 _HEAD_BYTES: Final = 16 * 1024
 _HEAD_FIELDS: Final = 100
@@ -26,12 +26,6 @@ _HEAD_TIMEOUT_S: Final = 10.0
 _LINGER_BYTES: Final = 64 * 1024 * 1024
 _LINGER_S: Final = 5.0
 _OFFER: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
-_STOPPING: Final = "framegate.stopping"
-
-
-def is_stopping(scope: Scope) -> bool:
-    """Whether the server of this request wants to stop."""
-    return bool(scope.get(_STOPPING))
 
 
 class _Refused(Exception):
@@ -183,7 +177,7 @@ class Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """The server stops: who only waits for something to happen is to answer now (`is_stopping`)."""
         if self.cycle is not None:
-            self.cycle.scope[_STOPPING] = True  # type: ignore[typeddict-unknown-key]
+            self.cycle.scope[STOPPING] = True  # type: ignore[typeddict-unknown-key]
         super().shutdown()
 
     def _count(self, length: int) -> None:

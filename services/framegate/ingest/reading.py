@@ -14,7 +14,6 @@ from starlette.responses import JSONResponse, Response
 
 from framegate.ingest.api import Api, ApiDep
 from framegate.ingest.parameters import METADATA, Name, parse_meta, parse_moment
-from framegate.ingest.protocol import is_stopping
 from framegate.ingest.schemas import (
     CLASS_NAME,
     MODEL_REF,
@@ -36,6 +35,7 @@ from framegate.web.ids import parse_id
 from framegate.web.openapi import AUTHENTICATED, problems
 from framegate.web.permissions import requires
 from framegate.web.problems import Problem
+from framegate.web.stopping import is_stopping
 
 router = APIRouter()
 

@@ -54,9 +54,22 @@ def session_of(request: Request) -> Session:
     return session
 
 
+def find_session(request: Request) -> Session | None:
+    """None: it was made with a key."""
+    return request.scope.get(_SESSION)
+
+
 def is_over(login: Login, now: datetime) -> bool:
     """Whether its time is over, absolutely or for want of use."""
     return now >= login.expires_at or now - login.seen_at >= IDLE
+
+
+def _is_open(login: Login, person: Person, now: datetime) -> bool:
+    return not is_over(login, now) and person.disabled_at is None
+
+
+def _rights(person: Person) -> object:
+    return person.roles, person.disabled_facilities
 
 
 class LoginReader:
@@ -83,12 +96,20 @@ class LoginReader:
             return None
         found = await run_in_threadpool(self._logins.find_login, hashed)
         now = self._clock.now()
-        if found is None or is_over(found[0], now) or found[1].disabled_at is not None:
+        if found is None or not _is_open(*found, now):
             return None
         if now - found[0].seen_at >= _TOUCH_EVERY:
             await run_in_threadpool(self._logins.touch, found[0].login_id, now)
         session = request.scope[_SESSION] = Session(token, *found)
         return session
+
+    async def is_open(self, session: Session) -> bool:
+        """Whether this login goes on, with the same rights. To ask is no use of it: a page that is left alone logs out."""
+        hashed = hash_token(self._pepper, session.token)
+        found = await run_in_threadpool(self._logins.find_login, hashed) if hashed is not None else None
+        return (
+            found is not None and _is_open(*found, self._clock.now()) and _rights(found[1]) == _rights(session.person)
+        )
 
     def form_token(self, token: str) -> str:
         """What a form must bring back that was made for who has the secret `token` in a cookie."""

@@ -19,7 +19,7 @@ from framegate.web.handlers import PAGE, unknown_parameters
 from framegate.web.identity import Authenticator, Principal
 from framegate.web.limits import RateLimit
 from framegate.web.links import LinkHolder, Links
-from framegate.web.logins import CSRF_HEADER, LoginReader, Session
+from framegate.web.logins import CSRF_HEADER, LoginReader, Session, find_session
 from framegate.web.problems import Problem, invalid, unauthenticated
 
 _JSON = ("application/json",)
@@ -157,6 +157,24 @@ def logged_in(*, takes_parameters: bool = False) -> Any:
 def public(*, produces: tuple[str, ...] = _JSON, takes_parameters: bool = False, page: bool = False) -> Any:
     """For what everybody may ask; such a route shows no facility's data."""
     return Depends(Permission(None, _HTML if page else produces, takes_parameters, page=page))
+
+
+async def still_allowed(request: Request, principal: Principal) -> bool:
+    """Whether the caller of a long answer may go on with it: the login or the key still holds, with the same rights."""
+    guard: Guarded = request.app.state.guard
+    session = find_session(request)
+    if session is not None and guard.logins is not None:
+        return await guard.logins.is_open(session)
+    try:
+        return await guard.authenticator.principal(request) == principal
+    except Problem:
+        return False
+
+
+def caller_id(request: Request, principal: Principal) -> str:
+    """The one login, or the key, that this request came with."""
+    session = find_session(request)
+    return principal.key_id if session is None else str(session.login.login_id)
 
 
 def permission_of(route: object) -> Permission | None:
