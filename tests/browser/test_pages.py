@@ -9,6 +9,7 @@ from .harness import DESKTOP, TABLET
 PAGES = {
     "/incidents": "Incidents",
     "/cameras": "Cameras",
+    "/cameras/main/dock-2": "dock-2",
     "/hooks": "Hooks",
     "/me": "ada",
 }
