@@ -117,11 +117,26 @@ def test_a_disabled_person_has_no_login_no_invitation_and_gets_none(harness: Har
     assert [entry.action for entry in audited(harness)].count("person.disabled") == 2  # once in each facility
 
 
+def test_who_is_enabled_again_logs_in_with_the_password_of_before_and_anew(harness: Harness) -> None:
+    person = replace(ANNA, password_hash="hash")
+    harness.people.add_person(person, "lead")
+    assert harness.people.enable("anna", "lead")
+    assert [entry.action for entry in audited(harness)].count("person.enabled") == 0
+    harness.people.open_login(login(), TOKEN)
+    assert harness.people.disable("anna", NOW, "lead")
+    assert harness.people.enable("anna", "lead")
+    assert harness.people.find_person("anna") == person
+    assert harness.people.find_login(TOKEN) is None
+    assert harness.people.open_login(login(2), OTHER_TOKEN)
+    assert audited(harness)[-1].action == "person.enabled"
+
+
 def test_nothing_is_done_to_somebody_who_is_not_there(harness: Harness) -> None:
     before = harness.audit()
     assert not harness.people.set_password("anna", "hash", "lead")
     assert not harness.people.set_role("anna", FACILITY, Role.ADMIN, "lead")
     assert not harness.people.disable("anna", NOW, "lead")
+    assert not harness.people.enable("anna", "lead")
     assert not harness.people.invite("anna", TOKEN, LATER, "lead")
     assert not harness.people.open_login(login(), TOKEN)
     assert harness.audit() == before

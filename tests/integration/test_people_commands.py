@@ -101,6 +101,8 @@ def test_roles_change_and_people_are_disabled(desk: Desk) -> None:
     desk.run("people", "disable", "anna")
     assert desk.people()[0]["state"] == "disabled"
     assert "nobody anna who may log in" in desk.run("people", "invite", "anna", code=1)
+    desk.run("people", "enable", "anna")
+    assert desk.people()[0]["state"] == "no password yet"
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,7 @@ def test_roles_change_and_people_are_disabled(desk: Desk) -> None:
         (["invite", "anna"], None, "people list"),
         (["role", "anna", "admin"], None, "people list"),
         (["disable", "anna"], None, "people list"),
+        (["enable", "anna"], None, "people list"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_to_do(

@@ -1,5 +1,6 @@
 """The HTTP application."""
 
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -90,9 +91,12 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             policies=stores.policies,
             registry=stores.registry,
             shadows=stores.shadows,
+            audit=stores.audit,
+            dead_letters=lambda: closing(stores.queue("api")),
             deploying=Deployer(settings, stores, blobs),
             rules=PolicyOffice(stores.policies, stores.cameras, stores.registry, stores.results, clock),
             keys=stores.keys,
+            people=stores.people,
             workers=stores.workers,
             upkeep=stores.upkeep,
             incidents=stores.incidents,

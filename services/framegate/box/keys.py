@@ -1,16 +1,14 @@
 """Making API keys, which are shown once and stored only as a hash."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from framegate.bootstrap import Stores, read_pepper
-from framegate.kernel.apikey import hash_secret, new_key
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import FacilityId, is_name
 from framegate.kernel.states import DEFAULT_SCOPES, Scope
-from framegate.ports.store import ApiKey
 from framegate.settings import Settings
+from framegate.web.newkeys import make_key, successor
 
 
 def parse_scopes(texts: Iterable[str]) -> frozenset[str]:
@@ -29,14 +27,7 @@ def rotate_key(stores: Stores, settings: Settings, key_id: str, overlap_h: float
     now = datetime.now(UTC)
     if old is None or old.revoked_at is not None or old.expires_at <= now:
         raise ConfigurationError(f"there is no valid key {key_id}: 'framegate keys list' shows them")
-    text, new_id, secret = new_key()
-    new = replace(
-        old,
-        key_id=new_id,
-        secret_hash=hash_secret(read_pepper(settings), secret),
-        created_at=now,
-        expires_at=now + timedelta(days=days),
-    )
+    text, new = successor(read_pepper(settings), old, now, days)
     if not stores.keys.replace_key(key_id, new, now + timedelta(hours=overlap_h), "operator"):
         raise ConfigurationError(f"{key_id} was revoked meanwhile: make a new key with 'framegate keys create'")
     return text
@@ -50,19 +41,6 @@ def create_key(
     for site in sites:
         if not is_name(site):
             raise ConfigurationError(f"{site!r} cannot name a facility: use up to 64 letters, digits and . _ : -")
-    text, key_id, secret = new_key()
-    now = datetime.now(UTC)
-    stores.keys.add_key(
-        ApiKey(
-            key_id=key_id,
-            name=name,
-            secret_hash=hash_secret(read_pepper(settings), secret),
-            scopes=scopes,
-            facilities=sites,
-            created_at=now,
-            expires_at=now + timedelta(days=days),
-            revoked_at=None,
-        ),
-        "operator",
-    )
+    text, key = make_key(read_pepper(settings), name, scopes, sites, datetime.now(UTC), days)
+    stores.keys.add_key(key, "operator")
     return text

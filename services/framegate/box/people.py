@@ -9,9 +9,10 @@ from typing import Final
 from framegate.bootstrap import Stores, hash_password, read_pepper
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId, is_name
-from framegate.kernel.people import INVITED_FOR, Role, hash_token, is_person_name, new_token, password_fault
+from framegate.kernel.people import Role, is_person_name, password_fault
 from framegate.ports.people import Person
 from framegate.settings import Settings
+from framegate.web import invitations
 
 FIRST_NAME: Final = "admin"
 FIRST_FILE: Final = "secrets/first-login"
@@ -50,11 +51,10 @@ def add_person(
 
 def invite(stores: Stores, settings: Settings, base_url: str, name: str, actor: str) -> str:
     """A link that sets a password, once, within 24 hours. Raises `ConfigurationError`."""
-    token = new_token()
-    hashed = hash_token(read_pepper(settings), token)
-    if hashed is None or not stores.people.invite(name, hashed, datetime.now(UTC) + INVITED_FOR, actor):
+    link = invitations.invite(stores.people, read_pepper(settings), base_url, name, datetime.now(UTC), actor)
+    if link is None:
         raise ConfigurationError(f"there is nobody {name} who may log in: 'framegate people list' shows all")
-    return f"{base_url}/invite/{token}"
+    return link
 
 
 def first_login(stores: Stores, settings: Settings, base_url: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""People who log in: add, invite, role, disable."""
+"""People who log in: add, invite, role, disable and enable."""
 
 import json as jsonlib
 import sys
@@ -96,11 +96,20 @@ def people_role(
 
 @people.command("disable")
 def people_disable(name: str, data: DataOption = None) -> None:
-    """Ends all logins of a person, for good and at once."""
+    """Ends all logins of a person at once, and lets them in no more."""
     with stores_of(Settings.read(data=data)) as stores:
         if not stores.people.disable(name, datetime.now(UTC), login()):
             raise _nobody(name)
     console.print(f"Disabled {name}.", highlight=False)
+
+
+@people.command("enable")
+def people_enable(name: str, data: DataOption = None) -> None:
+    """Lets a disabled person log in again, with the password that they had."""
+    with stores_of(Settings.read(data=data)) as stores:
+        if not stores.people.enable(name, login()):
+            raise _nobody(name)
+    console.print(f"Enabled {name}.", highlight=False)
 
 
 def _password(from_pipe: bool) -> str:

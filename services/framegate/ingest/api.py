@@ -62,7 +62,7 @@ class Api:
         self.outside = BoundedPool("outside", MOST_OUTSIDE, MOST_OUTSIDE, crowded, int(DEADLINE_S))
         self.trying = BoundedPool("policies", 2, 4, "Too many policies are being looked at.", 5)
         # Two may wait until the workers have a deployment, while a third is ordered.
-        self.deploying = BoundedPool("deployments", 1, 4, "Too many deployments are being ordered.", 5)
+        self.operating = BoundedPool("operating", 2, 4, "Too much is being changed at once.", 5)
         self._beside: set[asyncio.Task[None]] = set()
         self.slots = UploadSlots(limits.max_concurrent_uploads, limits.memory_bytes, limits.memory_total_bytes)
         self.running = Running()
@@ -89,7 +89,7 @@ class Api:
         self.previews.close()
         self.outside.close()
         self.trying.close()
-        self.deploying.close()
+        self.operating.close()
         for hook in self.deps.hooks.values():
             hook.close()
 

@@ -12,12 +12,15 @@ from framegate.ingest import (
     bundles,
     cameras,
     content,
+    deadletters,
     health,
     hooklog,
     hooks,
     images,
     incidents,
+    keys,
     models,
+    people,
     policies,
     reading,
     reviews,
@@ -32,7 +35,7 @@ from framegate.web.permissions import check_permissions
 #: All routes but those of pages, in the order in which they are tried.
 ROUTERS: Final = (
     images.router, uploads.router, reading.router, content.router, bundles.router,
-    cameras.router, policies.router, models.router,
+    cameras.router, policies.router, models.router, deadletters.router, keys.router, people.router,
     # Before `hooks`: "dead" and "replay" are no ids.
     incidents.router, reviews.router, hooklog.router, hooks.router, health.router,
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """What the API is made of; whoever puts the program together fills it in."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
@@ -12,13 +13,15 @@ from framegate.kernel.imagefile import Limits
 from framegate.kernel.policies import Change, PolicyCheck, PolicySource, PolicyTrial
 from framegate.kernel.rollout import Rollout
 from framegate.kernel.states import Lane, Stage
+from framegate.ports.audit import AuditLog
 from framegate.ports.blobs import Blobs
 from framegate.ports.camera_health import CameraHealths
 from framegate.ports.clock import Clock
 from framegate.ports.deliveries import Deliveries, Endpoints
 from framegate.ports.hooks import Hook, HookKind
 from framegate.ports.incidents import Announce, Incidents
-from framegate.ports.people import Logins
+from framegate.ports.people import Logins, People
+from framegate.ports.queue import DeadLetters
 from framegate.ports.registry import Deployment, Registry, Shadows
 from framegate.ports.reviews import Reviews
 from framegate.ports.store import Cameras, Intake, Keys, Policies, PolicyVersion, Results, Workers
@@ -115,6 +118,7 @@ class ApiDependencies:
 
     `backlog` says how many images wait and may block; None: there is no backlog limit. `watch_failures`: addresses with
     too many failed authentications are slowed down, which a box that listens on loopback only does not need.
+    `dead_letters` opens a client of the queue, which is slow and rarely needed.
     `hooks` are those that are installed, and are closed with the API; `public_url` is where people reach it.
     """
 
@@ -127,7 +131,10 @@ class ApiDependencies:
     registry: Registry
     shadows: Shadows
     deploying: Deploying
+    audit: AuditLog
+    dead_letters: Callable[[], AbstractContextManager[DeadLetters]]
     keys: Keys
+    people: People
     workers: Workers
     upkeep: Upkeep
     incidents: Incidents

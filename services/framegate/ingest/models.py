@@ -157,7 +157,7 @@ async def _ordered(api: Api, principal: Principal, rollout: Callable[[], Rollout
         return api.deps.deploying.order(rollout(), principal.actor, detail)
 
     try:
-        deployment = await api.deploying.run(order)
+        deployment = await api.operating.run(order)
     except (ModelRefused, BlobMissing) as error:
         raise Problem("model-refused", str(error)) from None
     api.beside(_follow(api, deployment))

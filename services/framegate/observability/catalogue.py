@@ -177,7 +177,7 @@ HOOK_OLDEST_SECONDS: Final = Metric(
 )  # fmt: skip
 CAMERA_FAULTS: Final = Metric(
     "framegate_camera_faults", "gauge", ("fault",), "cameras that have this fault now; their images do not pass by themselves",
-    "framegate cameras list names them, docs/cameras.md says what to do; framegate cameras lift where nothing is wrong",
+    "framegate cameras list names them, docs/cameras.md says what to do; framegate cameras resume where nothing is wrong",
 )  # fmt: skip
 CAMERA_FAULT_CHANGES: Final = Metric(
     "framegate_camera_fault_changes_total", "counter", ("fault", "change"), "faults of cameras that began or ended",

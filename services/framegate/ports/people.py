@@ -69,7 +69,11 @@ class People(Protocol):
         ...
 
     def disable(self, name: str, at: datetime, actor: str) -> bool:
-        """Ends all logins and the invitation for good; the first time stays. False when there is no such person."""
+        """Ends all logins and the invitation; the first time stays. False when there is no such person."""
+        ...
+
+    def enable(self, name: str, actor: str) -> bool:
+        """Lets somebody log in again who was disabled, with the password that they had. False when there is no such person."""
         ...
 
     def invite(self, name: str, token_hash: bytes, expires_at: datetime, actor: str) -> bool:

@@ -57,6 +57,11 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
         "This is about all facilities",
         "Use a key or a login that may do this in every facility that there is, `main` included.",
     ),
+    "belongs-elsewhere-too": ProblemKind(
+        403,
+        "This also concerns facilities that are not yours",
+        "Ask somebody who is admin in all of them; a role in your own facility can be changed.",
+    ),
     "facility-disabled": ProblemKind(403, "The facility is disabled", "Ask the operator to enable the facility."),
     "not-found": ProblemKind(404, "Not found", "Check the address; other facilities' things look absent too."),
     "method-not-allowed": ProblemKind(405, "The method is not allowed here", "Use a method that `Allow` names."),
@@ -87,6 +92,16 @@ KINDS: Final[Mapping[str, ProblemKind]] = {
     "review-final": ProblemKind(
         409, "The decision cannot be taken back", "Only its own reviewer can, and not for long; see `undo_until`."
     ),
+    "key-ended": ProblemKind(409, "The key holds no more", "Make a new one: POST /v1/keys."),
+    "last-admin-role": ProblemKind(
+        409,
+        "Nobody may lock themselves out",
+        "Ask another admin to do it: this is the last role that lets you in here.",
+    ),
+    "name-taken": ProblemKind(
+        409, "There is somebody of this name", "Choose another name, or give the person that there is a role."
+    ),
+    "person-disabled": ProblemKind(409, "The person is disabled", "Enable them first: POST /v1/people/{name}/enable."),
     "model-refused": ProblemKind(
         409, "The model cannot be taken for this", "Do what `detail` says; GET /v1/models has the state of each model."
     ),

@@ -100,6 +100,19 @@ async def _model(box: PeopleBox) -> str:
     return register_model(box.store.registry, "carton@1", ["carton"]).ref
 
 
+async def _key(box: PeopleBox) -> str:
+    return box.add_key(HALL).split("_")[2]
+
+
+async def _person(box: PeopleBox) -> str:
+    box.add_person("somebody")
+    return "somebody"
+
+
+async def _role(box: PeopleBox) -> str:
+    return f"{await _person(box)}/roles/{HALL}"
+
+
 async def _slug(_: PeopleBox) -> str:
     return "not-found"
 
@@ -145,6 +158,18 @@ ROUTES = {
     "GET /v1/deployments": Route("results:read", shared=True),
     "POST /v1/deployments": Route("models:manage", 202, body={"json": {"model": "carton@1"}}, everywhere=True),
     "POST /v1/deployments/rollback": Route("models:manage", 202, everywhere=True),
+    "GET /v1/dead-letters": Route("admin", everywhere=True),
+    "POST /v1/dead-letters/redrive": Route("admin", body={"json": {}}, everywhere=True),
+    "GET /v1/keys": Route("admin", query=f"?facility={HALL}"),
+    "POST /v1/keys": Route("admin", 201, body={"json": {"name": "dock", "facilities": [HALL]}}),
+    "POST /v1/keys/{key_id}/rotate": Route("admin", 201, _key, body={"json": {}}),
+    "DELETE /v1/keys/{key_id}": Route("admin", 204, _key),
+    "GET /v1/people": Route("admin", query=f"?facility={HALL}"),
+    "POST /v1/people": Route("admin", 201, body={"json": {"name": "cleo", "roles": {HALL: "viewer"}}}),
+    "PUT /v1/people/{name}/roles/{facility}": Route("admin", 200, _role, body={"json": {"role": "operator"}}),
+    "POST /v1/people/{name}/invite": Route("admin", 200, _person),
+    "POST /v1/people/{name}/disable": Route("admin", 200, _person),
+    "POST /v1/people/{name}/enable": Route("admin", 200, _person),
     "GET /v1/stats": Route("results:read", query=f"?facility={HALL}"),
     "GET /v1/incidents": Route("results:read", query=f"?facility={HALL}"),
     "GET /v1/incidents/{incident_id}": Route("results:read", thing=_incident),
@@ -230,7 +255,7 @@ async def call(box: PeopleBox, name: str, route: Route, caller: str) -> httpx.Re
     if route.thing is not None:
         before, there, rest = path.partition("{")
         thing = await route.thing(box)
-        path = before + thing + rest.partition("}")[2] if there else path
+        path = before + thing + rest.rpartition("}")[2] if there else path
     who, _, place = caller.partition(" ")
     facility = FacilityId(PLACES.get(place, HALL))
     options: dict[str, Any] = {key: dict(value) for key, value in route.body.items()}

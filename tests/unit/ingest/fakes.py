@@ -1,6 +1,7 @@
 """The API over in-memory adapters, and the people who call it."""
 
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,9 +104,12 @@ class ApiBox:
             policies=self.store.policies,
             registry=self.store.registry,
             shadows=self.store.shadows,
+            audit=self.store.audit,
+            dead_letters=lambda: nullcontext(self.store.queue),
             deploying=Deployed(self.store),
             rules=PolicyOffice(self.store.policies, self.store.cameras, self.store.registry, self.store.results, used),
             keys=self.store.keys,
+            people=self.store.people,
             workers=self.store.workers,
             upkeep=self.store.upkeep,
             incidents=self.store.incidents,

@@ -82,6 +82,15 @@ class MemoryPeople:
                 self._audit(person, actor, "person.disabled")
             return True
 
+    def enable(self, name: str, actor: str) -> bool:
+        """Nothing is audited when they are not disabled."""
+        with self._state.lock:
+            person = self._people.get(name)
+            if person is not None and person.disabled_at is not None:
+                self._people[name] = replace(person, disabled_at=None)
+                self._audit(person, actor, "person.enabled")
+            return person is not None
+
     def invite(self, name: str, token_hash: bytes, expires_at: datetime, actor: str) -> bool:
         """In the place of an earlier invitation."""
         with self._state.lock:

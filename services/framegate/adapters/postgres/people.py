@@ -104,6 +104,18 @@ class PostgresPeople:
 
         return self._database.core(work)
 
+    def enable(self, name: str, actor: str) -> bool:
+        """Nothing is audited when they are not disabled."""
+
+        def work(connection: Connection) -> bool:
+            person = _locked(connection, name)
+            if person is not None and person.disabled_at is not None:
+                connection.execute(update(_PEOPLE).where(_PEOPLE.c.name == name).values(disabled_at=None))
+                _audit(connection, person, actor, "person.enabled")
+            return person is not None
+
+        return self._database.core(work)
+
     def invite(self, name: str, token_hash: bytes, expires_at: datetime, actor: str) -> bool:
         """In the place of an earlier invitation."""
 
