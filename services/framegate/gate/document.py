@@ -14,6 +14,7 @@ from framegate.kernel.policies import PolicyFault, PolicyRefused
 
 _LARGEST: Final = 1 << 20
 _WIDTH: Final = 100
+_DEEPEST: Final = 32
 #: As JSON writes it, and not a backslash before the text u0000.
 _NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _TAG: Final = "tag:yaml.org,2002:"
@@ -96,9 +97,19 @@ def problems_of(raw: Mapping[str, Any]) -> list[Problem]:
     """What `read_document` refuses, of a document from anywhere."""
     entry = Entry(raw, strict=True)
     Policy.read(0, entry)
-    if not entry.problems and not _can_be_stored(raw):
+    if _is_too_deep(raw, _DEEPEST):
+        entry.refuse("entries are nested too deeply for a policy")
+    elif not entry.problems and not _can_be_stored(raw):
         entry.refuse("there are characters or numbers in it that cannot be stored: NUL, half a character, infinity")
     return entry.problems
+
+
+def _is_too_deep(value: Any, left: int) -> bool:
+    """So that it can always be written as YAML again."""
+    if not isinstance(value, Mapping | list | tuple):
+        return False
+    inner = value.values() if isinstance(value, Mapping) else value
+    return left == 0 or any(_is_too_deep(one, left - 1) for one in inner)
 
 
 def _can_be_stored(raw: Mapping[str, Any]) -> bool:

@@ -70,7 +70,7 @@ class KeyView(View):
 
     id: str = Field(examples=["7rQ0tYx2LmNa"])
     name: str
-    scopes: list[str]
+    scopes: list[Scope]
     facilities: list[str] = Field(description="Those in which you are admin.")
     elsewhere: bool = Field(description="It also belongs to other facilities: then you cannot change it.")
     created_at: datetime

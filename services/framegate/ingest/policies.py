@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from framegate.ingest.api import Api, ApiDep
 from framegate.ingest.jsonbody import BODY, documented, read_document
 from framegate.ingest.policyviews import (
+    MOST_FAULTS,
     MOST_POLICY_BYTES,
     NewPolicy,
     PolicyCheckView,
@@ -159,5 +160,5 @@ def _shown(api: Api, version: PolicyVersion | None) -> Response:
 
 
 def _refused(error: PolicyRefused) -> Problem:
-    faults = tuple({"name": fault.path, "detail": fault.detail} for fault in error.faults)
+    faults = tuple({"name": fault.path, "detail": fault.detail} for fault in error.faults[:MOST_FAULTS])
     return Problem("policy-refused", "The policy has faults: see `errors`.", errors=faults)

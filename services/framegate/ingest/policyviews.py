@@ -16,6 +16,8 @@ from framegate.ports.store import PolicyVersion
 #: Of a body with a policy.
 MOST_POLICY_BYTES: Final = 128 * 1024
 MOST_SIMULATED: Final = 5000
+#: More than anybody reads at once.
+MOST_FAULTS: Final = 100
 
 
 class PolicyText(BaseModel):
@@ -103,7 +105,7 @@ class PolicyCheckView(View):
 
     valid: bool = Field(description="Whether it can be applied.")
     base: int | None = Field(description="The version that holds, which it was compared with.")
-    faults: list[PolicyFaultView]
+    faults: list[PolicyFaultView] = Field(description="The first 100.")
     changes: list[ChangeView] = Field(description="Against `base`; empty where the policy cannot be read.")
     notes: list[str] = Field(description="What is not wrong, but may not be meant.")
     everything: str | None = Field(description="Why people would have to look at everything; then it needs `force`.")
@@ -166,7 +168,7 @@ def check_document(check: PolicyCheck) -> dict[str, Any]:
     return {
         "valid": not check.faults,
         "base": check.base,
-        "faults": [_fault(fault) for fault in check.faults],
+        "faults": [_fault(fault) for fault in check.faults[:MOST_FAULTS]],
         "changes": _changes(check.changes),
         "notes": list(check.notes),
         "everything": check.everything,

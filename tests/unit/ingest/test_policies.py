@@ -1,5 +1,6 @@
 """Policies are looked at, tried and applied over the API, each in its own facility."""
 
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.unit.ingest.fakes import HALL, NOW, OTHER_HALL, ApiBox, slug_of
 pytestmark = pytest.mark.anyio
 ADMIN = frozenset({"admin", "results:read"})
 STRICTER = {**DOCUMENT, "classes": {**DOCUMENT["classes"], "hole": {"review": 0.1, "fail": 0.6}}}
+NESTED: Any = reduce(lambda inner, _: [inner], range(500), 0)
 YAML = "schema: 1\nclasses:\n  hole: {review: 0.9, fail: 0.6}\n"
 
 
@@ -130,12 +132,21 @@ async def test_a_request_that_says_too_little_or_too_much_is_refused(box: ApiBox
 @pytest.mark.parametrize(
     "notes", [{"yaml": 'schema: 1\ncalibration: {note: "\\0"}\n'}, {"yaml": 'schema: 1\ncalibration: {n: "\\uD800"}\n'},
               {"yaml": "schema: 1\ncalibration: {n: .inf}\n"}, {"document": {"schema": 1, "calibration": {"n": "\0"}}},
-              {"yaml": "&a [*a]"}, {"yaml": "[" * 3000}, {"yaml": "!!python/object:os.system {}"}, {"yaml": "\tx: 1"}],
+              {"document": {"schema": 1, "calibration": NESTED}},
+              {"yaml": "&a [*a]"}, {"yaml": "[" * 1000}, {"yaml": "!!python/object:os.system {}"}, {"yaml": "\tx: 1"}],
 )  # fmt: skip
 async def test_what_cannot_be_read_or_stored_is_a_fault_of_the_policy(box: ApiBox, notes: dict[str, Any]) -> None:
     async with box.client() as client:
         checked = await client.post("/v1/policy/check", json=notes)
         assert (checked.status_code, checked.json()["valid"]) == (200, False), checked.text
+
+
+async def test_only_the_first_faults_are_told(box: ApiBox) -> None:
+    text = "schema: 1\nclasses:\n" + "".join(f"  c{n}: {{review: 0.9, fail: 0.1}}\n" for n in range(120))
+    async with box.client() as client:
+        assert len((await client.post("/v1/policy/check", json={"yaml": text})).json()["faults"]) == 100
+        refused = await client.put("/v1/policy", json={"yaml": text, "expected": 1})
+        assert len(refused.json()["errors"]) == 100
 
 
 async def test_another_facilitys_policy_is_not_there(box: ApiBox) -> None:
