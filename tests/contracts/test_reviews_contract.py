@@ -1,6 +1,6 @@
 """The review desk: one person for each item, one decision for each version, and nothing by accident."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from framegate.kernel.ids import FacilityId, ImageId
+from framegate.kernel.inspection import Alert
 from framegate.kernel.reviews import (
     Choice,
     Decision,
@@ -21,7 +22,7 @@ from framegate.kernel.reviews import (
 )
 from framegate.kernel.states import Lane, Verdict
 from framegate.ports.audit import AuditFilter
-from framegate.ports.reviews import DecidedFilter, ReviewItem
+from framegate.ports.reviews import DecidedFilter, DecidedImage, ReviewItem
 from framegate.ports.store import NewImage
 
 from .examples import CAMERA, FACILITY, MODEL, OTHER_FACILITY, accept, decide, new_image, outcome, serve
@@ -54,6 +55,16 @@ def current(harness: Harness, image: NewImage) -> ReviewItem:
     found = harness.reviews.item(HERE, image.image_id)
     assert found is not None
     return found
+
+
+def settle(harness: Harness, limit: int, *alerts: Alert) -> int:
+    """Each fail is told by `alerts`, or by one that names what was said of which image."""
+
+    def tell(decided: DecidedImage) -> Sequence[Alert]:
+        said = decided.review.decision.name
+        return alerts or [Alert("damage", "critical", f"camera/{decided.record.facts.camera}", said)]
+
+    return harness.reviews.settle(limit, tell)
 
 
 def audited(harness: Harness, image: NewImage) -> list[tuple[str, str]]:
@@ -260,7 +271,7 @@ def test_who_cannot_tell_closes_the_item_and_the_automatic_verdict_stands(harnes
     assert record(harness, image).effective_verdict is Verdict.REVIEW
     assert harness.reviews.backlog().open == 0
     harness.advance(31)
-    assert harness.reviews.settle(10) == 1
+    assert settle(harness, 10) == 1
     assert harness.alerts() == []
     unbroken(harness)
 
@@ -283,7 +294,7 @@ def test_a_decision_can_be_taken_back_and_nothing_came_of_it(harness: Harness) -
     (item,) = next_for(harness, ANN)
     review = say(harness, item, FAIL)
     harness.advance(20)
-    assert harness.reviews.settle(10) == 0
+    assert settle(harness, 10) == 0
     undone = harness.reviews.undo(HERE, review.review_id, ANN, LEASE)
     assert undone is not None
     assert (undone.decision.choice, undone.undoes) == (Choice.UNDO, review.review_id)
@@ -291,7 +302,7 @@ def test_a_decision_can_be_taken_back_and_nothing_came_of_it(harness: Harness) -
     assert found.effective_verdict is Verdict.REVIEW
     assert [one.decision.choice for one in found.reviews] == [Choice.FAIL, Choice.UNDO]
     harness.advance(20)
-    assert harness.reviews.settle(10) == 0
+    assert settle(harness, 10) == 0
     assert harness.alerts() == []
     again = current(harness, image)
     assert (again.is_open, again.leased_by) == (True, ANN)
@@ -336,7 +347,7 @@ def test_a_fail_is_told_once_when_it_cannot_be_taken_back_any_more(harness: Harn
     (item,) = next_for(harness, ANN)
     say(harness, item, FAIL)
     harness.advance(31)
-    assert [harness.reviews.settle(10), harness.reviews.settle(10)] == [1, 0]
+    assert [settle(harness, 10), settle(harness, 10)] == [1, 0]
     (alert,) = harness.alerts()
     assert (alert.image_id, alert.rule, alert.severity, alert.subject) == (
         str(image.image_id),
@@ -440,7 +451,7 @@ def test_people_are_asked_about_images_that_had_reused_what_was_overturned(harne
     say(harness, item, FAIL)
     assert harness.reviews.item(HERE, copy.image_id) is None
     harness.advance(31)
-    harness.reviews.settle(10)
+    settle(harness, 10)
     asked = current(harness, copy)
     assert (asked.origin, asked.automatic, asked.is_open) == (Origin.DUPLICATE, Verdict.PASS, True)
     assert image.image_id != copy.image_id
@@ -473,7 +484,7 @@ def test_what_is_final_is_read_with_its_decision_newest_image_first(harness: Har
     assert final(harness) == []
     harness.advance(31)
     assert final(harness) == [third.image_id, second.image_id, first.image_id]
-    harness.reviews.settle(10)
+    settle(harness, 10)
     found = harness.reviews.decided(DecidedFilter(FACILITY), 10)
     assert [(one.origin, one.review.decision) for one in found] == [
         (Origin.VERDICT, Decision(Choice.CANNOT_TELL)),
@@ -527,7 +538,7 @@ def test_the_audit_names_the_images_that_people_are_asked_about_again(harness: H
     asked = copies(harness, b"same", 2)
     review = say(harness, current(harness, image), FAIL)
     harness.advance(31)
-    assert harness.reviews.settle(10) == 1
+    assert settle(harness, 10) == 1
     (body,) = bodies(harness, image, "review.settled")
     assert body == {"review": str(review.review_id), "choice": "fail", "asked_again": [str(one) for one in asked]}
 
@@ -541,7 +552,7 @@ def test_of_many_copies_of_an_overturned_verdict_people_are_asked_a_batch_at_a_t
     say(harness, current(harness, other), FAIL)
     harness.advance(31)
     waiting = []
-    while harness.reviews.settle(3):
+    while settle(harness, 3):
         waiting.append(harness.reviews.backlog().open)
     assert waiting == [3, 6, 7]
     assert {item.image_id for item in harness.reviews.items(HERE, 10)} == {*asked}
@@ -561,7 +572,7 @@ def test_a_copy_that_says_otherwise_than_people_is_asked_about_whichever_outcome
     decide(harness.progress, anew, outcome(Verdict.REVIEW, 2))
     say(harness, current(harness, anew), FAIL)
     harness.advance(31)
-    harness.reviews.settle(10)
+    settle(harness, 10)
     item = harness.reviews.item(HERE, ImageId(copy))
     assert item is not None
     assert (item.origin, item.automatic) == (Origin.DUPLICATE, Verdict.PASS)
@@ -576,6 +587,32 @@ def test_people_who_agree_or_take_it_back_ask_about_no_copy(harness: Harness) ->
     harness.reviews.undo(HERE, review.review_id, ANN, LEASE)
     say(harness, current(harness, image), PASS)
     harness.advance(31)
-    assert harness.reviews.settle(10) == 1
+    assert settle(harness, 10) == 1
     assert harness.reviews.items(HERE, 10) == []
     assert "asked_again" not in bodies(harness, image, "review.settled")[0]
+
+
+def test_a_fail_is_told_by_every_rule_that_is_given_once_each(harness: Harness) -> None:
+    image = accept(harness.intake)
+    decide(harness.progress, image, outcome(Verdict.REVIEW, 1, Alert("doubts", "warning", "camera/dock-7", "A doubt.")))
+    say(harness, current(harness, image), FAIL)
+    harness.advance(31)
+    damage = Alert("dents", "warning", "class/dent", "A dent.", 60.0, None)
+    settle(harness, 10, damage, Alert("doubts", "critical", "camera/dock-7", "Told already."))
+    told = [(alert.rule, alert.severity, alert.subject) for alert in harness.alerts()]
+    assert told == [("doubts", "warning", "camera/dock-7"), ("dents", "warning", "class/dent")]
+
+
+def test_what_is_told_is_given_the_image_and_the_word_about_it(harness: Harness) -> None:
+    image = doubtful(harness)
+    review = say(harness, current(harness, image), FAIL)
+    harness.advance(31)
+    seen: list[DecidedImage] = []
+
+    def tell(decided: DecidedImage) -> Sequence[Alert]:
+        seen.append(decided)
+        return ()
+
+    assert harness.reviews.settle(10, tell) == 1
+    assert seen == [DecidedImage(record(harness, image), Origin.VERDICT, review)]
+    assert harness.alerts() == []

@@ -187,6 +187,7 @@ def _gate(parts: _Parts, options: WorkerOptions) -> _Made:
 
 
 def _sweeper(settings: Settings, stores: Stores, queue: Queue, blobs: Blobs, clock: Clock, metrics: Metrics) -> Service:
+    from framegate.gate.people import AlertsOfPeople
     from framegate.sweep.cameras import CameraWatch
     from framegate.sweep.canary import CanaryBounds, CanaryGuard
     from framegate.sweep.retention import RetentionWatch
@@ -210,6 +211,6 @@ def _sweeper(settings: Settings, stores: Stores, queue: Queue, blobs: Blobs, clo
         stores.outbox,
         CameraWatch(stores.camera_healths, settings.cameras.limits, metrics, get_log(stage="sweep")),
         stores.audit,
-        ReviewWatch(stores.reviews, metrics, get_log(stage="sweep")),
+        ReviewWatch(stores.reviews, AlertsOfPeople(stores.policies, clock).rules, metrics, get_log(stage="sweep")),
         RetentionWatch(stores.retention, blobs, clock, metrics, get_log(stage="sweep")),
     )

@@ -10,8 +10,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from framegate.kernel.errors import FramegateError
-from framegate.kernel.ids import CameraId, FacilityId, ImageId
-from framegate.kernel.inspection import Alert, Outcome
+from framegate.kernel.ids import FacilityId, ImageId
+from framegate.kernel.inspection import Outcome
 from framegate.kernel.states import Verdict
 
 Box = tuple[float, float, float, float]
@@ -168,11 +168,6 @@ def item_of(image_id: ImageId, outcome: Outcome, share: float) -> Origin | None:
         return Origin.VERDICT
     sampled = outcome.verdict is Verdict.PASS and is_sampled(image_id, share)
     return Origin.SAMPLE if sampled else None
-
-
-def alert_of(camera: CameraId, name: str, reviewer: str) -> Alert:
-    """What a person's fail tells people: as the rule `damage` does without a word about it in the policy."""
-    return Alert("damage", "critical", f"camera/{camera}", f"{camera} saw {name}, as {reviewer} decided")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 Every method may raise `DependencyUnavailable`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
+from framegate.kernel.inspection import Alert
 from framegate.kernel.reviews import Box, Choice, Decision, Origin, Review, ReviewConflict, ReviewRefused, Tally
 from framegate.kernel.states import Verdict
 from framegate.ports.store import ImageRecord
@@ -99,6 +100,10 @@ class DecidedImage:
     review: Review  #: pass, fail or cannot-tell
 
 
+#: The alerts that a person's fail raises; asks nobody.
+Tell = Callable[[DecidedImage], Sequence[Alert]]
+
+
 class Reviews(Protocol):
     """Items are made by the statement that writes an outcome. Every step is audited; so is a decision that came second."""
 
@@ -144,8 +149,8 @@ class Reviews(Protocol):
         """
         ...
 
-    def settle(self, limit: int) -> int:
-        """Lets follow what decisions lead to whose window has passed: an alert for a fail, and items for images that
+    def settle(self, limit: int, tell: Tell) -> int:
+        """Lets follow what decisions lead to whose window has passed: alerts for a fail, and items for images that
         copied another verdict of the same bytes. At most `limit` decisions or items, in one transaction: what is left stays
         due. How many decisions were worked on; 0: nothing is due, or others are at it.
         """

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from framegate.adapters.memory import FakeClock, MemoryStore
+from framegate.gate.people import AlertsOfPeople
 from framegate.kernel.errors import DependencyUnavailable
 from framegate.kernel.reviews import Choice, Decision
 from framegate.kernel.states import Verdict
@@ -18,7 +19,8 @@ class Desk:
     def __init__(self) -> None:
         self.clock, self.metrics = FakeClock(), Metrics()
         self.store = MemoryStore(self.clock)
-        self.watch = ReviewWatch(self.store.reviews, self.metrics, get_log(stage="sweep"))
+        rules = AlertsOfPeople(self.store.policies, self.clock).rules
+        self.watch = ReviewWatch(self.store.reviews, rules, self.metrics, get_log(stage="sweep"))
 
     def shown(self) -> dict[str, str]:
         lines = self.metrics.render().decode().splitlines()
@@ -58,7 +60,7 @@ def test_what_waits_is_shown_and_what_is_due_is_settled_once(desk: Desk) -> None
 def test_a_database_that_is_away_is_counted_and_the_next_look_comes(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(_: int) -> int:
+    def away(*_: object) -> int:
         raise DependencyUnavailable
 
     monkeypatch.setattr(desk.store.reviews, "settle", away)

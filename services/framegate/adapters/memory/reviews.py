@@ -21,12 +21,11 @@ from framegate.kernel.reviews import (
     ReviewConflict,
     ReviewRefused,
     Tally,
-    alert_of,
     risk,
     standing,
 )
 from framegate.kernel.states import Verdict
-from framegate.ports.reviews import Backlog, DecidedFilter, DecidedImage, ReviewItem, ReviewStats
+from framegate.ports.reviews import Backlog, DecidedFilter, DecidedImage, ReviewItem, ReviewStats, Tell
 
 
 class MemoryReviews:
@@ -151,7 +150,7 @@ class MemoryReviews:
             self._record(row, actor, "review.undone", review.audited())
             return review
 
-    def settle(self, limit: int) -> int:
+    def settle(self, limit: int, tell: Tell) -> int:
         """See the port."""
         with self._state.lock:
             now = self._state.now()
@@ -160,16 +159,17 @@ class MemoryReviews:
             for done, row in enumerate(sorted(due, key=lambda row: row.settle_at or now)[:limit]):
                 if left <= 0:
                     return done
-                left -= self._settle(row, left)
+                left -= self._settle(row, left, tell)
             return len(due[:limit])
 
-    def _settle(self, row: ReviewRow, most: int) -> int:
+    def _settle(self, row: ReviewRow, most: int, tell: Tell) -> int:
         review, image = row.decided, self._state.images[row.image_id]
         assert review is not None  # noqa: S101 (only what is decided is due)
         choice = review.decision.choice
         body: dict[str, object] = {"review": str(review.review_id)}
         if choice is Choice.FAIL:
-            self._tell(row, alert_of(image.facts.camera, review.decision.name, review.reviewer))
+            for alert in tell(DecidedImage(recorded(self._state, image), row.origin, review)):
+                self._raise(row, alert)
         asked = self._ask_again(image, Verdict(choice), most) if choice in (Choice.PASS, Choice.FAIL) else []
         body |= {"asked_again": asked} if asked else {}
         if len(asked) == most:
@@ -179,7 +179,7 @@ class MemoryReviews:
         self._record(row, SYSTEM, "review.settled", {**body, "choice": str(choice)})
         return len(asked)
 
-    def _tell(self, row: ReviewRow, alert: Alert) -> None:
+    def _raise(self, row: ReviewRow, alert: Alert) -> None:
         told = {(raised.image_id, raised.alert.rule) for raised in self._state.alerts}
         if (row.image_id, alert.rule) not in told:
             self._state.alerts.append(RaisedAlert(uuid4(), row.facility, row.image_id, alert, self._state.now()))

@@ -17,7 +17,7 @@ from framegate.adapters.postgres.review_stats import review_stats
 from framegate.adapters.postgres.rows import storable
 from framegate.adapters.postgres.statements import statement
 from framegate.adapters.postgres.wakeups import wake
-from framegate.kernel.ids import CameraId, FacilityId, ImageId, new_uuid7
+from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
 from framegate.kernel.incidents import SYSTEM
 from framegate.kernel.reviews import (
     HEAD_START_S,
@@ -28,10 +28,9 @@ from framegate.kernel.reviews import (
     Review,
     ReviewConflict,
     ReviewRefused,
-    alert_of,
     standing,
 )
-from framegate.ports.reviews import Backlog, DecidedFilter, DecidedImage, ReviewItem, ReviewStats
+from framegate.ports.reviews import Backlog, DecidedFilter, DecidedImage, ReviewItem, ReviewStats, Tell
 
 _ITEMS, _REVIEWS = schema.review_items, schema.reviews
 
@@ -204,7 +203,7 @@ class PostgresReviews:
             raise done
         return done
 
-    def settle(self, limit: int) -> int:
+    def settle(self, limit: int, tell: Tell) -> int:
         """See the port. Several share the work."""
 
         def work(connection: Connection) -> int:
@@ -214,7 +213,7 @@ class PostgresReviews:
             for done, item in enumerate(items):
                 if left <= 0:
                     return done
-                left -= _settle(connection, item, left)
+                left -= _settle(connection, item, left, tell)
             return len(items)
 
         settled = self._database.core(work)
@@ -223,15 +222,12 @@ class PostgresReviews:
         return settled
 
     def decided(self, where: DecidedFilter, limit: int) -> list[DecidedImage]:
-        """See the port. What is final does not change between the two statements."""
-        chosen = self._database.core(lambda connection: connection.execute(_decided(where, limit)).all())
-        records = self._database.run(
-            lambda c: records_of(c, [(where.facility, ImageId(row.image_id)) for row in chosen])
-        )
-        return [
-            DecidedImage(one, Origin(row.origin), next(r for r in one.reviews if r.review_id == row.review_id))
-            for row, one in zip(chosen, records, strict=True)
-        ]
+        """See the port."""
+
+        def work(connection: Connection) -> list[DecidedImage]:
+            return _decided_images(connection, where.facility, connection.execute(_decided(where, limit)).all())
+
+        return self._database.core(work)
 
     def backlog(self) -> Backlog:
         """See the port."""
@@ -261,6 +257,15 @@ def _decided(where: DecidedFilter, limit: int) -> Select[Any]:
     return query.where(*conditions).order_by(item.image_id.desc()).limit(limit)
 
 
+def _decided_images(connection: Connection, facility: FacilityId, items: Sequence[Row[Any]]) -> list[DecidedImage]:
+    raw: Any = connection.connection.driver_connection
+    records = records_of(raw, [(facility, item.image_id) for item in items])
+    return [
+        DecidedImage(one, Origin(item.origin), next(r for r in one.reviews if r.review_id == item.review_id))
+        for item, one in zip(items, records, strict=True)
+    ]
+
+
 def _locked(connection: Connection, facilities: frozenset[FacilityId], image_id: ImageId) -> Row[Any] | None:
     query: Select[Any] = select(_ITEMS).where(_ITEMS.c.facility_id.in_(facilities), _ITEMS.c.image_id == image_id)
     return connection.execute(query.with_for_update()).one_or_none()
@@ -276,14 +281,12 @@ def _change(connection: Connection, item: Row[Any], **changes: Any) -> None:
     connection.execute(update(_ITEMS).where(*which).values(version=item.version + 1, **changes))
 
 
-def _settle(connection: Connection, item: Row[Any], most: int) -> int:
+def _settle(connection: Connection, item: Row[Any], most: int, tell: Tell) -> int:
     """How many images people are asked about again; where that is `most`, the item stays due for the others."""
-    said = reviews_of(connection, item)
-    review = next(one for one in said if one.review_id == item.review_id)
-    body: dict[str, Any] = {"review": str(review.review_id)}
+    body: dict[str, Any] = {"review": str(item.review_id)}
     if item.choice == Choice.FAIL:
-        alert = alert_of(CameraId(item.camera_id), review.decision.name, review.reviewer)
-        raise_alert(connection, FacilityId(item.facility_id), alert, item.image_id, {**body})
+        for alert in tell(_decided_images(connection, item.facility_id, [item])[0]):
+            raise_alert(connection, FacilityId(item.facility_id), alert, item.image_id, {**body})
     asked = _ask_again(connection, item, most) if item.choice in (Choice.PASS, Choice.FAIL) else []
     body |= {"asked_again": asked} if asked else {}
     object_ = str(item.image_id)
