@@ -218,7 +218,8 @@ class Simulation:
             self.current.add(case)
         self.decided[before] += 1
         self.twice += case.first is not None
-        if record.facts.camera_status is CameraStatus.CONFIRMED and outcome.verdict is not None:
+        faulty = outcome.verdict is Verdict.REVIEW and camera_faults(outcome.detail)
+        if record.facts.camera_status is CameraStatus.CONFIRMED and outcome.verdict is not None and not faulty:
             self._confirmed[after] += 1
         if before != after:
             self.flips[before, after] += 1
@@ -233,7 +234,9 @@ class Simulation:
 
     @property
     def confirmed(self) -> tuple[int, int]:
-        """(reviews, decided images) of confirmed cameras under the candidate: the others are for people by any policy."""
+        """(reviews, decided images) of confirmed cameras under the candidate: the others are for people by any policy. So
+        are those whose camera had a fault that the candidate does not ignore, which are left out, too.
+        """
         return self._confirmed["review"], self._confirmed.total()
 
     def hours(self, now: datetime) -> float:

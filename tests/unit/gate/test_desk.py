@@ -8,6 +8,7 @@ from framegate.adapters.memory import FakeClock, MemoryStore
 from framegate.gate.desk import Admission, PolicyDesk
 from framegate.gate.document import Document, read_document, write_document
 from framegate.gate.policy import Policy
+from framegate.kernel.camera_health import CameraHealth
 from framegate.kernel.ids import DEFAULT_FACILITY
 from framegate.kernel.manifest import ModelManifest
 from framegate.kernel.policies import EverythingForPeople, PolicyRefused
@@ -120,6 +121,17 @@ def test_images_of_unconfirmed_cameras_do_not_count(site: Site) -> None:
             Policy.parse(1, DOCUMENT), inspected(), now_s=site.clock.now().timestamp() + n / 1000, camera="stranger"
         )
     admission = site.admit(classes=STRICT)
+    assert admission.tried.confirmed == (0, 20)
+    assert admission.everything is None
+
+
+def test_images_of_cameras_with_a_fault_do_not_count(site: Site) -> None:
+    site.inspect(20)
+    health = CameraHealth(faults={"moved": site.clock.now()})
+    site.store.state.health[DEFAULT_FACILITY, CAMERA] = health
+    site.inspect(600)
+    admission = site.admit(classes=STRICT)
+    assert admission.tried.candidate.ends["review"] == 600
     assert admission.tried.confirmed == (0, 20)
     assert admission.everything is None
 

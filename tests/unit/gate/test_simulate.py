@@ -82,12 +82,15 @@ def test_what_was_for_people_because_of_its_camera_stays_so_unless_the_candidate
     doubted = replace(older, verdict=Verdict.REVIEW, reason="camera-fault", detail="its camera has a fault: moved")
     assert doubted.facts.image_id == image.image_id
     assert newer.verdict is Verdict.PASS
-    found = {}
+    found, counted = {}, {}
     for what in ("review", "ignore"):
         simulation = Simulation(Policy.parse(2, {**DOCUMENT, "camera_faults": {"moved": what}}), CURRENT)
         simulation.add(doubted)
         found[what] = dict(simulation.flips)
+        counted[what] = simulation.confirmed
     assert found == {"review": {}, "ignore": {("review", "pass"): 1}}
+    # What no policy could have passed says nothing about this one.
+    assert counted == {"review": (0, 0), "ignore": (0, 1)}
 
 
 def test_flips_are_counted_with_examples(box: Box) -> None:
