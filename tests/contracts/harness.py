@@ -132,6 +132,10 @@ class Harness(Protocol):
         """Deletes every message of every queue, as an operator's mistake would."""
         ...
 
+    def forget_items(self) -> None:
+        """As if there had been no review desk when images ended."""
+        ...
+
     def audit(self) -> list[Audited]:
         """Oldest first."""
         ...
@@ -180,6 +184,9 @@ class MemoryHarness:
         for message in ("frame-submitted", "frame-prepared", "frame-inspected"):
             for lane in ("live", "bulk"):
                 self._memory_queue.purge(f"{message}-{lane}")
+
+    def forget_items(self) -> None:
+        self._state.reviews.clear()
 
     def audit(self) -> list[Audited]:
         return [Audited(e.facility, e.actor, e.action, e.object) for e in self._state.audit]

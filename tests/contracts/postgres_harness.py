@@ -92,6 +92,9 @@ class PostgresHarness:
     def purge(self) -> None:
         self._side.execute("delete from queue_messages")
 
+    def forget_items(self) -> None:
+        self._side.execute("delete from review_items")
+
     def audit(self) -> list[Audited]:
         return [
             Audited(*row)

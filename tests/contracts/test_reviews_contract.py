@@ -616,3 +616,22 @@ def test_what_is_told_is_given_the_image_and_the_word_about_it(harness: Harness)
     assert harness.reviews.settle(10, tell) == 1
     assert seen == [DecidedImage(record(harness, image), Origin.VERDICT, review)]
     assert harness.alerts() == []
+
+
+def test_images_that_ended_before_there_was_a_desk_get_items_once_oldest_first(harness: Harness) -> None:
+    old = [doubtful(harness, 2.0) for _ in range(3)]
+    doubtful(harness, facility=OTHER_FACILITY)
+    passed(harness, 0.0)
+    harness.forget_items()
+    new = doubtful(harness)
+    assert harness.reviews.backfill(FACILITY, ANN, 2) == 2
+    assert harness.reviews.item(HERE, old[2].image_id) is None
+    assert [harness.reviews.backfill(FACILITY, ANN, 2) for _ in range(2)] == [1, 0]
+    items = harness.reviews.items(HERE, 10)
+    assert {item.image_id for item in items} == {*(image.image_id for image in old), new.image_id}
+    assert {(item.origin, item.automatic, item.version) for item in items} == {(Origin.VERDICT, Verdict.REVIEW, 1)}
+    assert harness.reviews.backlog().oldest_s == pytest.approx(0, abs=30)
+    assert [entry.actor for entry in harness.audit() if entry.action == "review.backfilled"] == [ANN, ANN]
+    say(harness, current(harness, old[0]), FAIL)
+    assert harness.reviews.backfill(FACILITY, ANN, 2) == 0
+    unbroken(harness)

@@ -71,3 +71,13 @@ def test_the_desk_is_shown_with_what_waits_and_what_people_found_out(
     assert "2 wait, 1 of them" in shown
     assert "1 fail" in shown
     assert "too few (of 60): 2.50% to 100.00%" in shown
+
+
+def test_images_from_before_the_desk_are_asked_about_once(database: Database, environment: dict[str, str]) -> None:
+    for facility in (FACILITY, OTHER_FACILITY):
+        decide(PostgresProgress(database), accept(PostgresIntake(database), facility=facility), outcome(Verdict.REVIEW))
+    database.run(lambda connection: connection.execute("delete from review_items"))
+    assert json.loads(run(environment, "backfill", "--json", "--facility", FACILITY)) == {"opened": 1}
+    assert "had no item: 1." in run(environment, "backfill", "--by", "Ann")
+    assert json.loads(run(environment, "backfill", "--json")) == {"opened": 0}
+    assert len(json.loads(run(environment, "list", "--json"))) == 2

@@ -9,13 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from framegate.bootstrap import Stores
-from framegate.cli.common import DataOption, JsonOption, out
+from framegate.cli.common import ByOption, DataOption, JsonOption, login, out
 from framegate.cli.stores import stores_of
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.reviews import LEAST_JUDGED, Tally
 from framegate.settings import Settings
 
 FacilityOption = Annotated[str | None, typer.Option("--facility", help="Only this one. Default: all")]
+
+_AT_ONCE = 1000
 
 reviews = typer.Typer(
     help="What waits for people, and what they found out about automatic passes.", no_args_is_help=True
@@ -89,6 +91,27 @@ def reviews_stats(facility: FacilityOption = None, json: JsonOption = False, dat
         table.add_row(tally.kind, Text(tally.name), *numbers, _rate(tally))
     out.print(
         table if stats.tallies else "No sampled pass was judged: FRAMEGATE_REVIEWS__SAMPLE is the share to sample."
+    )
+
+
+@reviews.command("backfill")
+def reviews_backfill(
+    facility: FacilityOption = None,
+    by: ByOption = None,
+    json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Has people asked about images that ended as review and are not at the desk: they ended before there was one.
+
+    It can be repeated and broken off: no image gets two items.
+    """
+    opened, actor = 0, by or login()
+    with stores_of(Settings.read(data=data)) as stores:
+        for each in sorted(_facilities(stores, facility)):
+            while done := stores.reviews.backfill(each, actor, _AT_ONCE):
+                opened += done
+    out.print(
+        jsonlib.dumps({"opened": opened}) if json else f"Images that wait for people now and had no item: {opened}."
     )
 
 

@@ -156,6 +156,12 @@ class Reviews(Protocol):
         """
         ...
 
+    def backfill(self, facility: FacilityId, actor: str, limit: int) -> int:
+        """Opens items for up to `limit` images, the oldest first, that ended as `review` and have none: they ended before
+        there was a desk. Their age counts from now on. How many it was; 0: all have one. Audited.
+        """
+        ...
+
     def decided(self, where: DecidedFilter, limit: int) -> list[DecidedImage]:
         """Newest image first."""
         ...

@@ -195,6 +195,20 @@ class MemoryReviews:
                 asked.append(str(image_id))
         return asked
 
+    def backfill(self, facility: FacilityId, actor: str, limit: int) -> int:
+        """See the port."""
+        with self._state.lock:
+            without = [
+                image
+                for image_id, image in sorted(self._state.images.items())
+                if image.facts.facility == facility and _is_for_people(image) and image_id not in self._state.reviews
+            ][:limit]
+            for image in without:
+                self._state.ask_people(image, Origin.VERDICT, Verdict.REVIEW, SAMPLE_WEIGHT)
+            if without:
+                self._state.record(facility, actor, "review.backfilled", facility, {"items": len(without)})
+            return len(without)
+
     def decided(self, where: DecidedFilter, limit: int) -> list[DecidedImage]:
         """See the port."""
         with self._state.lock:
@@ -291,6 +305,10 @@ class MemoryReviews:
 
     def _record(self, row: ReviewRow, actor: str, action: str, body: Mapping[str, object]) -> None:
         self._state.record(row.facility, actor, action, str(row.image_id), body)
+
+
+def _is_for_people(image: ImageRow) -> bool:
+    return image.end is not None and image.end.outcome.verdict is Verdict.REVIEW
 
 
 def _wanted(image: ImageRow, where: DecidedFilter) -> bool:

@@ -221,6 +221,18 @@ class PostgresReviews:
             wake(self._database, [ALERTS])
         return settled
 
+    def backfill(self, facility: FacilityId, actor: str, limit: int) -> int:
+        """See the port."""
+        parameters = {"facility": facility, "max": limit, "weight": SAMPLE_WEIGHT}
+
+        def work(connection: Connection) -> int:
+            opened = len(connection.exec_driver_sql(statement("review_backfill"), parameters).all())
+            if opened:
+                record(connection, facility, actor, "review.backfilled", facility, {"items": opened})
+            return opened
+
+        return self._database.core(work)
+
     def decided(self, where: DecidedFilter, limit: int) -> list[DecidedImage]:
         """See the port."""
 
