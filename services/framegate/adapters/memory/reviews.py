@@ -2,11 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 from framegate.adapters.memory.results import recorded
+from framegate.adapters.memory.review_tallies import tallies_of
 from framegate.adapters.memory.state import ImageRow, MemoryState, ReviewRow
 from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
 from framegate.kernel.incidents import SYSTEM, RaisedAlert
@@ -20,7 +20,6 @@ from framegate.kernel.reviews import (
     Review,
     ReviewConflict,
     ReviewRefused,
-    Tally,
     risk,
     standing,
 )
@@ -240,32 +239,7 @@ class MemoryReviews:
                 counts = review.decision.choice is not Choice.UNDO and review.review_id not in undone
                 if counts and review.at > now - LATELY:
                     reviewers[review.reviewer][str(review.decision.choice)] += 1
-            return ReviewStats(len(waiting), leased, oldest, reviewers, self._tallies(rows))
-
-    def _tallies(self, rows: list[ReviewRow]) -> list[Tally]:
-        tallies: dict[tuple[str, str], Tally] = {}
-        classes: Counter[str] = Counter()
-        for row in rows:
-            if row.origin is not Origin.SAMPLE or row.decided is None:
-                continue
-            image, said = self._state.images[row.image_id], row.decided.decision
-            model = image.finding.model if isinstance(image.finding, Inspected) else ""
-            if said.choice is Choice.FAIL:
-                classes[said.name] += 1
-            for key in (("all", ""), ("camera", str(image.facts.camera)), ("model", model)):
-                tally = tallies.get(key, Tally(*key, 0, 0))
-                unclear = said.choice is Choice.CANNOT_TELL
-                tallies[key] = replace(
-                    tally,
-                    judged=tally.judged + (not unclear),
-                    escaped=tally.escaped + (said.choice is Choice.FAIL),
-                    unclear=tally.unclear + unclear,
-                )
-        judged = tallies[("all", "")].judged if tallies else 0
-        return [
-            *(tallies[key] for key in sorted(tallies)),
-            *(Tally("class", name, judged, n) for name, n in sorted(classes.items())),
-        ]
+            return ReviewStats(len(waiting), leased, oldest, reviewers, tallies_of(self._state, rows))
 
     def _find(self, facilities: frozenset[FacilityId], image_id: ImageId) -> ReviewRow | None:
         row = self._state.reviews.get(image_id)

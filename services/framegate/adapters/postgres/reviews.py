@@ -5,26 +5,24 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, func, select, update
 
 from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.audit import record
 from framegate.adapters.postgres.database import Database, clock_time
-from framegate.adapters.postgres.incidents import ALERTS, raise_alert
-from framegate.adapters.postgres.records import records_of
+from framegate.adapters.postgres.incidents import ALERTS
+from framegate.adapters.postgres.review_effects import decided_images, final_items, settle_item
 from framegate.adapters.postgres.review_rows import append_review, is_open, review_items, reviews_of
 from framegate.adapters.postgres.review_stats import review_stats
 from framegate.adapters.postgres.rows import storable
 from framegate.adapters.postgres.statements import statement
 from framegate.adapters.postgres.wakeups import wake
 from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
-from framegate.kernel.incidents import SYSTEM
 from framegate.kernel.reviews import (
     HEAD_START_S,
     SAMPLE_WEIGHT,
     Choice,
     Decision,
-    Origin,
     Review,
     ReviewConflict,
     ReviewRefused,
@@ -213,7 +211,7 @@ class PostgresReviews:
             for done, item in enumerate(items):
                 if left <= 0:
                     return done
-                left -= _settle(connection, item, left, tell)
+                left -= settle_item(connection, item, left, tell)
             return len(items)
 
         settled = self._database.core(work)
@@ -237,7 +235,7 @@ class PostgresReviews:
         """See the port."""
 
         def work(connection: Connection) -> list[DecidedImage]:
-            return _decided_images(connection, where.facility, connection.execute(_decided(where, limit)).all())
+            return decided_images(connection, where.facility, connection.execute(final_items(where, limit)).all())
 
         return self._database.core(work)
 
@@ -253,31 +251,6 @@ class PostgresReviews:
         return self._database.core(lambda connection: review_stats(connection, facilities))
 
 
-def _decided(where: DecidedFilter, limit: int) -> Select[Any]:
-    item, image = _ITEMS.c, schema.images.c
-    same = (image.facility_id == item.facility_id) & (image.image_id == item.image_id)
-    conditions = [
-        item.facility_id == where.facility,
-        item.state == "decided",
-        or_(item.settle_at.is_(None), item.settle_at <= func.clock_timestamp()),
-        *([item.image_id < where.before] if where.before else []),
-        *([item.camera_id == where.camera] if where.camera else []),
-        *([image.received_at >= where.received_since] if where.received_since else []),
-        *([image.received_at < where.received_until] if where.received_until else []),
-    ]
-    query: Select[Any] = select(item.image_id, item.origin, item.review_id).join(schema.images, same)
-    return query.where(*conditions).order_by(item.image_id.desc()).limit(limit)
-
-
-def _decided_images(connection: Connection, facility: FacilityId, items: Sequence[Row[Any]]) -> list[DecidedImage]:
-    raw: Any = connection.connection.driver_connection
-    records = records_of(raw, [(facility, item.image_id) for item in items])
-    return [
-        DecidedImage(one, Origin(item.origin), next(r for r in one.reviews if r.review_id == item.review_id))
-        for item, one in zip(items, records, strict=True)
-    ]
-
-
 def _locked(connection: Connection, facilities: frozenset[FacilityId], image_id: ImageId) -> Row[Any] | None:
     query: Select[Any] = select(_ITEMS).where(_ITEMS.c.facility_id.in_(facilities), _ITEMS.c.image_id == image_id)
     return connection.execute(query.with_for_update()).one_or_none()
@@ -291,33 +264,3 @@ def _said(reviews: Iterable[Review]) -> dict[str, Any]:
 def _change(connection: Connection, item: Row[Any], **changes: Any) -> None:
     which = (_ITEMS.c.facility_id == item.facility_id, _ITEMS.c.image_id == item.image_id)
     connection.execute(update(_ITEMS).where(*which).values(version=item.version + 1, **changes))
-
-
-def _settle(connection: Connection, item: Row[Any], most: int, tell: Tell) -> int:
-    """How many images people are asked about again; where that is `most`, the item stays due for the others."""
-    body: dict[str, Any] = {"review": str(item.review_id)}
-    if item.choice == Choice.FAIL:
-        for alert in tell(_decided_images(connection, item.facility_id, [item])[0]):
-            raise_alert(connection, FacilityId(item.facility_id), alert, item.image_id, {**body})
-    asked = _ask_again(connection, item, most) if item.choice in (Choice.PASS, Choice.FAIL) else []
-    body |= {"asked_again": asked} if asked else {}
-    object_ = str(item.image_id)
-    if len(asked) == most:
-        record(connection, item.facility_id, SYSTEM, "review.asked-again", object_, body)
-        return most
-    which = (_ITEMS.c.facility_id == item.facility_id, _ITEMS.c.image_id == item.image_id)
-    connection.execute(update(_ITEMS).where(*which).values(settle_at=None))
-    record(connection, item.facility_id, SYSTEM, "review.settled", object_, {**body, "choice": item.choice})
-    return len(asked)
-
-
-def _ask_again(connection: Connection, item: Row[Any], most: int) -> list[str]:
-    parameters = {
-        "facility": item.facility_id,
-        "camera": item.camera_id,
-        "sha256": item.sha256,
-        "said": item.choice,
-        "weight": SAMPLE_WEIGHT,
-        "max": most,
-    }
-    return sorted(connection.exec_driver_sql(statement("review_duplicates"), parameters).scalars())
