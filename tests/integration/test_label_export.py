@@ -284,8 +284,8 @@ def test_real_pictures_come_back_as_they_were_and_thresholds_can_be_calibrated_w
     arguments = ["calibrate", "--labels", str(target), "--out", str(tmp_path / "report"), "--json"]
     rates = ["--miss-rate", "0.5", "--false-alarm-rate", "0.5"]
     found = CliRunner().invoke(app, [*arguments, *rates], env=environment)
-    # The starter was not trained on photographs, so it may not reach any rate; it must have looked at them all.
-    assert found.exit_code == 0 or "labels" in str(found.exception), found.output
+    # Rates that even a starter which has never seen a photograph can promise with these few.
+    assert found.exit_code == 0, found.output + str(found.exception)
     assert "these labels come from the review desk" in found.stderr
     measured = CliRunner().invoke(app, ["evaluate", "--labels", str(target), "--json"], env=environment)
     report = json.loads(measured.stdout[measured.stdout.index("{\n") :])
