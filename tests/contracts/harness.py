@@ -15,7 +15,7 @@ from framegate.ports.people import Logins, People
 from framegate.ports.progress import Progress
 from framegate.ports.queue import DeadLetters, Queue
 from framegate.ports.registry import Registry, Shadows
-from framegate.ports.retention import Retention
+from framegate.ports.retention import Holds, Retention
 from framegate.ports.reviews import Reviews
 from framegate.ports.store import Cameras, ImageRecord, Intake, Keys, NewImage, Policies, Results, Workers
 from framegate.ports.upkeep import Upkeep
@@ -114,6 +114,9 @@ class Harness(Protocol):
     def retention(self) -> Retention: ...
 
     @property
+    def holds(self) -> Holds: ...
+
+    @property
     def audit_log(self) -> AuditLog: ...
 
     def queue_of(self, owner: str) -> LettersQueue:
@@ -167,7 +170,7 @@ class MemoryHarness:
         self.shadows, self.uploads = store.shadows, store.uploads
         self.workers, self.upkeep, self.keys = store.workers, store.upkeep, store.keys
         self.audit_log, self.people = store.audit, store.people
-        self.retention = store.retention
+        self.retention, self.holds = store.retention, store.holds
         self.endpoints, self.deliveries, self.incidents = store.endpoints, store.deliveries, store.incidents
 
     def queue_of(self, owner: str) -> LettersQueue:

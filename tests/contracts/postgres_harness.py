@@ -12,6 +12,7 @@ from framegate.adapters.postgres import (
     PostgresCameras,
     PostgresDeliveries,
     PostgresEndpoints,
+    PostgresHolds,
     PostgresIncidents,
     PostgresIntake,
     PostgresKeys,
@@ -69,7 +70,8 @@ class PostgresHarness:
         self.keys, self.endpoints = PostgresKeys(database), PostgresEndpoints(database)
         self.people = PostgresPeople(database)
         self.deliveries, self.incidents = PostgresDeliveries(database), PostgresIncidents(database)
-        self.audit_log, self.retention = PostgresAuditLog(database), PostgresRetention(database)
+        self.audit_log = PostgresAuditLog(database)
+        self.retention, self.holds = PostgresRetention(database), PostgresHolds(database)
 
     def queue_of(self, owner: str) -> LettersQueue:
         queue = PostgresQueue(self._database, owner=owner, max_receives=self.max_receives)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 
 import psycopg
 import pytest
@@ -21,6 +22,8 @@ from framegate.cli import app
 from framegate.cli.common import out
 from framegate.kernel.blobkeys import blob_key
 from framegate.kernel.errors import ConfigurationError
+from framegate.kernel.holds import Hold, HoldScope
+from framegate.kernel.retention import ErasureRefused
 from framegate.kernel.states import Stage
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
@@ -171,3 +174,79 @@ def test_sweepers_take_turns(desk: Desk, database_url: str) -> None:
         other.execute("select from retention_walks for update")
         assert desk.stores.retention.walk(datetime.now(UTC), 10) is None
     assert desk.stores.retention.walk(datetime.now(UTC), 10) is not None
+
+
+def test_an_image_is_erased_by_command_and_the_audit_holds(desk: Desk, database_url: str) -> None:
+    image, twin = desk.image(1, metadata={"order": "of Ms Doe"}), desk.image(1)
+    desk.seal()
+    before = json.loads(desk.ok("audit", "verify", "--json"))
+    erase = ["erase", str(image.image_id), "--facility", FACILITY, "--by", "A. Lead", "--reason", "asked for"]
+    desk.ok(*erase)
+    assert [desk.blobs.exists(one.blob_key) for one in (image, twin)] == [False, True]
+    assert desk.holds()
+    desk.ok(*erase)
+    desk.seal()
+    after = json.loads(desk.ok("audit", "verify", "--json", "--expect", before["head"]))
+    assert (after["holds"], after["redacted"], after["entries"]) == (True, 0, before["entries"] + 1)
+    told = [json.loads(line) for line in desk.ok("audit", "list", "--json").splitlines()]
+    assert [(one["action"], one["actor"]) for one in told][:1] == [("image.erased", "A. Lead")]
+    with psycopg.connect(database_url) as connection:
+        tables = [row[0] for row in connection.execute("select tablename from pg_tables where schemaname = 'public'")]
+        for table in tables:
+            query = f"select from {table} t where t::text like '%Ms Doe%'"
+            assert connection.execute(query.encode()).fetchall() == [], table
+        connection.execute("set session_replication_role = replica")
+        connection.execute("update audit set body = body || '{\"original\": 1}' where action = 'image.erased'")
+    flipped = desk.run("audit", "verify", "--json")
+    assert (flipped.exit_code, json.loads(flipped.stdout)["fault"]["what"]) == (1, "changed")
+
+
+def test_a_hold_by_command_refuses_erasure_until_it_is_lifted_with_a_reason(desk: Desk) -> None:
+    image = desk.image(1, metadata={"shipment": "X"})
+    at = ["--facility", FACILITY]
+    add = ["hold", "add", "--shipment", "X", "--reason", "claim 12", "--by", "A. Lead", "--json", *at]
+    told = json.loads(desk.ok(*add))
+    assert (told["metadata"], told["images"], told["erased_before"]) == ({"shipment": "X"}, 1, 0)
+    erase = ["erase", str(image.image_id), "--reason", "x", *at]
+    refused = desk.run(*erase)
+    assert isinstance(refused.exception, ErasureRefused)
+    assert told["id"] in str(refused.exception)
+    assert "framegate hold lift" in str(refused.exception)
+    assert desk.blobs.exists(image.blob_key)
+    assert "shipment=X" in desk.ok("hold", "list")
+    desk.ok("hold", "lift", told["id"][-8:], "--reason", "settled", "--by", "B. Boss")
+    assert isinstance(desk.run("hold", "lift", told["id"], "--reason", "again").exception, ConfigurationError)
+    assert "no hold" in desk.ok("hold", "list")
+    (listed,) = json.loads(desk.ok("hold", "list", "--all", "--json"))
+    assert (listed["lifted_by"], listed["lift_reason"]) == ("B. Boss", "settled")
+    desk.ok(*erase)
+    assert not desk.blobs.exists(image.blob_key)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["hold", "add", "--reason", "x"], ["hold", "add", "x", "--reason", "x"],
+     ["hold", "add", "--camera", "c", "--reason", " "], ["hold", "add", "--camera", "c", "--from", "x", "--reason", "x"],
+     ["hold", "add", "--metadata", "x", "--reason", "x"], ["hold", "lift", "1234", "--reason", "x"],
+     ["hold", "add", "0193e2a4-7c1b-7f3a-9d5e-2b1c0a998877", "--reason", "x"],
+     ["erase", "x", "--reason", "x"]],
+)  # fmt: skip
+def test_what_cannot_be_held_or_erased_says_why(desk: Desk, arguments: list[str]) -> None:
+    assert isinstance(desk.run(*arguments).exception, ConfigurationError)
+
+
+def test_who_holds_waits_for_who_erases(desk: Desk, database_url: str) -> None:
+    image = desk.image(1)
+    placed: list[Hold] = []
+
+    def place() -> None:
+        placed.append(desk.stores.holds.place(FACILITY, HoldScope(image.image_id), "claim", "lead"))
+
+    with psycopg.connect(database_url) as eraser:
+        eraser.execute("select pg_advisory_xact_lock_shared(hashtext('holds'))")
+        thread = Thread(target=place)
+        thread.start()
+        thread.join(0.3)
+        assert placed == []
+    thread.join(30)
+    assert len(placed) == 1

@@ -16,6 +16,7 @@ from framegate.adapters.postgres import (
     PostgresCameras,
     PostgresDeliveries,
     PostgresEndpoints,
+    PostgresHolds,
     PostgresIncidents,
     PostgresIntake,
     PostgresKeys,
@@ -68,6 +69,7 @@ class Stores:
     policies: PostgresPolicies
     registry: PostgresRegistry
     retention: PostgresRetention
+    holds: PostgresHolds
     reviews: PostgresReviews
     shadows: PostgresShadows
     workers: PostgresWorkers
@@ -119,6 +121,7 @@ def open_stores(settings: Settings, url: str) -> Stores:
         PostgresPolicies(database),
         PostgresRegistry(database),
         PostgresRetention(database),
+        PostgresHolds(database),
         PostgresReviews(database),
         PostgresShadows(database),
         PostgresWorkers(database),

@@ -46,6 +46,8 @@ class _Commands(LazyGroup):
         "reviews": "reviews",
         "labels": "labels",
         "retention": "retention",
+        "hold": "holds",
+        "erase": "holds",
     }
 
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
+from framegate.kernel.holds import Hold, HoldScope
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.retention import Days, ErasedFiles, Erasure, Part, RetentionClass
 
@@ -54,4 +56,32 @@ class Retention(Protocol):
 
     def finish(self, erased: Sequence[ErasedFiles]) -> None:
         """Their files are gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """What a hold covers now."""
+
+    images: int
+    erased: int  #: of them, those whose picture was erased before
+
+
+class Holds(Protocol):
+    """Of two who erase and hold at once, one comes second: what is held is not erased any more."""
+
+    def place(self, facility: FacilityId, scope: HoldScope, reason: str, actor: str) -> Hold:
+        """Audited. Raises ValueError for an image that is not there."""
+        ...
+
+    def holds(self, facilities: frozenset[FacilityId] | None, *, lifted: bool = False) -> list[Hold]:
+        """Newest first; with `lifted` also those that are not in force any more. None: of all facilities."""
+        ...
+
+    def lift(self, hold_id: UUID, reason: str, actor: str) -> Hold | None:
+        """Audited, once: the first lifting stays. What is due by then is erased. None: there is no such hold."""
+        ...
+
+    def covered(self, hold: Hold) -> Covered:
+        """Counted from the rows; also of one that was lifted."""
         ...

@@ -24,7 +24,7 @@ class RetentionWatch:
     def look(self) -> None:
         """Some steps of the walk through what ended. Troubles are counted: what is due stays due."""
         try:
-            self.delete_files()
+            delete_files(self._retention, self._blobs)
             for _ in range(_STEPS):
                 if not self._step():
                     break
@@ -41,13 +41,14 @@ class RetentionWatch:
         if walked.erased:
             counts = {str(part): count for part, count in walked.erased.items()}
             self._log.info("retention is over", action="erased", facility=walked.facility, **counts)
-            self.delete_files()
+            delete_files(self._retention, self._blobs)
         return True
 
-    def delete_files(self) -> None:
-        """Of all erasures, whoever recorded them."""
-        while erased := self._retention.unfinished(_AT_ONCE):
-            for one in erased:
-                for key in one.keys:
-                    self._blobs.delete(key)
-            self._retention.finish(erased)
+
+def delete_files(retention: Retention, blobs: Blobs) -> None:
+    """Of all erasures, whoever recorded them."""
+    while erased := retention.unfinished(_AT_ONCE):
+        for one in erased:
+            for key in one.keys:
+                blobs.delete(key)
+        retention.finish(erased)

@@ -80,7 +80,7 @@ class MemoryIncidents:
             done = None if found is None else step(found, self._state.now(), actor)
             if found is not None and done is not None:
                 for change in self._note([done], self._state.now(), actor, announce):
-                    body = {"subject": found.subject}
+                    body = {"rule": found.rule}
                     self._state.record(found.facility, actor, str(change), str(incident_id), body)
             return self.incident(facilities, incident_id)
 

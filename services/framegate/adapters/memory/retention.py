@@ -100,6 +100,8 @@ class MemoryRetention:
 
     def _erase(self, row: ImageRow, due: Sequence[Due], actor: str) -> list[Part]:
         facts, body = row.facts, dict[str, object]()
+        if self._state.holds_on(facts):
+            return []
         gone = self._state.erasures.setdefault(facts.image_id, {})
         for one in due:
             if one.part in gone or (one.part is Part.METADATA and not facts.metadata):
@@ -124,7 +126,9 @@ class MemoryRetention:
             if row.end is None:
                 raise ErasureRefused(f"image {image_id} is still being inspected: erase it when it has ended")
             self._erase(row, [Due(image_id, part, reason) for part in Part], actor)
-            gone = self._state.erasures[image_id]
+            gone = self._state.erasures.get(image_id, {})
+            if Part.ORIGINAL not in gone:
+                raise ErasureRefused(f"image {image_id} is under legal hold and is not erased")
             return tuple(gone[part] for part in Part if part in gone)
 
     def unfinished(self, limit: int) -> list[ErasedFiles]:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from framegate.adapters.memory.queue import MemoryQueue
 from framegate.kernel.audit import AuditEntry, Seal
 from framegate.kernel.camera_health import CameraHealth, Place
+from framegate.kernel.holds import Hold
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.incidents import RaisedAlert
 from framegate.kernel.inspection import Finding, FirstLook, ImageFacts, Outcome, Prepared
@@ -137,6 +138,7 @@ class MemoryState:
         self.days: dict[FacilityId, dict[RetentionClass, int]] = {}
         self.walks: dict[FacilityId, Walk] = {}
         self.erasures: dict[ImageId, dict[Part, Erasure]] = {}
+        self.holds: list[Hold] = []
         self.erasing: dict[ImageId, ErasedFiles] = {}
 
     def now(self) -> datetime:
@@ -149,6 +151,14 @@ class MemoryState:
         places = {place for place, _ in self.cameras} | {row.facts.facility for row in self.images.values()}
         named = {facility for key in self.keys.values() for facility in key.facilities}
         return frozenset(places | named | self.policies.keys() | {entry.facility for entry in self.audit})
+
+    def holds_on(self, facts: ImageFacts) -> list[Hold]:
+        """Those in force."""
+        return [
+            hold
+            for hold in self.holds
+            if hold.lifted_at is None and hold.facility == facts.facility and hold.scope.covers(facts)
+        ]
 
     def is_there(self, image_id: ImageId) -> bool | None:
         """See `StoredOriginal.there`."""

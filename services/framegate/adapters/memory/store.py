@@ -3,6 +3,7 @@
 from framegate.adapters.memory.audit import MemoryAuditLog
 from framegate.adapters.memory.camera_health import MemoryCameraHealths
 from framegate.adapters.memory.deliveries import MemoryDeliveries, MemoryEndpoints
+from framegate.adapters.memory.holds import MemoryHolds
 from framegate.adapters.memory.incidents import MemoryIncidents
 from framegate.adapters.memory.intake import MemoryIntake
 from framegate.adapters.memory.models import MemoryRegistry, MemoryShadows
@@ -32,6 +33,7 @@ class MemoryStore:
         self.audit = MemoryAuditLog(self.state)
         self.reviews = MemoryReviews(self.state)
         self.retention = MemoryRetention(self.state)
+        self.holds = MemoryHolds(self.state)
         self.uploads = MemoryUploads()
         self.cameras = MemoryCameras(self.state)
         self.camera_healths = MemoryCameraHealths(self.state)

@@ -6,6 +6,7 @@ from framegate.adapters.postgres.cameras import PostgresCameras
 from framegate.adapters.postgres.database import Database
 from framegate.adapters.postgres.deliveries import PostgresDeliveries
 from framegate.adapters.postgres.endpoints import PostgresEndpoints
+from framegate.adapters.postgres.holds import PostgresHolds
 from framegate.adapters.postgres.incidents import ALERTS, PostgresIncidents
 from framegate.adapters.postgres.intake import PostgresIntake
 from framegate.adapters.postgres.keys import PostgresKeys
@@ -34,6 +35,7 @@ __all__ = [
     "PostgresCameras",
     "PostgresDeliveries",
     "PostgresEndpoints",
+    "PostgresHolds",
     "PostgresIncidents",
     "PostgresIntake",
     "PostgresKeys",

@@ -134,7 +134,7 @@ class PostgresIncidents:
             journal = _Journal(announce)
             journal.note(incident, change, now, actor)
             journal.write(connection)
-            record(connection, incident.facility, actor, str(change), str(incident_id), {"subject": incident.subject})
+            record(connection, incident.facility, actor, str(change), str(incident_id), {"rule": incident.rule})
             return incident
 
         result = self._database.core(work)

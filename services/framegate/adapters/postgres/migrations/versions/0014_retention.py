@@ -45,7 +45,7 @@ create table holds (
   hold_id uuid primary key,
   facility_id text not null references facilities (id),
   image_id uuid,
-  metadata jsonb,
+  metadata jsonb check (jsonb_typeof(metadata) = 'object'),
   camera_id text,
   received_from timestamptz,
   received_until timestamptz,
