@@ -1,10 +1,12 @@
 """Reading the audit and sealing it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 from framegate.kernel.audit import entry_fault, seal_fault
 from framegate.kernel.ids import FacilityId
-from framegate.ports.audit import AuditFilter
+from framegate.ports.audit import AuditFilter, viewed
 
 from .examples import FACILITY, OTHER_FACILITY, accept, decide
 from .harness import Harness
@@ -44,6 +46,40 @@ def test_entries_are_found_by_every_condition_and_told_from_either_end(harness: 
     (newest,) = harness.audit_log.entries(AuditFilter(), 1, newest=True)
     assert objects(harness, AuditFilter(since=newest.at)) == ["b"]
     assert objects(harness, AuditFilter(since=newest.at + timedelta(microseconds=1))) == []
+
+
+def test_what_says_the_same_again_is_added_once_in_a_while(harness: Harness) -> None:
+    hour, body = timedelta(hours=1), {"what": "page"}
+
+    def once(within: timedelta = hour, **changes: Any) -> bool:
+        values = {"facility": FACILITY, "actor": "lead", "action": "seen", "what": "a", "body": body} | changes
+        return harness.audit_log.add_once(**values, within=within)
+
+    before = len(harness.audit())
+    assert [once(), once()] == [True, False]
+    others = ({"facility": OTHER_FACILITY}, {"actor": "x"}, {"action": "x"}, {"what": "x"}, {"body": {}})
+    for other in others:
+        assert [once(**other), once(**other)] == [True, False]
+    assert once(timedelta(0))
+    assert len(harness.audit()) == before + 7
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: once(actor="many"), range(8)))
+    assert sorted(done) == [False] * 7 + [True]
+
+
+def test_who_sees_an_image_is_told_once_an_hour_for_the_page_and_for_the_original(harness: Harness) -> None:
+    image = accept(harness.intake)
+    shown = [
+        viewed(harness.audit_log, FACILITY, image.image_id, actor, what)
+        for actor in ("Ann", "Ben")
+        for what in ("page", "original", "page")
+    ]
+    assert shown == [True, True, False] * 2
+    told = harness.audit_log.entries(AuditFilter(object=str(image.image_id), actor="Ann"), 10)
+    assert [(entry.action, entry.body) for entry in told] == [
+        ("image.viewed", {"what": "page"}),
+        ("image.viewed", {"what": "original"}),
+    ]
 
 
 def test_seals_cover_every_entry_in_order_and_hold(harness: Harness) -> None:

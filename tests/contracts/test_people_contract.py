@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from framegate.kernel.ids import FacilityId
+from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
 from framegate.kernel.people import Role
+from framegate.ports.audit import AuditFilter
 from framegate.ports.people import Login, Person
 
 from .examples import FACILITY, OTHER_FACILITY, api_key
@@ -231,6 +232,34 @@ def test_logins_whose_time_is_over_are_forgotten(harness: Harness) -> None:
     harness.people.touch(alive.login_id, now)
     assert harness.people.forget(NOW, now - timedelta(hours=1)) == 2
     assert [one.login_id for one in harness.people.logins("anna")] == [alive.login_id]
+
+
+def test_logins_and_their_ends_are_audited_where_the_person_has_roles_without_the_address(harness: Harness) -> None:
+    harness.people.add_person(ANNA, "lead")
+    before = len(harness.audit())
+    harness.people.open_login(login(1), TOKEN)
+    harness.people.open_login(login(2), OTHER_TOKEN)
+    harness.people.end_login("anna", UUID(int=1))
+    harness.people.end_login("anna", UUID(int=1))
+    harness.people.end_logins("anna")
+    told = [(e.facility, e.actor, e.action) for e in harness.audit()[before:]]
+    each = ["login.opened", "login.opened", "login.ended", "login.ended"]
+    assert told == [(facility, "anna", action) for action in each for facility in (FACILITY, OTHER_FACILITY)]
+    bodies = [e.body for e in harness.audit_log.entries(AuditFilter(object="anna", actor="anna"), 100)]
+    assert bodies[0] == {"login": str(UUID(int=1))}
+    assert "192.0.2.1" not in str(bodies)
+
+
+def test_failures_are_audited_once_an_hour_and_names_that_nobody_has_are_not_told(harness: Harness) -> None:
+    harness.people.add_person(ANNA, "lead")
+    before = len(harness.audit())
+    for name in ("anna", "anna", "my secret password", "another", "anna"):
+        harness.people.note_failure(name)
+    assert [(e.facility, e.actor, e.action, e.object) for e in harness.audit()[before:]] == [
+        (FACILITY, "framegate", "login.failed", "anna"),
+        (OTHER_FACILITY, "framegate", "login.failed", "anna"),
+        (DEFAULT_FACILITY, "framegate", "login.failed", "-"),
+    ]
 
 
 # --- keys ----------------------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ class SignIn:
         password_hash = person.password_hash if person is not None and person.disabled_at is None else None
         right, better = await self._hashing.verify(password[: LONGEST_PASSWORD + 1], password_hash)
         if person is None or password_hash is None or not right:
+            await run_in_threadpool(self._deps.logins.note_failure, wanted)
             return None
         if better is not None:
             await run_in_threadpool(self._deps.people.rehash, person.name, password_hash, better)

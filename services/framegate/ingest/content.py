@@ -16,6 +16,7 @@ from framegate.kernel.errors import BlobMissing
 from framegate.kernel.imagefile import MediaType
 from framegate.kernel.retention import Part
 from framegate.kernel.states import Scope
+from framegate.ports.audit import viewed
 from framegate.ports.store import ImageRecord
 from framegate.web.identity import Principal
 from framegate.web.links import LinkHolder
@@ -101,6 +102,10 @@ async def show_content(
     if query.preview is not None or query.boxes == "1":
         return await _preview(api, request, record, query, keep=not isinstance(caller, LinkHolder))
     facts = record.facts
+    if isinstance(caller, Principal) and caller.person:
+        await run_in_threadpool(
+            viewed, api.deps.evidence.audit, facts.facility, facts.image_id, caller.actor, "original"
+        )
     data = await _original(api, record)
     name = f"{facts.image_id}.{EXTENSIONS[facts.media_type]}"
     return Response(

@@ -17,6 +17,10 @@ IDLE: Final = timedelta(minutes=30)
 LASTS: Final = timedelta(hours=12)
 #: How long an invitation can be accepted.
 INVITED_FOR: Final = timedelta(hours=24)
+#: Failures to log in are in the audit once in this time.
+FAILED_FOR: Final = timedelta(hours=1)
+#: How the audit calls a name that nobody has: what people type there may be a password.
+NOBODY: Final = "-"
 #: NIST SP 800-63B-4 §3.1.1.2 for a password that is the only factor.
 SHORTEST_PASSWORD: Final = 15
 LONGEST_PASSWORD: Final = 256

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, Protocol
 from uuid import UUID
 
 from framegate.kernel.audit import AuditEntry, Seal
-from framegate.kernel.ids import FacilityId
+from framegate.kernel.ids import FacilityId, ImageId
+
+#: Who sees the same thing again before that is not told again.
+SEEN_FOR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,14 @@ class AuditLog(Protocol):
         """For what is not a change of something else, such as access to evidence."""
         ...
 
+    def add_once(
+        self, facility: FacilityId, actor: str, action: str, what: str, body: Mapping[str, Any], within: timedelta
+    ) -> bool:
+        """For what happens often and says the same each time: False, and nothing is added, when there is the same entry
+        (all but its time) not older than `within`. Of two at once, one adds it.
+        """
+        ...
+
     def entries(self, where: AuditFilter, limit: int, *, newest: bool = False) -> list[AuditEntry]:
         """By rising number; with `newest` by falling number."""
         ...
@@ -53,3 +64,10 @@ class AuditLog(Protocol):
     def unsealed_s(self) -> float:
         """For how long the oldest entry without a seal has waited, seconds; 0 when there is none."""
         ...
+
+
+def viewed(
+    log: AuditLog, facility: FacilityId, image_id: ImageId, actor: str, what: Literal["page", "original"]
+) -> bool:
+    """Before a person is shown an image: at most one entry in `SEEN_FOR`; whether this one was told. Blocks."""
+    return log.add_once(facility, actor, "image.viewed", str(image_id), {"what": what}, SEEN_FOR)

@@ -93,10 +93,16 @@ class People(Protocol):
 
 
 class Logins(Protocol):
-    """Open logins. Those that have ended are not kept."""
+    """Open logins. Those that have ended are not kept; that they were opened and ended by the person is audited."""
 
     def open_login(self, login: Login, token_hash: bytes) -> bool:
         """False when the person is disabled meanwhile."""
+        ...
+
+    def note_failure(self, name: str) -> None:
+        """Somebody tried to log in under this name and could not. Audited once an hour; as `-` where nobody has the name,
+        after the same work.
+        """
         ...
 
     def find_login(self, token_hash: bytes) -> tuple[Login, Person] | None:

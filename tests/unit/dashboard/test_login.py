@@ -10,8 +10,11 @@ from framegate.adapters.passwords import Argon2Passwords
 from framegate.dashboard import hashing
 from framegate.dashboard.places import local_place
 from framegate.dashboard.signin import FAILURES_OF_ADDRESS, FAILURES_OF_NAME
+from framegate.kernel.errors import DependencyUnavailable
 from framegate.kernel.people import IDLE, LASTS, Role
 from framegate.ports.people import Person
+from tests.contracts.examples import new_image
+from tests.support.pictures import jpeg
 from tests.unit.ingest.fakes import HALL, OTHER_HALL
 
 from .fakes import PASSWORD, PeopleBox, cheap
@@ -365,3 +368,50 @@ async def test_more_passwords_at_once_than_memory_allows_are_told_to_come_again(
         answer = await browser.log_in()
     box.close()
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+async def test_logins_failures_and_originals_that_a_person_fetches_are_in_the_audit(box: PeopleBox) -> None:
+    box.add_person()
+    image = new_image(jpeg(1), facility=HALL)
+    box.memory_blobs.put(image.blob_key, jpeg(1))
+    box.store.intake.accept([image])
+    before = len(box.store.state.audit)
+    async with box.browser() as browser:
+        await browser.log_in(password="ten crates of lemons")
+        await browser.log_in(password="eleven crates of lemons")
+        await browser.log_in()
+        for _ in range(3):
+            assert (await browser.get(f"/v1/images/{image.image_id}/content")).status_code == 200
+        box.clock.advance(timedelta(minutes=25).total_seconds())
+        assert (await browser.get(f"/v1/images/{image.image_id}")).status_code == 200
+        box.clock.advance(timedelta(minutes=25).total_seconds())
+        assert (await browser.get(f"/v1/images/{image.image_id}")).status_code == 200
+        box.clock.advance(timedelta(minutes=20).total_seconds())
+        assert (await browser.get(f"/v1/images/{image.image_id}/content")).status_code == 200
+        await browser.submit("/me", "/logout")
+    async with box.client() as client:
+        assert (await client.get(f"/v1/images/{image.image_id}/content")).status_code == 200
+    told = [(entry.actor, entry.action, entry.object) for entry in box.store.state.audit[before:]]
+    seen = ("anna", "image.viewed", str(image.image_id))
+    assert told == [
+        ("framegate", "login.failed", "anna"),
+        ("anna", "login.opened", "anna"),
+        seen,
+        seen,
+        ("anna", "login.ended", "anna"),
+    ]
+
+
+async def test_nobody_sees_an_original_that_cannot_be_audited(box: PeopleBox, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.add_person()
+    image = new_image(jpeg(1), facility=HALL)
+    box.memory_blobs.put(image.blob_key, jpeg(1))
+    box.store.intake.accept([image])
+
+    def fail(*_: object) -> None:
+        raise DependencyUnavailable("away")
+
+    async with box.browser() as browser:
+        await browser.log_in()
+        monkeypatch.setattr(box.store.audit, "add_once", fail)
+        assert (await browser.get(f"/v1/images/{image.image_id}/content")).status_code == 503

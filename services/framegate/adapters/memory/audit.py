@@ -1,6 +1,7 @@
 """The audit in memory."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from framegate.adapters.memory.state import MemoryState
@@ -20,6 +21,13 @@ class MemoryAuditLog:
         with self._state.lock:
             self._state.record(facility, actor, action, what, body)
             return self._state.audit[-1]
+
+    def add_once(
+        self, facility: FacilityId, actor: str, action: str, what: str, body: Mapping[str, Any], within: timedelta
+    ) -> bool:
+        """See the port."""
+        with self._state.lock:
+            return self._state.record_once(facility, actor, action, what, body, within)
 
     def entries(self, where: AuditFilter, limit: int, *, newest: bool = False) -> list[AuditEntry]:
         """See the port."""

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from framegate.adapters.memory.state import MemoryState
 from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
-from framegate.kernel.people import Role
+from framegate.kernel.incidents import SYSTEM
+from framegate.kernel.people import FAILED_FOR, NOBODY, Role
 from framegate.ports.people import Login, Person
 
 
@@ -122,10 +123,20 @@ class MemoryPeople:
     def open_login(self, login: Login, token_hash: bytes) -> bool:
         """False when the person is disabled meanwhile."""
         with self._state.lock:
-            if self._enabled(login.name) is None:
+            person = self._enabled(login.name)
+            if person is None:
                 return False
             self._logins[login.login_id] = login, token_hash
+            self._audit(person, person.name, "login.opened", {"login": str(login.login_id)})
             return True
+
+    def note_failure(self, name: str) -> None:
+        """See the port."""
+        with self._state.lock:
+            person = self._people.get(name)
+            what = NOBODY if person is None else name
+            for facility in _places(person):
+                self._state.record_once(facility, SYSTEM, "login.failed", what, {}, FAILED_FOR)
 
     def find_login(self, token_hash: bytes) -> tuple[Login, Person] | None:
         """Also one whose time is over."""
@@ -151,7 +162,7 @@ class MemoryPeople:
         with self._state.lock:
             if login_id not in self._logins or self._logins[login_id][0].name != name:
                 return False
-            del self._logins[login_id]
+            self._end(name, login_id)
             return True
 
     def end_logins(self, name: str, but: UUID | None = None) -> int:
@@ -159,8 +170,12 @@ class MemoryPeople:
         with self._state.lock:
             ended = [login.login_id for login in self.logins(name) if login.login_id != but]
             for login_id in ended:
-                del self._logins[login_id]
+                self._end(name, login_id)
             return len(ended)
+
+    def _end(self, name: str, login_id: UUID) -> None:
+        del self._logins[login_id]
+        self._audit(self._people[name], name, "login.ended", {"login": str(login_id)})
 
     def forget(self, opened_before: datetime, seen_before: datetime) -> int:
         """How many."""
@@ -183,8 +198,12 @@ class MemoryPeople:
         self._logins = {key: one for key, one in self._logins.items() if one[0].name != name}
 
     def _audit(self, person: Person, actor: str, action: str, body: Mapping[str, Any] | None = None) -> None:
-        for facility in sorted(person.roles) or [DEFAULT_FACILITY]:
+        for facility in _places(person):
             self._state.record(facility, actor, action, person.name, body or {})
+
+
+def _places(person: Person | None) -> list[FacilityId]:
+    return (sorted(person.roles) if person is not None else []) or [DEFAULT_FACILITY]
 
 
 def _roles(person: Person) -> dict[str, Any]:

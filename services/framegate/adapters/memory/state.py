@@ -181,6 +181,17 @@ class MemoryState:
             AuditEntry(len(self.audit) + 1, uuid4(), facility, actor, action, what, dict(body), self.now())
         )
 
+    def record_once(
+        self, facility: FacilityId, actor: str, action: str, what: str, body: Mapping[str, Any], within: timedelta
+    ) -> bool:
+        """See `AuditLog.add_once`."""
+        since, same = self.now() - within, (facility, actor, action, what, body)
+        lately = (entry for entry in self.audit if entry.at > since)
+        if any((one.facility, one.actor, one.action, one.object, one.body) == same for one in lately):
+            return False
+        self.record(facility, actor, action, what, body)
+        return True
+
     def emit(self, row: ImageRow) -> None:
         """Sends the message that makes `row` move on."""
         kind = MESSAGE_FOR[row.state]

@@ -1,6 +1,7 @@
 """The audit: who did what to what. Appended to, never changed; a trigger sees to that, and seals prove it."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, func, insert, select, text
@@ -9,6 +10,7 @@ from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.database import Database, clock_time
 from framegate.adapters.postgres.settled import AUDIT, Settled
 from framegate.kernel.audit import AuditEntry, Seal, seal_entries
+from framegate.kernel.canonical import canonical_json
 from framegate.kernel.ids import FacilityId
 from framegate.ports.audit import AuditFilter
 
@@ -24,6 +26,28 @@ def record(
     connection.execute(insert(schema.audit), entry)
 
 
+def record_once(
+    connection: Connection,
+    facility: str,
+    actor: str,
+    action: str,
+    what: str,
+    body: Mapping[str, Any],
+    within: timedelta,
+) -> bool:
+    """See `AuditLog.add_once`. Who adds the same at once waits until this transaction is over."""
+    same = canonical_json([facility, actor, action, what, body]).decode()
+    connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(same, 0))))
+    column = _AUDIT.c
+    fields = ((column.facility_id, facility), (column.actor, actor), (column.action, action), (column.object, what))
+    late = column.at > func.clock_timestamp() - within
+    query = select(column.sequence).where(*(one == value for one, value in fields), column.body == dict(body), late)
+    if connection.execute(query.order_by(column.sequence.desc()).limit(1)).one_or_none() is not None:
+        return False
+    record(connection, facility, actor, action, what, body)
+    return True
+
+
 class PostgresAuditLog:
     """`AuditLog`. Safe for use from several threads and processes."""
 
@@ -35,6 +59,12 @@ class PostgresAuditLog:
         values = {"facility_id": facility, "actor": actor, "action": action, "object": what, "body": dict(body)}
         adding = insert(_AUDIT).values(values).returning(*_AUDIT.c)
         return self._database.core(lambda connection: _entry(connection.execute(adding).one()))
+
+    def add_once(
+        self, facility: FacilityId, actor: str, action: str, what: str, body: Mapping[str, Any], within: timedelta
+    ) -> bool:
+        """See the port."""
+        return self._database.core(lambda c: record_once(c, facility, actor, action, what, body, within))
 
     def entries(self, where: AuditFilter, limit: int, *, newest: bool = False) -> list[AuditEntry]:
         """See the port."""

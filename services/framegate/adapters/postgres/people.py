@@ -9,11 +9,12 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from framegate.adapters.postgres import schema
-from framegate.adapters.postgres.audit import record
+from framegate.adapters.postgres.audit import record, record_once
 from framegate.adapters.postgres.cameras import ensure_facility
 from framegate.adapters.postgres.database import Database
 from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
-from framegate.kernel.people import Role
+from framegate.kernel.incidents import SYSTEM
+from framegate.kernel.people import FAILED_FOR, NOBODY, Role
 from framegate.ports.people import Login, Person
 
 _PEOPLE, _ROLES, _INVITATIONS, _LOGINS = schema.people, schema.person_roles, schema.invitations, schema.logins
@@ -154,7 +155,8 @@ class PostgresPeople:
         """False when the person is disabled meanwhile."""
 
         def work(connection: Connection) -> bool:
-            if _enabled(connection, login.name) is None:
+            person = _enabled(connection, login.name)
+            if person is None:
                 return False
             row = {
                 "login_id": login.login_id,
@@ -167,9 +169,21 @@ class PostgresPeople:
                 "agent": login.agent,
             }
             connection.execute(insert(_LOGINS).values(row))
+            _audit(connection, person, person.name, "login.opened", {"login": str(login.login_id)})
             return True
 
         return self._database.core(work)
+
+    def note_failure(self, name: str) -> None:
+        """See the port."""
+
+        def work(connection: Connection) -> None:
+            person = _find(connection, _PEOPLE.c.name == name)
+            what = NOBODY if person is None else name
+            for facility in _places(person):
+                record_once(connection, facility, SYSTEM, "login.failed", what, {}, FAILED_FOR)
+
+        self._database.core(work)
 
     def find_login(self, token_hash: bytes) -> tuple[Login, Person] | None:
         """Also one whose time is over."""
@@ -197,15 +211,24 @@ class PostgresPeople:
 
     def end_login(self, name: str, login_id: UUID) -> bool:
         """False when this person has no such login."""
-        which = (_LOGINS.c.person == name) & (_LOGINS.c.login_id == login_id)
-        return self._database.core(lambda connection: bool(connection.execute(delete(_LOGINS).where(which)).rowcount))
+        return self._end(name, _LOGINS.c.login_id == login_id) == 1
 
     def end_logins(self, name: str, but: UUID | None = None) -> int:
         """How many."""
-        which = _LOGINS.c.person == name
-        if but is not None:
-            which &= _LOGINS.c.login_id != but
-        return self._database.core(lambda connection: connection.execute(delete(_LOGINS).where(which)).rowcount)
+        return self._end(name, true() if but is None else _LOGINS.c.login_id != but)
+
+    def _end(self, name: str, which: ColumnElement[bool]) -> int:
+        ending = delete(_LOGINS).where(_LOGINS.c.person == name, which).returning(_LOGINS.c.login_id)
+
+        def work(connection: Connection) -> int:
+            ended = connection.execute(ending).scalars().all()
+            person = _find(connection, _PEOPLE.c.name == name) if ended else None
+            if person is not None:
+                for login_id in ended:
+                    _audit(connection, person, name, "login.ended", {"login": str(login_id)})
+            return len(ended)
+
+        return self._database.core(work)
 
     def forget(self, opened_before: datetime, seen_before: datetime) -> int:
         """How many."""
@@ -269,8 +292,13 @@ def _end_all(connection: Connection, name: str) -> None:
 def _audit(
     connection: Connection, person: Person, actor: str, action: str, body: Mapping[str, Any] | None = None
 ) -> None:
-    for facility in sorted(person.roles) or [DEFAULT_FACILITY]:
+    for facility in _places(person):
         record(connection, facility, actor, action, person.name, body)
+
+
+def _places(person: Person | None) -> list[FacilityId]:
+    """Where what happens to a person is audited."""
+    return (sorted(person.roles) if person is not None else []) or [DEFAULT_FACILITY]
 
 
 def _person(row: Row[Any]) -> Person:
