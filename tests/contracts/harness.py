@@ -11,6 +11,7 @@ from framegate.ports.audit import AuditLog
 from framegate.ports.camera_health import CameraHealths
 from framegate.ports.deliveries import Deliveries, Endpoints
 from framegate.ports.incidents import Incidents
+from framegate.ports.overview import Overview
 from framegate.ports.people import Logins, People
 from framegate.ports.progress import Progress
 from framegate.ports.queue import DeadLetters, Queue
@@ -73,6 +74,9 @@ class Harness(Protocol):
 
     @property
     def reviews(self) -> Reviews: ...
+
+    @property
+    def overview(self) -> Overview: ...
 
     @property
     def cameras(self) -> Cameras: ...
@@ -169,7 +173,7 @@ class MemoryHarness:
         self.camera_healths, self.reviews = store.camera_healths, store.reviews
         self.shadows, self.uploads = store.shadows, store.uploads
         self.workers, self.upkeep, self.keys = store.workers, store.upkeep, store.keys
-        self.audit_log, self.people = store.audit, store.people
+        self.audit_log, self.people, self.overview = store.audit, store.people, store.overview
         self.retention, self.holds = store.retention, store.holds
         self.endpoints, self.deliveries, self.incidents = store.endpoints, store.deliveries, store.incidents
 

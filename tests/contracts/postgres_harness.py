@@ -16,6 +16,7 @@ from framegate.adapters.postgres import (
     PostgresIncidents,
     PostgresIntake,
     PostgresKeys,
+    PostgresOverview,
     PostgresPeople,
     PostgresPolicies,
     PostgresProgress,
@@ -68,7 +69,7 @@ class PostgresHarness:
         self.shadows, self.uploads = PostgresShadows(database), PostgresUploads(database)
         self.workers, self.upkeep = PostgresWorkers(database), PostgresUpkeep(database)
         self.keys, self.endpoints = PostgresKeys(database), PostgresEndpoints(database)
-        self.people = PostgresPeople(database)
+        self.people, self.overview = PostgresPeople(database), PostgresOverview(database)
         self.deliveries, self.incidents = PostgresDeliveries(database), PostgresIncidents(database)
         self.audit_log = PostgresAuditLog(database)
         self.retention, self.holds = PostgresRetention(database), PostgresHolds(database)

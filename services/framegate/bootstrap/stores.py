@@ -20,6 +20,7 @@ from framegate.adapters.postgres import (
     PostgresIncidents,
     PostgresIntake,
     PostgresKeys,
+    PostgresOverview,
     PostgresPeople,
     PostgresPolicies,
     PostgresProgress,
@@ -71,6 +72,7 @@ class Stores:
     retention: PostgresRetention
     holds: PostgresHolds
     reviews: PostgresReviews
+    overview: PostgresOverview
     shadows: PostgresShadows
     workers: PostgresWorkers
     upkeep: PostgresUpkeep
@@ -123,6 +125,7 @@ def open_stores(settings: Settings, url: str) -> Stores:
         PostgresRetention(database),
         PostgresHolds(database),
         PostgresReviews(database),
+        PostgresOverview(database),
         PostgresShadows(database),
         PostgresWorkers(database),
         PostgresUpkeep(database, outbox),

@@ -79,6 +79,10 @@ class Upkeep(Protocol):
         """Counted from the rows themselves."""
         ...
 
+    def take_stock(self) -> Conservation:
+        """Counts every facility, keeps that and which images are lost for `Overview` to tell, and gives the sums."""
+        ...
+
     def check_invariants(self) -> list[Check]:
         """Every invariant that SQL can check; none raises."""
         ...

@@ -182,7 +182,7 @@ class Sweeper:
 
     def _conserve(self) -> None:
         started = self._clock.monotonic()
-        sums = self._upkeep.conservation()
+        sums = self._upkeep.take_stock()
         # It reads every image: a long history must not keep the database busy with being counted.
         took = self._clock.monotonic() - started
         self._due.rest("conservation", 20 * took)

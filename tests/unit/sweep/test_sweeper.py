@@ -45,7 +45,7 @@ class Site:
         queue.acknowledge(queue.receive(ALL_QUEUES, 10, timedelta(0), timedelta(seconds=60)))
 
     def counting(self, monkeypatch: pytest.MonkeyPatch, count: "Count") -> None:
-        monkeypatch.setattr(self.store.upkeep, "conservation", count)
+        monkeypatch.setattr(self.store.upkeep, "take_stock", count)
 
 
 class Count:

@@ -9,6 +9,7 @@ from framegate.adapters.memory.hooks import MemoryHook
 from framegate.adapters.memory.intake import MemoryIntake
 from framegate.adapters.memory.models import MemoryRegistry, MemoryShadows
 from framegate.adapters.memory.objects import MemoryObjects
+from framegate.adapters.memory.overview import MemoryOverview
 from framegate.adapters.memory.people import MemoryPeople
 from framegate.adapters.memory.progress import MemoryProgress
 from framegate.adapters.memory.queue import MemoryQueue
@@ -32,6 +33,7 @@ __all__ = [
     "MemoryIntake",
     "MemoryKeys",
     "MemoryObjects",
+    "MemoryOverview",
     "MemoryPeople",
     "MemoryPolicies",
     "MemoryProgress",

@@ -19,6 +19,7 @@ from framegate.kernel.retention import ErasedFiles, Erasure, Part, RetentionClas
 from framegate.kernel.reviews import SAMPLE_WEIGHT, Origin, Review, effective, item_of
 from framegate.kernel.states import TERMINAL, ImageState, Lane, Stage, Verdict
 from framegate.ports.clock import Clock
+from framegate.ports.overview import Stock
 from framegate.ports.store import ApiKey, Camera, NewImage, PolicyVersion
 
 #: The state an image is in when a stage may claim it.
@@ -140,6 +141,7 @@ class MemoryState:
         self.erasures: dict[ImageId, dict[Part, Erasure]] = {}
         self.holds: list[Hold] = []
         self.erasing: dict[ImageId, ErasedFiles] = {}
+        self.stock: dict[FacilityId, Stock] = {}
 
     def now(self) -> datetime:
         """The wall clock."""

@@ -7,6 +7,7 @@ from framegate.adapters.memory.holds import MemoryHolds
 from framegate.adapters.memory.incidents import MemoryIncidents
 from framegate.adapters.memory.intake import MemoryIntake
 from framegate.adapters.memory.models import MemoryRegistry, MemoryShadows
+from framegate.adapters.memory.overview import MemoryOverview
 from framegate.adapters.memory.people import MemoryPeople
 from framegate.adapters.memory.progress import MemoryProgress
 from framegate.adapters.memory.queue import MemoryQueue
@@ -39,6 +40,7 @@ class MemoryStore:
         self.camera_healths = MemoryCameraHealths(self.state)
         self.policies = MemoryPolicies(self.state)
         self.workers = MemoryWorkers(clock)
+        self.overview = MemoryOverview(self.state, self.workers)
         self.registry = MemoryRegistry(self.state, self.workers)
         self.shadows = MemoryShadows(self.state)
         self.upkeep = MemoryUpkeep(self.state)

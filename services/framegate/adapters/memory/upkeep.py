@@ -7,6 +7,7 @@ from datetime import timedelta
 from framegate.adapters.memory.state import TAKES, ImageRow, MemoryState, queue_of
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.states import ImageState, Verdict
+from framegate.ports.overview import Stock
 from framegate.ports.progress import CONVICTING_CRASHES, Ending
 from framegate.ports.upkeep import Check, Conservation, Overdue, StoredOriginal
 
@@ -74,6 +75,14 @@ class MemoryUpkeep:
         in_flight = sum(states[state] for state in TAKES.values())
         lost = len(rows) - sum(ends) - in_flight
         return Conservation(len(rows), *ends, in_flight, lost, {str(v): verdicts[str(v)] for v in Verdict})
+
+    def take_stock(self) -> Conservation:
+        """See the port."""
+        with self._state.lock:
+            named = {facility for key in self._state.keys.values() for facility in key.facilities}
+            for facility in named | {facility for facility, _ in self._state.cameras}:
+                self._state.stock[facility] = Stock(facility, self._state.now(), 0.0, self.conservation(facility))
+            return self.conservation()
 
     def check_invariants(self) -> list[Check]:
         """What SQL would check."""

@@ -12,6 +12,7 @@ from framegate.adapters.postgres.intake import PostgresIntake
 from framegate.adapters.postgres.keys import PostgresKeys
 from framegate.adapters.postgres.migrate import migrate
 from framegate.adapters.postgres.outgoing import Outbox
+from framegate.adapters.postgres.overview import PostgresOverview
 from framegate.adapters.postgres.people import PostgresPeople
 from framegate.adapters.postgres.policies import PostgresPolicies
 from framegate.adapters.postgres.progress import PostgresProgress
@@ -39,6 +40,7 @@ __all__ = [
     "PostgresIncidents",
     "PostgresIntake",
     "PostgresKeys",
+    "PostgresOverview",
     "PostgresPeople",
     "PostgresPolicies",
     "PostgresProgress",

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, astuple
 from typing import Any, Final
 
@@ -11,7 +12,8 @@ from framegate.kernel.geometry import Region
 from framegate.kernel.inspection import Failed, Finding, FirstLook, Inspected, Label, Look, Prepared, Refused
 from framegate.kernel.messages import FrameInspected, FramePrepared, FrameSubmitted, Message, encode
 from framegate.kernel.reviews import Choice, Decision, Redrawn
-from framegate.kernel.states import ImageState, Lane, Stage
+from framegate.kernel.states import ImageState, Lane, Stage, Verdict
+from framegate.ports.upkeep import Conservation
 
 #: The state an image is in when a stage may claim it.
 TAKES: Final = {
@@ -129,6 +131,13 @@ def looks_from_row(raw: list[dict[str, Any]] | None) -> tuple[Look, ...]:
         )
         for one in raw or ()
     )
+
+
+def conservation_from_row(row: Sequence[Any]) -> Conservation:
+    """From accepted, decided, rejected, failed, in flight, lost; then passes, fails, reviews."""
+    accepted, decided, rejected, failed, in_flight, lost, *verdicts = map(int, row)
+    counted = dict(zip(map(str, (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW)), verdicts, strict=True))
+    return Conservation(accepted, decided, rejected, failed, in_flight, lost, counted)
 
 
 def decision_from_row(choice: str, name: str, boxes: list[Any], note: str) -> Decision:

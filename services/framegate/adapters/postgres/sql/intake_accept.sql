@@ -39,7 +39,7 @@ fresh as materialized (
   select *, coalesce(camera_status, 'unconfirmed') as seen_as from judged where known is null
 ),
 reusable as materialized (
-  select f.n, f.facility, f.image, source.*
+  select f.n, f.facility, f.image, f.camera, source.*
   from fresh f
   cross join lateral (
     select sha256 from models join deployments on incumbent = ref where deployments.state = 'active'
@@ -115,11 +115,11 @@ sent as (
 ended as (
   insert into outcomes (
     facility_id, image_id, state, verdict, reason, detail, policy_version, model, model_sha256, engine, prepared, look,
-    attempts, crashes, history, reused_from, completed_by, received_at, decided_at, labels, looks
+    attempts, crashes, history, reused_from, completed_by, received_at, decided_at, labels, looks, camera_id
   )
   select
     r.facility, r.image, r.state, r.verdict, r.reason, r.detail, r.policy_version, r.model, r.model_sha256, r.engine,
-    r.prepared, 1, 0, 0, '[]', r.image_id, '{}', now, now, r.labels, r.looks
+    r.prepared, 1, 0, 0, '[]', r.image_id, '{}', now, now, r.labels, r.looks, r.camera
   from moment, recorded
   join reusable r on r.facility = recorded.facility_id and r.image = recorded.image_id
 ),

@@ -32,15 +32,16 @@ written as (
   insert into outcomes (
     facility_id, image_id, state, verdict, reason, detail, policy_version, model, model_sha256, engine, prepared, look,
     attempts, crashes, history, completed_by, received_at, preprocess_claimed_at, prepared_at, inference_claimed_at,
-    inspected_at, gate_claimed_at, decided_at, preprocess_ms, inference_ms, gate_ms, labels, alerts, looks
+    inspected_at, gate_claimed_at, decided_at, preprocess_ms, inference_ms, gate_ms, labels, alerts,
+    looks, camera_id
   )
   select
     facility, image, ends, verdict, reason, detail, policy_version, finding->>'model', finding->>'model_sha256',
     finding->>'engine', prepared::jsonb, look, attempts, finding_crashes, history, done_tokens || token, received_at,
     preprocess_claimed_at, prepared_at, inference_claimed_at, inspected_at, gate_claimed_at, now,
     preprocess_ms, inference_ms, work_ms, (finding->'labels')::jsonb,
-    json_array_length(alerts),
-    looks::jsonb
+    json_array_length(alerts), looks::jsonb,
+    (select i.camera_id from images i where i.facility_id = facility and i.image_id = image)
   from ended, moment
   order by n
   on conflict do nothing
