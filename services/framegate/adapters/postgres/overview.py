@@ -35,6 +35,8 @@ from framegate.ports.overview import (
 
 #: In the order of the counts of `overview_passed.sql`.
 _PASSING: Final = (Stage.INGEST, Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE)
+#: In the order of the counts of `overview_rates.sql`.
+_BECAME: Final = (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW, ImageState.REJECTED, ImageState.FAILED)
 _WORKERS: Final = """
 select stage, count(*), count(*) filter (where ready) from workers, unnest(stages) stage
 where seen_at >= now() - make_interval(secs => %(within_s)s) group by stage
@@ -69,11 +71,11 @@ class PostgresOverview:
                 FacilityId(facility),
                 CameraId(camera),
                 dock,
-                None if newest[0] is None else _glimpse(facility, newest[0], camera, *newest[1:]),
-                counts or {},
+                None if image is None else _glimpse(facility, image, camera, at, state, verdict),
+                {str(name): n for name, n in zip(_BECAME, counts, strict=True) if n},
                 median_ms,
             )
-            for facility, camera, dock, counts, median_ms, *newest in rows
+            for facility, camera, dock, *counts, median_ms, image, at, state, verdict in rows
         ]
 
     def stages(self) -> Flow:

@@ -4,8 +4,9 @@ with moved as materialized (
   select lane, received_at, prepared_at, inspected_at, null::timestamptz as decided_at, history from progress
   union all
   select i.lane, o.received_at, o.prepared_at, o.inspected_at, o.decided_at, o.history
-  from facilities f
-  join outcomes o on o.facility_id = f.id and o.decided_at >= now() - make_interval(secs => %(lately_s)s)
+  from cameras c
+  join outcomes o on o.facility_id = c.facility_id and o.camera_id = c.id
+    and o.decided_at >= now() - make_interval(secs => %(lately_s)s)
   join images i on i.facility_id = o.facility_id and i.image_id = o.image_id
 ),
 spans (name, start) as (

@@ -22,9 +22,10 @@ create index review_items_by_verdict on review_items (facility_id, verdict, imag
 """
 
 _OVERVIEW = """
-alter table outcomes add column camera_id text; -- null: an outcome of before
+alter table outcomes add column camera_id text; -- null: an outcome of before, which no page needs after an hour
 -- What ended lately, without reading the rows; for that, they are vacuumed more often than once a fifth of all.
-create index outcomes_lately on outcomes (facility_id, decided_at) include (camera_id, verdict, state, received_at, image_id);
+create index outcomes_lately on outcomes (facility_id, camera_id, decided_at) include (verdict, state, received_at)
+  where camera_id is not null;
 alter table outcomes set (autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 20000);
 
 create table stock (
