@@ -129,15 +129,9 @@ class PostgresRetention:
 
     def finish(self, erased: Sequence[ErasedFiles]) -> None:
         """See the port."""
-
-        def work(connection: Connection) -> None:
-            for one in erased:
-                here = (_ERASURES.c.facility_id == one.facility) & (_ERASURES.c.image_id == one.image_id)
-                undone = update(_ERASURES).where(here, _ERASURES.c.done_at.is_(None))
-                connection.execute(undone.values(done_at=func.clock_timestamp()))
-
-        if erased:
-            self._database.core(work)
+        parameters = {"facilities": [one.facility for one in erased], "images": [one.image_id for one in erased]}
+        query = statement("retention_finish")
+        self._database.core(lambda connection: connection.exec_driver_sql(query, parameters))
 
 
 def erasures_of(connection: Connection, facility: FacilityId, image_id: ImageId) -> tuple[Erasure, ...]:

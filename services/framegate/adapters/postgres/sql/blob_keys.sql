@@ -6,5 +6,8 @@ cross join lateral (
   where facility_id = f.id and image_id > coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
   order by image_id limit %(max)s
 ) i
-left join erasures e on e.facility_id = i.facility_id and e.image_id = i.image_id and e.part = 'original'
+left join lateral (
+  select image_id, done_at from erasures
+  where facility_id = i.facility_id and image_id = i.image_id and part = 'original' limit 1
+) e on true
 order by i.image_id limit %(max)s
