@@ -11,6 +11,8 @@ PAGES = {
     "/cameras": "Cameras",
     "/cameras/main/dock-2": "dock-2",
     "/hooks": "Hooks",
+    "/access": "Access",
+    "/access?show=keys": "Access",
     "/me": "ada",
 }
 

@@ -211,6 +211,7 @@ ROUTES = {
     "POST /me/logins/{login_id}/end": Route("login", 404, _login, shared=True),  # it is somebody else's
     "GET /incidents": Route("results:read", query=f"?facility={HALL}", page=True),
     "GET /incidents/{incident_id}": Route("results:read", thing=_incident, page=True),
+    "GET /access": Route("admin", query=f"?facility={HALL}", page=True),
     "GET /hooks": Route("hooks:manage", query=f"?facility={HALL}", page=True),
     "GET /hooks/{endpoint_id}": Route("hooks:manage", thing=_hook, page=True),
     "GET /cameras": Route("results:read", query=f"?facility={HALL}", page=True),

@@ -1,6 +1,7 @@
 // Forms that call the API as the person who is logged in:
 //   <form data-api="POST /v1/…">      fields become a JSON body; empty ones are left out
-//     data-type="number|boolean|list|json" on a field    how its text is read (list: by commas and spaces)
+//     data-type="number|boolean|list|json|maybe" on a field    how its text is read (list: by commas and spaces; maybe:
+//                            "none" is null); a field `roles.main` becomes {"roles": {"main": …}}
 //     data-confirm="Really?"           asks first
 //     data-then="/place" | "stay"      where to go when it is done; without it the page is loaded again
 //     data-shows="key"                 a member of the answer that is shown once, to be copied, before going on
@@ -34,6 +35,7 @@ const READ = {
   boolean: (text) => text === "true" || text === "on",
   list: (text) => text.split(/[\s,]+/).filter(Boolean),
   json: (text) => JSON.parse(text),
+  maybe: (text) => (text === "none" ? null : text),
 };
 
 function bodyOf(form) {
@@ -45,7 +47,10 @@ function bodyOf(form) {
       continue;
     }
     if ((field.type === "checkbox" || field.type === "radio") && !field.checked) continue;
-    body[field.name] = (READ[field.dataset.type] ?? String)(field.value);
+    const value = (READ[field.dataset.type] ?? String)(field.value);
+    const dot = field.name.indexOf(".");
+    if (dot < 0) body[field.name] = value;
+    else (body[field.name.slice(0, dot)] ??= {})[field.name.slice(dot + 1)] = value;
   }
   return Object.keys(body).length ? body : undefined;
 }
