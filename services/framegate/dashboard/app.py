@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from framegate.dashboard import access, admission, camera, cameras, hooks, incidents
+from framegate.dashboard import access, admission, camera, cameras, hooks, incidents, inspection, inspections
 from framegate.dashboard.deps import PageDependencies
 from framegate.dashboard.html import alone
 from framegate.dashboard.state import PageState
@@ -16,7 +16,16 @@ from framegate.web.html import html_headers
 from framegate.web.problems import Problem
 
 #: All pages.
-ROUTERS: Final = (access.router, incidents.router, cameras.router, camera.router, hooks.router, admission.router)
+ROUTERS: Final = (
+    access.router,
+    incidents.router,
+    cameras.router,
+    camera.router,
+    hooks.router,
+    admission.router,
+    inspections.router,
+    inspection.router,
+)
 
 
 class Pages:

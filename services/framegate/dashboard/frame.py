@@ -1,5 +1,6 @@
 """What surrounds every page of somebody who is logged in."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -33,6 +34,10 @@ class Frame:
         kept = [(name, value) for name, value in self.query if name not in changed]
         added = [(name, value) for name, value in changed.items() if value is not None]
         return f"{self.path}?{urlencode([*kept, *added])}" if kept or added else self.path
+
+    def without(self, names: Iterable[str]) -> str:
+        """This page without these parameters, from its first part on."""
+        return self.but(**dict.fromkeys(("cursor", *names)))
 
     def may(self, scope: str) -> bool:
         """Whether the person has it in any facility: what to offer. Whether it is allowed, the API decides."""

@@ -133,7 +133,7 @@ class Permission:
 def requires(
     scope: Scope,
     *,
-    produces: tuple[str, ...] = _JSON,
+    produces: tuple[str, ...] | None = None,
     takes_parameters: bool = False,
     repeatable: tuple[str, ...] = (),
     or_link: bool = False,
@@ -143,9 +143,9 @@ def requires(
     """A dependency that gives the `Principal`; with `or_link` (see `LINKED`) instead the `LinkHolder` who brings a link.
 
     `repeatable`: parameters that may be given several times. `people`: a login does as well as a key. `page`: only a login
-    does, and whoever has none is led to /login.
+    does, and whoever has none is led to /login. `produces` None: JSON, of a page HTML.
     """
-    produces = _HTML if page else produces
+    produces = produces or (_HTML if page else _JSON)
     return Depends(Permission(scope, produces, takes_parameters, repeatable, or_link, people=people, page=page))
 
 

@@ -216,6 +216,9 @@ ROUTES = {
     "GET /hooks/{endpoint_id}": Route("hooks:manage", thing=_hook, page=True),
     "GET /cameras": Route("results:read", query=f"?facility={HALL}", page=True),
     "GET /cameras/hall-1/{camera}": Route("results:read", thing=_camera, page=True),
+    "GET /inspections": Route("results:read", query=f"?facility={HALL}", page=True),
+    "GET /inspections/export": Route("results:read", query=f"?facility={HALL}", page=True),
+    "GET /inspections/{image_id}": Route("results:read", thing=_image, page=True),
 }
 PLACES = {"own": HALL, "other": OTHER_HALL}
 CALLERS = [

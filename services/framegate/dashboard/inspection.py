@@ -1,0 +1,176 @@
+"""`/inspections/{image_id}`: what became of one image, and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from framegate.dashboard.demands import Demands, demands_of
+from framegate.dashboard.findings import Picture, look_picture, picture_of, upright
+from framegate.dashboard.html import page
+from framegate.dashboard.state import PagesDep, PageState
+from framegate.dashboard.steps import Event, Span, events_of, spans_of
+from framegate.dashboard.telling import Story, story_of
+from framegate.kernel.audit import AuditEntry, Seal
+from framegate.kernel.errors import TooBroad
+from framegate.kernel.ids import FacilityId, ImageId
+from framegate.kernel.inspection import Look
+from framegate.kernel.retention import Erasure, Part
+from framegate.kernel.states import ImageState, Scope
+from framegate.ports.audit import AuditFilter, AuditLog
+from framegate.ports.store import ImageFilter, ImageRecord, Results
+from framegate.web.identity import Principal
+from framegate.web.ids import parse_id
+from framegate.web.logins import session_of
+from framegate.web.permissions import requires
+from framegate.web.problems import Problem
+
+router = APIRouter(include_in_schema=False)
+
+Reader = Annotated[Principal, requires(Scope.RESULTS_READ, page=True)]
+
+#: On each side, of the same camera.
+_BESIDE: Final = 3
+_OF_SHIPMENT: Final = 12
+_MOST_ENTRIES: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An entry of the audit, and the seal over it."""
+
+    entry: AuditEntry
+    seal: Seal | None
+
+
+@dataclass(frozen=True, slots=True)
+class LookView:
+    """One of two looks, with what it saw."""
+
+    look: Look
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionView:
+    """Everything about one image. `audit` None: not for this person."""
+
+    record: ImageRecord
+    story: Story
+    demands: Demands
+    policy: Mapping[str, Any] | None
+    picture: Picture | None
+    size: tuple[int, int]
+    looks: Sequence[LookView]
+    spans: Sequence[Span]
+    events: Sequence[Event]
+    earlier: Sequence[ImageRecord]  #: of the same camera, the nearest last
+    later: Sequence[ImageRecord]  #: the nearest first
+    shipment: Sequence[ImageRecord]
+    audit: Sequence[Sealed] | None
+
+    @property
+    def around(self) -> list[ImageRecord]:
+        """It, among those of its camera."""
+        return [*self.earlier, self.record, *self.later]
+
+    @property
+    def erased(self) -> Erasure | None:
+        """Of the picture."""
+        return self.record.erased(Part.ORIGINAL)
+
+    @property
+    def metadata_erased(self) -> Erasure | None:
+        """Of what came with it."""
+        return self.record.erased(Part.METADATA)
+
+    @property
+    def names(self) -> list[tuple[str, str, dict[str, str]]]:
+        """(name, value, the search for others with it), of what the sender said."""
+        return [
+            (name, value, {name: value} if name in ("shipment", "sscc") else {"key": name, "value": value})
+            for name, value in sorted(self.record.metadata.items())
+        ]
+
+
+@router.get("/inspections/{image_id}")
+async def show_inspection(request: Request, image_id: str, principal: Reader, pages: PagesDep) -> Response:
+    """Of any facility in which the person may read results."""
+    facilities = principal.visible(None)
+    audited = session_of(request).principal(Scope.AUDIT_READ).facilities
+    view = await run_in_threadpool(_inspection, pages, facilities, ImageId(parse_id(image_id)), audited)
+    return page("inspection", request, pages, view)
+
+
+def _inspection(
+    pages: PageState, facilities: frozenset[FacilityId], image_id: ImageId, audited: frozenset[FacilityId]
+) -> InspectionView:
+    deps = pages.deps
+    record = deps.results.image(facilities, image_id) if facilities else None
+    if record is None:
+        raise Problem("not-found")
+    facility, version = record.facts.facility, record.policy_version
+    policy = deps.policies.policy(facility, version) if version is not None else None
+    demands = demands_of(policy.document, record.facts.camera) if policy is not None else Demands()
+    story = story_of(record, demands)
+    shown = record.state is ImageState.DECIDED and record.erased(Part.ORIGINAL) is None
+    earlier, later = _beside(deps.results, record)
+    return InspectionView(
+        record=record,
+        story=story,
+        demands=demands,
+        policy=policy.document if policy is not None else None,
+        picture=picture_of(record, demands) if shown else None,
+        size=upright(record.facts),
+        looks=_looks(record, demands) if shown else (),
+        spans=spans_of(record),
+        events=events_of(record, story.people),
+        earlier=earlier,
+        later=later,
+        shipment=_of_shipment(deps.results, record),
+        audit=_audit(deps.audit, record) if facility in audited else None,
+    )
+
+
+def _looks(record: ImageRecord, demands: Demands) -> list[LookView]:
+    if len(record.looks) != 2:
+        return []
+    return [
+        LookView(look, look_picture(record, look, other, demands))
+        for look, other in zip(record.looks, reversed(record.looks), strict=True)
+    ]
+
+
+def _beside(results: Results, record: ImageRecord) -> tuple[Sequence[ImageRecord], Sequence[ImageRecord]]:
+    facts = record.facts
+    near = ImageFilter(frozenset({facts.facility}), camera=facts.camera)
+    earlier = results.images(replace(near, before=facts.image_id), _BESIDE)
+    later = results.images(replace(near, after=facts.image_id), _BESIDE)
+    return earlier[::-1], later[::-1]
+
+
+def _of_shipment(results: Results, record: ImageRecord) -> list[ImageRecord]:
+    shipment = record.metadata.get("shipment")
+    if shipment is None:
+        return []
+    where = ImageFilter(frozenset({record.facts.facility}), metadata={"shipment": shipment})
+    try:
+        found = results.images(where, _OF_SHIPMENT + 1)
+    except TooBroad:
+        return []
+    return [each for each in found if each.facts.image_id != record.facts.image_id][:_OF_SHIPMENT]
+
+
+def _audit(log: AuditLog, record: ImageRecord) -> list[Sealed]:
+    where = AuditFilter(frozenset({record.facts.facility}), object=str(record.facts.image_id))
+    seal: Seal | None = None
+    found = []
+    for entry in log.entries(where, _MOST_ENTRIES):
+        if seal is None or entry.sequence > seal.last:
+            seal = log.seal_of(entry.sequence)
+        found.append(Sealed(entry, seal))
+    return found
