@@ -17,6 +17,8 @@ _COLOURS: Final = 8
 DRAWN: Final = "drawn by people"
 #: Of a label, in pixels of the screen: its text is set in a monospaced face.
 _CHARACTER: Final = 7.25
+#: Below it, what counts for nothing would only hide the picture with labels.
+_WEAK: Final = 0.25
 #: How many pixels wide a picture is shown where no script can measure it.
 _SHOWN: Final = 900
 
@@ -36,6 +38,11 @@ class Box:
     width: float
     height: float
     called: Sequence[str] = ()  #: what the chain's classifiers called it
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether it counts for nothing and is hardly more than noise."""
+        return not self.counts and self.confidence is not None and self.confidence < _WEAK
 
     @property
     def said(self) -> str:
@@ -72,6 +79,11 @@ class Picture:
     def unit(self) -> float:
         """Pixels of the picture to one of the screen, about."""
         return max(self.region[2], self.region[3]) / _SHOWN
+
+    @property
+    def listed(self) -> list[Box]:
+        """What counts first."""
+        return sorted(self.boxes, key=lambda box: (box.counts != "fail", box.counts != "review"))
 
     @property
     def layers(self) -> list[Layer]:

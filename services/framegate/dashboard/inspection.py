@@ -21,7 +21,7 @@ from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.inspection import Look
 from framegate.kernel.retention import Erasure, Part
 from framegate.kernel.states import ImageState, Scope
-from framegate.ports.audit import AuditFilter, AuditLog
+from framegate.ports.audit import AuditFilter, AuditLog, viewed
 from framegate.ports.store import ImageFilter, ImageRecord, Results
 from framegate.web.identity import Principal
 from framegate.web.ids import parse_id
@@ -102,18 +102,21 @@ async def show_inspection(request: Request, image_id: str, principal: Reader, pa
     """Of any facility in which the person may read results."""
     facilities = principal.visible(None)
     audited = session_of(request).principal(Scope.AUDIT_READ).facilities
-    view = await run_in_threadpool(_inspection, pages, facilities, ImageId(parse_id(image_id)), audited)
+    view = await run_in_threadpool(
+        _inspection, pages, facilities, ImageId(parse_id(image_id)), audited, principal.actor
+    )
     return page("inspection", request, pages, view)
 
 
 def _inspection(
-    pages: PageState, facilities: frozenset[FacilityId], image_id: ImageId, audited: frozenset[FacilityId]
+    pages: PageState, facilities: frozenset[FacilityId], image_id: ImageId, audited: frozenset[FacilityId], actor: str
 ) -> InspectionView:
     deps = pages.deps
     record = deps.results.image(facilities, image_id) if facilities else None
     if record is None:
         raise Problem("not-found")
     facility, version = record.facts.facility, record.policy_version
+    viewed(deps.audit, facility, image_id, actor, "page")
     policy = deps.policies.policy(facility, version) if version is not None else None
     demands = demands_of(policy.document, record.facts.camera) if policy is not None else Demands()
     story = story_of(record, demands)

@@ -66,7 +66,7 @@ def events_of(record: ImageRecord, people: Sequence[Said]) -> list[Event]:
     if record.captured_at is not None:
         found.append(Event(record.captured_at, "taken", "by the camera's clock"))
     for name, *_, done, _ in _STAGES[:2]:
-        at = _moment(record.timings, done)
+        at = _moment(record.timings, done) if name == "prepared" or record.model is not None else None
         found += [Event(at, name)] if at is not None else []
     if record.decided_at is not None:
         end = str(record.verdict or record.state)

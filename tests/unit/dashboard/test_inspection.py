@@ -198,6 +198,21 @@ async def test_the_audit_is_for_who_may_read_it(box: PeopleBox, failed: ImageId,
     assert ("seal 1" in html) is shown
 
 
+async def test_who_opened_the_page_is_in_the_audit(box: PeopleBox, failed: ImageId) -> None:
+    await read(box, failed)
+    entry = next(each for each in reversed(box.store.state.audit) if each.object == str(failed))
+    assert (entry.actor, entry.action, entry.body) == ("anna", "image.viewed", {"what": "page"})
+
+
+async def test_what_counts_comes_first_and_what_is_weak_hides_nothing(box: PeopleBox) -> None:
+    box.store.policies.add_policy(HALL, DOCUMENT, "A. Lead")
+    image_id = add(box)
+    end(box, image_id, outcome(), inspected(carton=0.9, hole=0.61, label=0.1))
+    html = await read(box, image_id)
+    assert re.findall(r'<tr id="found-(\d)"', html) == ["1", "0", "2"]
+    assert re.findall(r'class="box \w+ ([^"]+)"', html) == ["none weak", "fail", "none"]
+
+
 async def test_the_audit_of_one_facility_is_not_for_who_may_read_that_of_another(
     box: PeopleBox, failed: ImageId
 ) -> None:
