@@ -147,7 +147,7 @@ def test_what_is_found_comes_as_a_file(visit: Visit, box: RunningBox, tmp_path: 
 
 
 def test_an_open_page_follows_an_image_to_its_end_and_what_came_with_it_is_text(visit: Visit, box: RunningBox) -> None:
-    more = {"camera": "dock-9", "meta.note": HOSTILE}
+    more: dict[str, Any] = {"camera": "dock-9", "meta.note": HOSTILE}
     image_id = box.upload(sample_frames()[30].read_bytes(), **more).raise_for_status().json()["id"]
     page = visit("ada").open(f"/inspections/{image_id}")
     expect(page.locator(".verdict .badge").first).to_have_text("review", timeout=60_000)  # nobody has confirmed dock-9

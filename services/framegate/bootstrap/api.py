@@ -66,6 +66,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             pepper=pepper,
             public_url=reached_at,
             results=stores.results,
+            overview=stores.overview,
             cameras=stores.cameras,
             camera_healths=stores.camera_healths,
             incidents=stores.incidents,

@@ -7,6 +7,7 @@ from framegate.ports.camera_health import CameraHealths
 from framegate.ports.clock import Clock
 from framegate.ports.deliveries import Deliveries, Endpoints
 from framegate.ports.incidents import Incidents
+from framegate.ports.overview import Overview
 from framegate.ports.people import Logins, Passwords, People
 from framegate.ports.queue import DeadLetters
 from framegate.ports.registry import Registry, Shadows
@@ -29,6 +30,7 @@ class PageDependencies:
     pepper: bytes
     public_url: str
     results: Results
+    overview: Overview
     cameras: Cameras
     camera_healths: CameraHealths
     incidents: Incidents

@@ -1,7 +1,7 @@
 """`/inspections/{image_id}`: what became of one image, and why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
@@ -16,13 +16,13 @@ from framegate.dashboard.state import PagesDep, PageState
 from framegate.dashboard.steps import Event, Span, events_of, spans_of
 from framegate.dashboard.telling import Story, story_of
 from framegate.kernel.audit import AuditEntry, Seal
-from framegate.kernel.errors import TooBroad
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.inspection import Look
 from framegate.kernel.retention import Erasure, Part
 from framegate.kernel.states import ImageState, Scope
 from framegate.ports.audit import AuditFilter, AuditLog, viewed
-from framegate.ports.store import ImageFilter, ImageRecord, Results
+from framegate.ports.overview import TOGETHER, Glimpse, Neighbours
+from framegate.ports.store import ImageRecord
 from framegate.web.identity import Principal
 from framegate.web.ids import parse_id
 from framegate.web.logins import session_of
@@ -33,9 +33,6 @@ router = APIRouter(include_in_schema=False)
 
 Reader = Annotated[Principal, requires(Scope.RESULTS_READ, page=True)]
 
-#: On each side, of the same camera.
-_BESIDE: Final = 3
-_OF_SHIPMENT: Final = 12
 _MOST_ENTRIES: Final = 50
 
 
@@ -68,15 +65,21 @@ class InspectionView:
     looks: Sequence[LookView]
     spans: Sequence[Span]
     events: Sequence[Event]
-    earlier: Sequence[ImageRecord]  #: of the same camera, the nearest last
-    later: Sequence[ImageRecord]  #: the nearest first
-    shipment: Sequence[ImageRecord]
+    earlier: Sequence[Glimpse]  #: of the same camera, the nearest last
+    later: Sequence[Glimpse]  #: the nearest first
+    together: Sequence[Glimpse]  #: others of the same goods
     audit: Sequence[Sealed] | None
 
     @property
-    def around(self) -> list[ImageRecord]:
+    def around(self) -> list[Glimpse]:
         """It, among those of its camera."""
-        return [*self.earlier, self.record, *self.later]
+        return [*self.earlier, _glimpse(self.record), *self.later]
+
+    @property
+    def goods(self) -> dict[str, str]:
+        """What `together` have in common, as a search."""
+        metadata = self.record.metadata
+        return next(({name: metadata[name]} for name in TOGETHER if name in metadata), {})
 
     @property
     def erased(self) -> Erasure | None:
@@ -121,7 +124,7 @@ def _inspection(
     demands = demands_of(policy.document, record.facts.camera) if policy is not None else Demands()
     story = story_of(record, demands)
     shown = record.state is ImageState.DECIDED and record.erased(Part.ORIGINAL) is None
-    earlier, later = _beside(deps.results, record)
+    beside = deps.overview.neighbours(facilities, image_id) or Neighbours((), (), ())
     return InspectionView(
         record=record,
         story=story,
@@ -132,9 +135,9 @@ def _inspection(
         looks=_looks(record, demands) if shown else (),
         spans=spans_of(record),
         events=events_of(record, story.people),
-        earlier=earlier,
-        later=later,
-        shipment=_of_shipment(deps.results, record),
+        earlier=beside.older[::-1],
+        later=beside.newer[::-1],
+        together=beside.together,
         audit=_audit(deps.audit, record) if facility in audited else None,
     )
 
@@ -148,24 +151,10 @@ def _looks(record: ImageRecord, demands: Demands) -> list[LookView]:
     ]
 
 
-def _beside(results: Results, record: ImageRecord) -> tuple[Sequence[ImageRecord], Sequence[ImageRecord]]:
+def _glimpse(record: ImageRecord) -> Glimpse:
     facts = record.facts
-    near = ImageFilter(frozenset({facts.facility}), camera=facts.camera)
-    earlier = results.images(replace(near, before=facts.image_id), _BESIDE)
-    later = results.images(replace(near, after=facts.image_id), _BESIDE)
-    return earlier[::-1], later[::-1]
-
-
-def _of_shipment(results: Results, record: ImageRecord) -> list[ImageRecord]:
-    shipment = record.metadata.get("shipment")
-    if shipment is None:
-        return []
-    where = ImageFilter(frozenset({record.facts.facility}), metadata={"shipment": shipment})
-    try:
-        found = results.images(where, _OF_SHIPMENT + 1)
-    except TooBroad:
-        return []
-    return [each for each in found if each.facts.image_id != record.facts.image_id][:_OF_SHIPMENT]
+    verdict = record.effective_verdict
+    return Glimpse(facts.facility, facts.image_id, facts.camera, facts.received_at, record.state, verdict)
 
 
 def _audit(log: AuditLog, record: ImageRecord) -> list[Sealed]:

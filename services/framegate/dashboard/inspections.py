@@ -18,6 +18,7 @@ from framegate.dashboard.state import PagesDep, PageState
 from framegate.kernel.errors import TooBroad
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.states import ImageState, Scope, Verdict
+from framegate.ports.overview import Facets
 from framegate.ports.store import ImageRecord
 from framegate.web.cursors import Cursors, ImageCursors
 from framegate.web.identity import Principal
@@ -32,10 +33,6 @@ Exporter = Annotated[
 
 #: Whole rows of pictures, whatever fits beside each other.
 _ITEMS: Final = 48
-_REASONS: Final = (
-    "clear", "damage", "uncertain", "quality", "subject-missing", "camera-unconfirmed", "camera-fault", "chain-unavailable",
-    "second-look-failed", "poison", "exhausted", "input-missing",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +44,10 @@ class SearchView:
     items: Sequence[ImageRecord]
     newer: str | None
     older: str | None
-    cameras: Sequence[str]
+    choices: Facets
     since: datetime | None
     until: datetime | None
     too_broad: bool = False
-    reasons: Sequence[str] = _REASONS
     verdicts: Sequence[str] = tuple(Verdict)
     states: Sequence[str] = tuple(ImageState)
 
@@ -107,7 +103,7 @@ def _search(pages: PageState, query: SearchQuery, facilities: frozenset[Facility
         items=found[part.items],
         newer=part.previous,
         older=part.next,
-        cameras=sorted({str(camera.id) for camera in deps.cameras.cameras(facilities)}),
+        choices=deps.overview.facets(facilities),
         since=None if query.since is None else moment(query.since),
         until=None if query.until is None else moment(query.until),
         too_broad=too_broad,

@@ -45,6 +45,7 @@ class PeopleBox(ApiBox):
                 pepper=PEPPER,
                 public_url=public_url,
                 results=store.results,
+                overview=store.overview,
                 cameras=store.cameras,
                 camera_healths=store.camera_healths,
                 incidents=store.incidents,
