@@ -1,13 +1,21 @@
 """`make screenshots`: every page, light and dark, on a desktop and a tablet, into the ignored folder `screenshots`."""
 
 import argparse
+import re
 import tempfile
 from pathlib import Path
 from typing import Final, Literal
 
+from playwright.sync_api import Page
+
 from .harness import DESKTOP, TABLET, box_of_a_day, chromium, viewer
 from .test_pages import PAGES
 
+#: The newest image with each end.
+_IMAGES: Final = {
+    **{f"inspection-{end}": f"/inspections?effective={end}" for end in ("pass", "fail", "review")},
+    "inspection-rejected": "/inspections?state=rejected",
+}
 _SIZES: Final = {"desktop": DESKTOP, "tablet": TABLET}
 _SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 
@@ -25,10 +33,21 @@ def main() -> None:
                 with viewer(browser, box, "ada", size=_SIZES[size], scheme=scheme) as ada:
                     for path in wanted.only or PAGES:
                         page = ada.open(path)
-                        page.wait_for_load_state("networkidle")
-                        name = path.strip("/").replace("/", "-") or "now"
-                        page.screenshot(path=wanted.to / f"{name}-{size}-{scheme}.png", full_page=True)
-                        print(f"{name}-{size}-{scheme}.png")
+                        shoot(
+                            page,
+                            wanted.to / f"{re.sub('[^a-z0-9]+', '-', path.strip('/')) or 'now'}-{size}-{scheme}.png",
+                        )
+                    for name, path in {} if wanted.only else _IMAGES.items():
+                        page = ada.open(path)
+                        page.locator("tbody a").first.click()
+                        page.wait_for_url("**/inspections/*")
+                        shoot(page, wanted.to / f"{name}-{size}-{scheme}.png")
+
+
+def shoot(page: Page, to: Path) -> None:
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=to, full_page=True)
+    print(to.name)
 
 
 if __name__ == "__main__":

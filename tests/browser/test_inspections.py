@@ -120,7 +120,7 @@ def test_brackets_lead_to_the_images_before_and_after(visit: Visit, box: Running
 
 def test_a_search_is_in_the_address_and_back_restores_it(visit: Visit, box: RunningBox) -> None:
     page = visit("ada").open("/inspections")
-    page.get_by_label("Camera").fill("dock-2")
+    page.get_by_role("combobox", name="Camera").fill("dock-2")
     page.get_by_label("Received from").fill("2026-01-02T03:04:05")
     page.get_by_role("button", name="Search").click()
     page.wait_for_url("**camera=dock-2**")
@@ -130,7 +130,7 @@ def test_a_search_is_in_the_address_and_back_restores_it(visit: Visit, box: Runn
     page.locator("tbody a").first.click()
     page.wait_for_url("**/inspections/*")
     page.go_back()
-    expect(page.get_by_label("Camera")).to_have_value("dock-2")
+    expect(page.get_by_role("combobox", name="Camera")).to_have_value("dock-2")
     expect(page.get_by_label("Received from")).to_have_value("2026-01-02T03:04:05")
     page.get_by_role("link", name="Remove: camera dock-2").click()
     page.wait_for_url(lambda url: "camera" not in url and "since" in url)
@@ -148,7 +148,7 @@ def test_what_is_found_comes_as_a_file(visit: Visit, box: RunningBox, tmp_path: 
 
 def test_an_open_page_follows_an_image_to_its_end_and_what_came_with_it_is_text(visit: Visit, box: RunningBox) -> None:
     more: dict[str, Any] = {"camera": "dock-9", "meta.note": HOSTILE}
-    image_id = box.upload(sample_frames()[30].read_bytes(), **more).raise_for_status().json()["id"]
+    image_id = box.upload(sample_frames()[-1].read_bytes(), **more).raise_for_status().json()["id"]
     page = visit("ada").open(f"/inspections/{image_id}")
     expect(page.locator(".verdict .badge").first).to_have_text("review", timeout=60_000)  # nobody has confirmed dock-9
     expect(page.get_by_role("link", name=HOSTILE)).to_be_visible()

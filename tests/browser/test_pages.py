@@ -13,6 +13,9 @@ PAGES = {
     "/hooks": "Hooks",
     "/access": "Access",
     "/access?show=keys": "Access",
+    "/inspections": "Inspections",
+    "/inspections?as=pictures": "Inspections",
+    "/inspections?camera=nowhere&since=2026-01-01T00:00Z": "Inspections",
     "/me": "ada",
 }
 

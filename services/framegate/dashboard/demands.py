@@ -1,5 +1,6 @@
 """What a stored policy demanded of a camera's images, to be told; the gate applies it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +21,11 @@ class Limits:
     def matter(self) -> bool:
         """Whether a detection of the class can count against an image at all."""
         return self.review is not None or self.fail is not None
+
+    @property
+    def least(self) -> float:
+        """The confidence from which a detection counts; above all of them where none does."""
+        return min((limit for limit in (self.review, self.fail) if limit is not None), default=math.inf) or 1e-9
 
     def verdict(self, confidence: float) -> str:
         """fail, review, or nothing where a detection of this confidence does not count."""

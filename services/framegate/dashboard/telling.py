@@ -65,6 +65,7 @@ class Story:
     why: str
     detail: str
     mattered: Sequence[ClassRow]  #: the classes that count against it, or could have
+    closest: ClassRow | None  #: of a pass: what came nearest to its threshold
     overruled: Said | None  #: by whom the automatic verdict was replaced
     people: Sequence[Said]
     over: bool
@@ -73,6 +74,7 @@ class Story:
 def story_of(record: ImageRecord, demands: Demands) -> Story:
     """Of an image in any state."""
     end = str(record.effective_verdict or record.verdict or record.state)
+    mattered = [row for row in class_rows(record, demands) if row.limits.matter]
     people = [_said(review, record.reviews) for review in record.reviews]
     overruled = next((said for said in people if said.stands), None)
     return Story(
@@ -81,11 +83,17 @@ def story_of(record: ImageRecord, demands: Demands) -> Story:
         headline=_headline(record, end, overruled),
         why=_REASONS.get(record.reason or "", ""),
         detail=record.detail or "",
-        mattered=[row for row in class_rows(record, demands) if row.limits.matter],
+        mattered=mattered,
+        closest=_closest(mattered) if record.verdict is Verdict.PASS else None,
         overruled=overruled,
         people=people,
         over=record.state in TERMINAL,
     )
+
+
+def _closest(rows: Sequence[ClassRow]) -> ClassRow | None:
+    seen = [(row.highest / row.limits.least, row) for row in rows if row.highest is not None]
+    return max(seen, key=lambda pair: pair[0])[1] if seen else None
 
 
 def _headline(record: ImageRecord, end: str, overruled: Said | None) -> str:

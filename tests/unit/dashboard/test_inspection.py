@@ -113,8 +113,9 @@ async def test_boxes_are_shapes_over_the_picture_and_rows_of_a_table(box: People
 async def test_what_counts_against_a_pass_is_told_with_its_thresholds(box: PeopleBox) -> None:
     box.store.policies.add_policy(HALL, DOCUMENT, "A. Lead")
     image_id = add(box)
-    end(box, image_id, outcome(Verdict.PASS, "clear"), inspected(hole=0.2))
+    end(box, image_id, outcome(Verdict.PASS, "clear"), inspected(hole=0.2, carton=0.9, scratch=0.1))
     said = words(await read(box, image_id))
+    assert "The closest call was hole at 0.20, which counts from 0.30." in said
     assert "no detection reached its threshold" in said
     assert "hole 0.20 0.30 0.60" in said
 

@@ -9,7 +9,7 @@ function local(at) {
 
 for (const input of moments) {
   if (input.dataset.moment) input.value = local(new Date(input.dataset.moment));
-  input.parentElement.querySelector("[data-zone]").textContent = `your time, ${zone}`;
+  input.parentElement.querySelector("[data-zone]").textContent = `in ${zone}`;
 }
 
 form.addEventListener("submit", (event) => {
