@@ -129,19 +129,21 @@ async def _linked(api: Api, holder: LinkHolder) -> ImageRecord:
 
 
 async def _original(api: Api, record: ImageRecord) -> bytes:
-    if record.erased(Part.ORIGINAL):
-        # Its file may still be there for a moment.
-        raise Problem("content-gone")
+    _check_kept(record)
     try:
         return await run_in_threadpool(api.deps.blobs.get, record.facts.blob_key)
     except BlobMissing:
         raise Problem("content-gone") from None
 
 
-async def _preview(api: Api, request: Request, record: ImageRecord, query: ContentQuery, *, keep: bool) -> Response:
+def _check_kept(record: ImageRecord) -> None:
     if record.erased(Part.ORIGINAL):
-        # What was drawn of it before is still kept here.
+        # Its file, or a small preview, may still be there for a moment.
         raise Problem("content-gone")
+
+
+async def _preview(api: Api, request: Request, record: ImageRecord, query: ContentQuery, *, keep: bool) -> Response:
+    _check_kept(record)
     size, boxes = query.preview or Size.LARGE, query.boxes == "1"
     etag = api.previews.etag(record, size, boxes=boxes)
     headers = {

@@ -1,17 +1,21 @@
 """Searching images, and taking what is found as a file."""
 
+import contextlib
 import csv
 import io
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from typing import Any
 from urllib.parse import urlencode
 
+import anyio
 import pytest
 from httpx import Response
+from starlette.requests import ClientDisconnect
 
 from framegate.dashboard import exporting
 from framegate.dashboard.exporting import cell
@@ -231,6 +235,42 @@ async def test_an_export_asks_for_a_batch_at_a_time_and_has_every_image_once(
     answer = await ask(people, "/inspections/export?format=json")
     assert [json.loads(line)["id"] for line in answer.text.splitlines()] == ids
     assert asked == [2, 2, 2]
+
+
+async def test_an_export_asks_for_no_more_when_nobody_takes_it(
+    people: PeopleBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "_BATCH", 1)
+    add(people)
+    images = people.store.results.images
+    asked: list[ImageFilter] = []
+    sent: list[Any] = []
+
+    def endless(where: ImageFilter, limit: int) -> list[ImageRecord]:
+        asked.append(where)
+        return images(replace(where, before=None), limit)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if len(sent) > 3:
+            raise OSError("the client went away")
+
+    monkeypatch.setattr(people.store.results, "images", endless)
+    async with people.browser() as browser:
+        await browser.log_in()
+        cookies = "; ".join(f"{name}={value}" for name, value in browser.http.cookies.items())
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "method": "GET",
+        "scheme": "https", "path": "/inspections/export", "raw_path": b"/inspections/export", "query_string": b"",
+        "headers": [(b"host", b"inspect.example"), (b"cookie", cookies.encode())], "client": ("203.0.113.5", 1),
+        "server": ("inspect.example", 443), "root_path": "",
+    }  # fmt: skip
+    with anyio.fail_after(10), contextlib.suppress(OSError, ClientDisconnect):
+        await people.app(scope, receive, send)
+    assert 2 <= len(asked) <= 4
 
 
 async def test_who_took_what_is_in_the_audit(people: PeopleBox) -> None:

@@ -71,6 +71,15 @@ async def test_an_original_whose_time_is_over_is_gone(box: ApiBox) -> None:
 
 
 @pytest.mark.parametrize("preview", ["small", "large", "full"])
+async def test_an_erased_picture_has_no_preview_any_more_even_if_one_was_made(box: ApiBox, preview: str) -> None:
+    path = f"/v1/images/{await uploaded(box, jpeg(1))}/content"
+    decide(box, the_only_id(box))
+    assert (await get(box, path, preview=preview)).status_code == 200
+    box.store.retention.erase(HALL, the_only_id(box), "asked for", "A. Lead")
+    assert slug_of(await get(box, path, preview=preview)) == "content-gone"
+
+
+@pytest.mark.parametrize("preview", ["small", "large", "full"])
 async def test_too_many_previews_at_once_are_told_to_come_back(box: ApiBox, preview: str) -> None:
     await uploaded(box, jpeg(1))
     decide(box, the_only_id(box))
