@@ -458,6 +458,20 @@ def test_people_are_asked_about_images_that_had_reused_what_was_overturned(harne
     unbroken(harness)
 
 
+def test_what_people_said_last_is_listed_newest_first_and_only_of_the_facilities_that_are_asked_for(
+    harness: Harness,
+) -> None:
+    doubtful(harness)
+    doubtful(harness)
+    first, second = next_for(harness, ANN, 2)
+    failed = say(harness, first, FAIL)
+    undone = harness.reviews.undo(HERE, failed.review_id, ANN, LEASE)
+    skipped = say(harness, second, Decision(Choice.SKIP), shown="")
+    assert harness.reviews.latest(HERE, 10) == [skipped, undone, failed]
+    assert harness.reviews.latest(HERE | THERE, 1) == [skipped]
+    assert harness.reviews.latest(THERE, 10) == []
+
+
 def test_a_reused_review_waits_for_people_too(harness: Harness) -> None:
     serving(harness)
     first = accept(harness.intake, data=b"same")

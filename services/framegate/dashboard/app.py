@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from framegate.dashboard import access, admission, camera, cameras, hooks, incidents, inspection, inspections
+from framegate.dashboard import access, admission, camera, cameras, hooks, incidents, inspection, inspections, review
 from framegate.dashboard.deps import PageDependencies
 from framegate.dashboard.html import alone
 from framegate.dashboard.state import PageState
@@ -25,6 +25,7 @@ ROUTERS: Final = (
     admission.router,
     inspections.router,
     inspection.router,
+    review.router,
 )
 
 

@@ -170,6 +170,10 @@ class Reviews(Protocol):
         """Of all facilities."""
         ...
 
+    def latest(self, facilities: frozenset[FacilityId], limit: int) -> list[Review]:
+        """What people decided, skipped or took back last, newest first."""
+        ...
+
     def stats(self, facilities: frozenset[FacilityId]) -> ReviewStats:
         """Of these facilities together."""
         ...

@@ -219,6 +219,9 @@ ROUTES = {
     "GET /inspections": Route("results:read", query=f"?facility={HALL}", page=True),
     "GET /inspections/export": Route("results:read", query=f"?facility={HALL}", page=True),
     "GET /inspections/{image_id}": Route("results:read", thing=_image, page=True),
+    "GET /review": Route("reviews:write", query=f"?facility={HALL}", page=True),
+    "GET /review/quality": Route("reviews:write", query=f"?facility={HALL}", page=True),
+    "GET /review/items/{image_id}": Route("reviews:write", thing=_review, page=True),
 }
 PLACES = {"own": HALL, "other": OTHER_HALL}
 CALLERS = [

@@ -225,6 +225,13 @@ class MemoryReviews:
             oldest_s = (self._state.now() - min(opened)).total_seconds() if opened else 0.0
             return Backlog(len(opened), oldest_s)
 
+    def latest(self, facilities: frozenset[FacilityId], limit: int) -> list[Review]:
+        """See the port."""
+        with self._state.lock:
+            rows = [row for row in self._state.reviews.values() if row.facility in facilities]
+            said = [review for row in rows for review in row.reviews]
+            return sorted(said, key=lambda review: (review.at, review.review_id), reverse=True)[:limit]
+
     def stats(self, facilities: frozenset[FacilityId]) -> ReviewStats:
         """See the port."""
         with self._state.lock:

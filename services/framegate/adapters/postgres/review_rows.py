@@ -79,18 +79,32 @@ def append_review(connection: Connection, review: Review) -> None:
 def reviews_of(connection: Connection, item: Row[Any]) -> list[Review]:
     """Oldest first."""
     query = select(_REVIEWS).where(_REVIEWS.c.facility_id == item.facility_id, _REVIEWS.c.image_id == item.image_id)
-    return [
-        Review(
-            row.review_id,
-            FacilityId(row.facility_id),
-            ImageId(row.image_id),
-            decision_from_row(row.choice, row._mapping["class"], row.boxes, row.note),
-            row.reviewer,
-            row.at,
-            row.version,
-            row.shown_sha256,
-            row.undoes,
-            row.undo_until,
+    return [_review(row) for row in connection.execute(query.order_by(_REVIEWS.c.sequence))]
+
+
+def latest_reviews(connection: Connection, facilities: frozenset[FacilityId], limit: int) -> list[Review]:
+    """Newest first. A query for each facility, so that each is read from the end of its index."""
+    newest = _REVIEWS.c.at.desc(), _REVIEWS.c.sequence.desc()
+    found = [
+        row
+        for facility in sorted(facilities)
+        for row in connection.execute(
+            select(_REVIEWS).where(_REVIEWS.c.facility_id == facility).order_by(*newest).limit(limit)
         )
-        for row in connection.execute(query.order_by(_REVIEWS.c.sequence))
     ]
+    return [_review(row) for row in sorted(found, key=lambda row: (row.at, row.sequence), reverse=True)[:limit]]
+
+
+def _review(row: Row[Any]) -> Review:
+    return Review(
+        row.review_id,
+        FacilityId(row.facility_id),
+        ImageId(row.image_id),
+        decision_from_row(row.choice, row._mapping["class"], row.boxes, row.note),
+        row.reviewer,
+        row.at,
+        row.version,
+        row.shown_sha256,
+        row.undoes,
+        row.undo_until,
+    )

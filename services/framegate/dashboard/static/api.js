@@ -7,14 +7,14 @@
 //     data-shows="key"                 a member of the answer that is shown once, to be copied, before going on
 const csrf = document.querySelector('meta[name="csrf"]')?.content ?? "";
 
-/** Calls the API. Throws an Error with what the problem document says; `error.problem` is the document. */
-export async function call(method, path, body) {
+/** Calls the API. Throws an Error with what the problem document says; `error.problem` is the document. `more`: of fetch. */
+export async function call(method, path, body, more = {}) {
   const headers = { Accept: "application/json", "X-CSRF-Token": csrf };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   try {
     answer = await fetch(path, {
-      method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(30_000),
+      method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(30_000), ...more,
     });
   } catch (error) {
     throw new Error(error.name === "TimeoutError" ? "No answer within 30 s. Try again." : "Framegate cannot be reached. Try again.");
