@@ -7,15 +7,16 @@ from .harness import DESKTOP, TABLET
 
 #: The pages of the navigation, with their headings.
 PAGES = {
-    "/incidents": "Incidents",
-    "/cameras": "Cameras",
-    "/cameras/main/dock-2": "dock-2",
-    "/hooks": "Hooks",
-    "/access": "Access",
-    "/access?show=keys": "Access",
     "/inspections": "Inspections",
     "/inspections?as=pictures": "Inspections",
     "/inspections?camera=nowhere&since=2026-01-01T00:00Z": "Inspections",
+    "/incidents": "Incidents",
+    "/cameras": "Cameras",
+    "/cameras/main/dock-2": "dock-2",
+    "/pipeline": "Pipeline",
+    "/hooks": "Hooks",
+    "/access": "Access",
+    "/access?show=keys": "Access",
     "/me": "ada",
 }
 

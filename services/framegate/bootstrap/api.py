@@ -57,6 +57,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
     blobs = open_blobs(settings)
     loopback = api.host in ("127.0.0.1", "::1", "localhost")
     clock, pepper, reached_at = SystemClock(), read_pepper(settings), public_url(settings)
+    operator = stores.queue("operator")
     pages = Pages(
         PageDependencies(
             people=stores.people,
@@ -73,7 +74,8 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             reviews=stores.reviews,
             endpoints=stores.endpoints,
             deliveries=stores.deliveries,
-            dead_letters=stores.queue("operator"),
+            dead_letters=operator,
+            queue=operator,
             registry=stores.registry,
             shadows=stores.shadows,
             policies=stores.policies,

@@ -7,7 +7,18 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from framegate.dashboard import access, admission, camera, cameras, hooks, incidents, inspection, inspections, review
+from framegate.dashboard import (
+    access,
+    admission,
+    camera,
+    cameras,
+    hooks,
+    incidents,
+    inspection,
+    inspections,
+    pipeline,
+    review,
+)
 from framegate.dashboard.deps import PageDependencies
 from framegate.dashboard.html import alone
 from framegate.dashboard.state import PageState
@@ -26,6 +37,7 @@ ROUTERS: Final = (
     inspections.router,
     inspection.router,
     review.router,
+    pipeline.router,
 )
 
 

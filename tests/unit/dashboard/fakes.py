@@ -53,6 +53,7 @@ class PeopleBox(ApiBox):
                 endpoints=store.endpoints,
                 deliveries=store.deliveries,
                 dead_letters=store.queue,
+                queue=store.queue,
                 registry=store.registry,
                 shadows=store.shadows,
                 policies=store.policies,

@@ -222,6 +222,7 @@ ROUTES = {
     "GET /review": Route("reviews:write", query=f"?facility={HALL}", page=True),
     "GET /review/quality": Route("reviews:write", query=f"?facility={HALL}", page=True),
     "GET /review/items/{image_id}": Route("reviews:write", thing=_review, page=True),
+    "GET /pipeline": Route("results:read", query=f"?facility={HALL}", page=True),
 }
 PLACES = {"own": HALL, "other": OTHER_HALL}
 CALLERS = [
