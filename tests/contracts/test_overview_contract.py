@@ -104,6 +104,20 @@ def test_only_what_ended_within_the_window_counts(harness: Harness) -> None:
     assert rates(harness, since=timedelta(days=1))[CAMERA].ended == {"pass": 1}
 
 
+def test_the_newest_images_of_every_camera_are_few_and_none_crowds_out_another(harness: Harness) -> None:
+    quiet = accept(harness.intake, camera=DOCK_8)
+    busy = [accept(harness.intake) for _ in range(4)]
+    accept(harness.intake, facility=OTHER_FACILITY)
+    decide(harness.progress, busy[3], outcome(Verdict.FAIL))
+    found = harness.overview.newest(MINE, 3)
+    assert ids(found) == [image.image_id for image in (busy[3], busy[2], busy[1], quiet)]
+    assert [(one.facility, one.camera, one.state, one.verdict) for one in (found[0], found[3])] == [
+        (FACILITY, CAMERA, ImageState.DECIDED, Verdict.FAIL),
+        (FACILITY, DOCK_8, ImageState.RECEIVED, None),
+    ]
+    assert harness.overview.newest(frozenset(), 3) == []
+
+
 # --- stages --------------------------------------------------------------------------------------------------------
 
 

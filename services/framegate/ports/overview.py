@@ -142,6 +142,10 @@ class Overview(Protocol):
         """Every camera, ordered by facility and name, with what ended within `since` (at most `LONGEST_WINDOW` counts)."""
         ...
 
+    def newest(self, facilities: frozenset[FacilityId], each: int) -> list[Glimpse]:
+        """Up to `each` images of every camera, newest first."""
+        ...
+
     def stages(self) -> Flow:
         """Of the whole site: the stages belong to no facility."""
         ...

@@ -70,6 +70,17 @@ class MemoryOverview:
             median_low(took) * 1000 if took else None,
         )
 
+    def newest(self, facilities: frozenset[FacilityId], each: int) -> list[Glimpse]:
+        """See the port."""
+        with self._state.lock:
+            taken: Counter[tuple[FacilityId, CameraId]] = Counter()
+            found = []
+            for row in self._newest(facilities):
+                taken[row.facts.facility, row.facts.camera] += 1
+                if taken[row.facts.facility, row.facts.camera] <= each:
+                    found.append(self._glimpse(row))
+            return found
+
     def stages(self) -> Flow:
         """See the port."""
         alive = self._workers.statuses(ALIVE)

@@ -78,6 +78,10 @@ class PostgresOverview:
             for facility, camera, dock, *counts, median_ms, image, at, state, verdict in rows
         ]
 
+    def newest(self, facilities: frozenset[FacilityId], each: int) -> list[Glimpse]:
+        """See the port."""
+        return [_glimpse(*row) for row in self._rows(statement("overview_newest"), facilities, each=each)]
+
     def stages(self) -> Flow:
         """See the port. The statements see different moments, a few milliseconds apart."""
         given = {"lately_s": LATELY.total_seconds(), "troubles": MOST_TROUBLES}
