@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,6 +72,8 @@ def box_of_a_day(data: Path) -> Iterator[RunningBox]:
                 (HookKind.SLACK, "https://hooks.slack.invalid/T0/B0/x"),
             ):
                 stores.endpoints.add_endpoint(Subscription.new(FacilityId("main"), kind, target, now, "seed"), "seed")
+            with closing(stores.queue("seed")) as queue:
+                queue.send("frame-submitted-live", ["no message of ours"])  # a worker makes it a dead letter
             scopes = frozenset(map(str, DEFAULT_SCOPES))
             key = create_key(stores, Settings(data=data), "north-cameras", scopes, ["north"], 365)
         send_images(box, key)

@@ -57,7 +57,6 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
     blobs = open_blobs(settings)
     loopback = api.host in ("127.0.0.1", "::1", "localhost")
     clock, pepper, reached_at = SystemClock(), read_pepper(settings), public_url(settings)
-    operator = stores.queue("operator")
     pages = Pages(
         PageDependencies(
             people=stores.people,
@@ -74,8 +73,8 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             reviews=stores.reviews,
             endpoints=stores.endpoints,
             deliveries=stores.deliveries,
-            dead_letters=operator,
-            queue=operator,
+            dead_letters=stores.queue("operator"),
+            overview=stores.overview,
             registry=stores.registry,
             shadows=stores.shadows,
             policies=stores.policies,

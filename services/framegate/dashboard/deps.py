@@ -9,7 +9,7 @@ from framegate.ports.deliveries import Deliveries, Endpoints
 from framegate.ports.incidents import Incidents
 from framegate.ports.overview import Overview
 from framegate.ports.people import Logins, Passwords, People
-from framegate.ports.queue import DeadLetters, Queue
+from framegate.ports.queue import DeadLetters
 from framegate.ports.registry import Registry, Shadows
 from framegate.ports.reviews import Reviews
 from framegate.ports.store import Cameras, Keys, Policies, Results, Workers
@@ -38,7 +38,7 @@ class PageDependencies:
     endpoints: Endpoints
     deliveries: Deliveries
     dead_letters: DeadLetters
-    queue: Queue
+    overview: Overview
     registry: Registry
     shadows: Shadows
     policies: Policies

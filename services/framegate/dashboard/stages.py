@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from framegate.dashboard.html import count, duration
 from framegate.kernel.states import Lane, Stage
+from framegate.pipeline import PIPELINE
+from framegate.ports.overview import ALIVE, LATELY, Flow, Stock
+from framegate.ports.store import WorkerStatus
 
 #: Live images that wait longer are not a moment's burst.
 PATIENCE_S: Final = 30.0
@@ -20,12 +24,16 @@ MISSING: Final = "Images are missing"
 
 @dataclass(frozen=True, slots=True)
 class LaneView:
-    """`waiting` and `working` count images; `oldest_s`: how long the oldest of those has waited that wait."""
+    """`waiting` and `working` count images; `oldest_s`: for how long the first of them has been here.
+
+    Of ingest only `last_minute` is known, images that were passed on.
+    """
 
     lane: Lane
     waiting: int
     working: int
     oldest_s: float | None
+    last_minute: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +43,16 @@ class WorkerView:
     name: str
     ready: bool
     reason: str
-    seen_s_ago: float
 
 
 @dataclass(frozen=True, slots=True)
 class StageView:
-    """`lanes` is empty for stages without a queue; None: not counted there."""
+    """`lanes` is empty for stages that images do not go through. `errors`: attempts lately, by cause, most frequent first."""
 
     stage: Stage
     does: str
     lanes: Sequence[LaneView]
-    per_minute: float | None
-    errors: int | None
+    errors: Sequence[tuple[str, int]]
     workers: Sequence[WorkerView]
 
     @property
@@ -68,7 +74,53 @@ class StageView:
     def reason(self) -> str:
         """Why nobody does."""
         said = next((worker.reason for worker in self.workers if worker.reason), "")
-        return said or ("it does not say why" if self.workers else "none has reported within 10 s")
+        return said or (
+            "it does not say why" if self.workers else f"none has reported within {ALIVE.total_seconds():.0f} s"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What was counted last, over some facilities. `counted_at`: of the count that is oldest."""
+
+    counted_at: datetime
+    accepted: int
+    decided: int
+    rejected: int
+    failed: int
+    in_flight: int
+    lost: int
+
+
+def sums_of(stock: Sequence[Stock]) -> Sums | None:
+    """None: nothing was counted yet."""
+    if not stock:
+        return None
+    names = ("accepted", "decided", "rejected", "failed", "in_flight", "lost")
+    return Sums(
+        min(each.counted_at for each in stock), *(sum(getattr(each.sums, name) for each in stock) for name in names)
+    )
+
+
+def stages_of(flow: Flow, statuses: Sequence[WorkerStatus]) -> list[StageView]:
+    """All, in the order of the flow."""
+    return [
+        StageView(
+            step.stage,
+            step.does,
+            [
+                LaneView(each.lane, each.waiting, each.working, each.oldest_s, each.last_minute)
+                for each in flow.stages
+                if each.stage is step.stage
+            ],
+            [(f"{each.ending}, {each.cause}", each.times) for each in flow.troubles if each.stage == step.stage],
+            sorted(
+                (WorkerView(s.name, s.ready, s.reason) for s in statuses if step.stage in s.stages),
+                key=lambda worker: worker.name,
+            ),
+        )
+        for step in PIPELINE
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +168,9 @@ def _of_stage(stage: StageView) -> Iterator[Trouble]:
         what = f"{stage.stage}: {first.name} is not ready: {(first.reason or 'it does not say why').rstrip('.')}."
         yield Trouble(what, "The others go on; images only take longer.", NOT_READY, grave=False)
     if stage.errors:
-        what = f"{stage.stage}: {count(stage.errors)} attempt{'' if stage.errors == 1 else 's'} failed lately."
+        times = sum(n for _, n in stage.errors)
+        many = "attempt" if times == 1 else "attempts"
+        what = f"{stage.stage}: {count(times)} {many} failed within {duration(LATELY.total_seconds())}: {stage.errors[0][0]}."
         yield Trouble(what, "They are tried again. The page of such an image shows the causes.", CANNOT, grave=False)
 
 

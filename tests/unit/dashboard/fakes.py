@@ -53,7 +53,7 @@ class PeopleBox(ApiBox):
                 endpoints=store.endpoints,
                 deliveries=store.deliveries,
                 dead_letters=store.queue,
-                queue=store.queue,
+                overview=store.overview,
                 registry=store.registry,
                 shadows=store.shadows,
                 policies=store.policies,

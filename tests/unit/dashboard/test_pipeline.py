@@ -12,20 +12,23 @@ from framegate.kernel.messages import FrameSubmitted, encode
 from framegate.kernel.people import Role
 from framegate.kernel.states import Lane, Stage
 from framegate.pipeline import PIPELINE
+from framegate.ports.progress import Claim, Ending
 from tests.unit.ingest.fakes import HALL, OTHER_HALL
 from tests.unit.ingest.test_incidents import opened
+from tests.unit.ingest.test_reading import add, decide
 
 from .fakes import PeopleBox
 
 pytestmark = pytest.mark.anyio
 RUNBOOK = Path(__file__).parents[3] / "docs" / "runbook.md"
-WELL = WorkerView("box/inference-0", ready=True, reason="", seen_s_ago=1)
-ILL = WorkerView("box/inference-1", ready=False, reason="model not loaded", seen_s_ago=1)
+WELL = WorkerView("box/inference-0", ready=True, reason="")
+ILL = WorkerView("box/inference-1", ready=False, reason="model not loaded")
 
 
 def inference(*workers: WorkerView, waiting: int = 0, oldest: float | None = None, errors: int = 0) -> StageView:
-    lanes = (LaneView(Lane.LIVE, waiting, 0, oldest), LaneView(Lane.BULK, 0, 0, None))
-    return StageView(Stage.INFERENCE, "runs the engine", lanes, 12.0, errors, workers)
+    lanes = (LaneView(Lane.LIVE, waiting, 0, oldest, 0), LaneView(Lane.BULK, 0, 0, None, 0))
+    causes = [("error, out of memory", errors)] if errors else []
+    return StageView(Stage.INFERENCE, "runs the engine", lanes, causes, workers)
 
 
 async def shown(box: PeopleBox, path: str = "/pipeline", role: Role = Role.ADMIN, *where: FacilityId) -> str:
@@ -59,19 +62,19 @@ def test_one_sentence_says_what_waits_how_long_and_why_nobody_works_on_it() -> N
 
 def test_a_stage_of_which_nothing_is_heard_is_down() -> None:
     (trouble,) = troubles([inference()], missing=0, dead=0)
-    assert trouble.what == "inference: no worker is ready: none has reported within 10 s."
+    assert trouble.what == "inference: no worker is ready: none has reported within 15 s."
     assert "process is down" in trouble.do
 
 
 def test_images_that_wait_long_for_ready_workers_are_told_of_and_a_backfill_may_wait_longer() -> None:
     (trouble,) = troubles([inference(WELL, waiting=1, oldest=31)], missing=0, dead=0)
     assert trouble.what == "inference: 1 image waits, the oldest for 31.0 s."
-    bulk = StageView(Stage.GATE, "", [LaneView(Lane.BULK, 9, 0, 31)], None, None, [WELL])
+    bulk = StageView(Stage.GATE, "", [LaneView(Lane.BULK, 9, 0, 31, 0)], (), [WELL])
     assert troubles([bulk], missing=0, dead=0) == []
 
 
 def test_what_loses_images_is_first_then_what_stops_them_then_what_delays_them() -> None:
-    stages = [inference(WELL, ILL, errors=2), StageView(Stage.GATE, "", (), None, None, ())]
+    stages = [inference(WELL, ILL, errors=2), StageView(Stage.GATE, "", (), (), ())]
     found = troubles(stages, missing=1, dead=1)
     assert [trouble.what.split(":")[0] for trouble in found] == [
         "1 image is missing", "gate", "inference", "inference", "1 message could not be handled and lies aside.",
@@ -80,7 +83,7 @@ def test_what_loses_images_is_first_then_what_stops_them_then_what_delays_them()
 
 
 def test_ingest_is_ready_where_it_answers() -> None:
-    assert troubles([StageView(Stage.INGEST, "", (), None, None, ())], missing=0, dead=0) == []
+    assert troubles([StageView(Stage.INGEST, "", (), (), ())], missing=0, dead=0) == []
 
 
 @pytest.mark.parametrize("heading", [said.NOT_READY, said.WAITING, said.CANNOT, said.MISSING])
@@ -108,9 +111,26 @@ async def test_the_page_says_that_all_is_well(box: PeopleBox) -> None:
     assert "All is well." in await shown(box)
 
 
-async def test_what_waits_is_counted_by_lane(box: PeopleBox) -> None:
-    box.store.queue.send("frame-prepared-bulk", [encode(FrameSubmitted(HALL, new_image_id())) for _ in range(1234)])
-    assert "1\u202f234" in await shown(box)
+async def test_what_waits_and_what_failed_is_counted(box: PeopleBox) -> None:
+    image = add(box)
+    (claim,) = box.store.progress.claim(Stage.PREPROCESS, [FrameSubmitted(HALL, image)], "w", timedelta(seconds=60))
+    assert isinstance(claim, Claim)
+    box.store.progress.give_back([claim], Ending.ERROR, "the decoder <died>")
+    html = await shown(box)
+    assert "preprocess: 1 attempt failed within 5 min 0 s: error, the decoder &lt;died&gt;." in html
+    assert "preprocess: 1 image waits, the oldest for" in html
+
+
+async def test_the_page_adds_up_what_was_counted_in_the_chosen_facilities(box: PeopleBox) -> None:
+    assert "Not counted yet" in await shown(box)
+    decide(box, add(box))
+    add(box)
+    add(box, facility=OTHER_HALL)
+    box.store.upkeep.take_stock()
+    async with box.browser() as browser:
+        await browser.log_in()
+        html = (await browser.get("/pipeline")).text
+    assert [html.count(f"<dd>{said}</dd>") for said in ("2", "= 1", "+ 0", "+ 1")] == [1, 1, 3, 1]
 
 
 async def test_dead_letters_show_their_cause_and_can_be_put_back(box: PeopleBox) -> None:
