@@ -6,7 +6,9 @@ from .conftest import Visit
 from .harness import DESKTOP, TABLET
 
 #: The pages of the navigation, with their headings.
+
 PAGES = {
+    "/": "Now",
     "/inspections": "Inspections",
     "/inspections?as=pictures": "Inspections",
     "/inspections?camera=nowhere&since=2026-01-01T00:00Z": "Inspections",

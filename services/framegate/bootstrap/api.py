@@ -12,7 +12,13 @@ from framegate.bootstrap.objects import object_intake
 from framegate.bootstrap.pepper import read_pepper
 from framegate.bootstrap.stores import Stores, open_blobs
 from framegate.kernel.states import Lane, Stage
-from framegate.observability.catalogue import ACCEPT_SECONDS, IMAGES_ACCEPTED, IMAGES_REFUSED, REVIEW_DECISIONS
+from framegate.observability.catalogue import (
+    ACCEPT_SECONDS,
+    IMAGES_ACCEPTED,
+    IMAGES_REFUSED,
+    LIVE_VIEWERS,
+    REVIEW_DECISIONS,
+)
 from framegate.observability.metrics import Metrics
 from framegate.settings import Settings
 
@@ -74,7 +80,6 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             endpoints=stores.endpoints,
             deliveries=stores.deliveries,
             dead_letters=stores.queue("operator"),
-            overview=stores.overview,
             registry=stores.registry,
             shadows=stores.shadows,
             policies=stores.policies,
@@ -82,6 +87,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             upkeep=stores.upkeep,
             audit=stores.audit,
             keys=stores.keys,
+            tell_viewers=lambda viewers: metrics.set(LIVE_VIEWERS, viewers),
         )
     )
     return create_app(

@@ -16,12 +16,15 @@ from framegate.dashboard import (
     incidents,
     inspection,
     inspections,
+    live,
+    now,
     pipeline,
     review,
 )
 from framegate.dashboard.deps import PageDependencies
 from framegate.dashboard.html import alone
 from framegate.dashboard.state import PageState
+from framegate.web.fanout import Broadcaster
 from framegate.web.forms import SAFE_METHODS
 from framegate.web.html import html_headers
 from framegate.web.problems import Problem
@@ -38,6 +41,8 @@ ROUTERS: Final = (
     inspection.router,
     review.router,
     pipeline.router,
+    now.router,
+    live.router,
 )
 
 
@@ -50,6 +55,7 @@ class Pages:
     def install(self, app: FastAPI) -> None:
         """Adds the routes, and shows the problems of pages as pages."""
         app.state.pages = self.state
+        app.state.live = Broadcaster(live.outcomes(self.state.deps.results))
         app.state.show_problem = self.show_problem
         for router in ROUTERS:
             app.router.routes.extend(router.routes)

@@ -1,5 +1,6 @@
 """What the pages are made of; whoever puts the program together fills it in."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from framegate.ports.audit import AuditLog
@@ -38,7 +39,6 @@ class PageDependencies:
     endpoints: Endpoints
     deliveries: Deliveries
     dead_letters: DeadLetters
-    overview: Overview
     registry: Registry
     shadows: Shadows
     policies: Policies
@@ -46,3 +46,5 @@ class PageDependencies:
     upkeep: Upkeep
     audit: AuditLog
     keys: Keys
+    #: How many listen to `/live` now.
+    tell_viewers: Callable[[int], None] = lambda _: None

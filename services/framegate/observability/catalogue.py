@@ -199,6 +199,10 @@ REVIEW_DECISIONS: Final = Metric(
     "framegate_review_decisions_total", "counter", ("decision",), "decisions of people, by what they say; refused ones too",
     "refused rising: two people on one key, or pages that do not show what they send",
 )  # fmt: skip
+LIVE_VIEWERS: Final = Metric(
+    "framegate_live_viewers", "gauge", (), "pages that listen for what is new, of this process",
+    "near 256: further pages are refused; one tool that opens a feed and another is the likely reason",
+)  # fmt: skip
 BUILD_INFO: Final = Metric(
     "framegate_build_info", "gauge", ("version", "model", "engine"), "1; what runs here", "nothing to do",
 )  # fmt: skip

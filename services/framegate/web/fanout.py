@@ -106,13 +106,18 @@ class Broadcaster:
         self._sleeping: asyncio.Task[None] | None = None
         self._troubled = False
 
+    @property
+    def watching(self) -> int:
+        """How many watch now."""
+        return self._of.total()
+
     @contextmanager
     def watch(self, who: str, facilities: frozenset[FacilityId], after: int | None) -> Iterator[Viewer]:
         """As long as it is open. `after`: what is known already; None: only what comes from now on.
 
         Raises `Problem` when too many watch, or `who` does too often.
         """
-        if self._of.total() >= MOST_VIEWERS or self._of[who] >= MOST_OF_ONE:
+        if self.watching >= MOST_VIEWERS or self._of[who] >= MOST_OF_ONE:
             raise Problem("overloaded", "Too many pages are open.", headers={"Retry-After": _RETRY_AFTER_S})
         viewer = Viewer(facilities, after)
         self._of[who] += 1

@@ -15,6 +15,7 @@ from framegate.ingest.app import create_app
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.people import INVITED_FOR, Role, hash_token, new_token
 from framegate.ports.people import Passwords, Person
+from framegate.web.stopping import STOPPING
 from tests.unit.ingest.fakes import HALL, PEPPER, PUBLIC_URL, ApiBox
 
 PASSWORD = "nine crates of lemons"
@@ -36,6 +37,7 @@ class PeopleBox(ApiBox):
         self.passwords = passwords or cheap()
         store, people = self.store, self.store.people
         self.public_url = public_url
+        self.viewers: list[int] = []
         self.pages = Pages(
             PageDependencies(
                 people=people,
@@ -53,7 +55,6 @@ class PeopleBox(ApiBox):
                 endpoints=store.endpoints,
                 deliveries=store.deliveries,
                 dead_letters=store.queue,
-                overview=store.overview,
                 registry=store.registry,
                 shadows=store.shadows,
                 policies=store.policies,
@@ -61,6 +62,7 @@ class PeopleBox(ApiBox):
                 upkeep=store.upkeep,
                 audit=store.audit,
                 keys=store.keys,
+                tell_viewers=self.viewers.append,
             )
         )
         self.deps = replace(self.deps, logins=people, public_url=public_url)
@@ -90,7 +92,13 @@ class Browser:
     """Keeps cookies, follows no redirect, and sends the forms that it was shown."""
 
     def __init__(self, box: PeopleBox, address: str, headers: dict[str, str]) -> None:
-        transport = httpx.ASGITransport(app=box.app, raise_app_exceptions=False, client=(address, 50_000))
+        #: The server stops: what would go on for ever ends at once.
+        self.stopping = False
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await box.app({**scope, STOPPING: self.stopping}, receive, send)
+
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(address, 50_000))
         self.http = httpx.AsyncClient(transport=transport, base_url=box.public_url, headers=headers)
         self.box = box
 

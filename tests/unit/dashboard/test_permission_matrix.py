@@ -222,6 +222,8 @@ ROUTES = {
     "GET /review": Route("reviews:write", query=f"?facility={HALL}", page=True),
     "GET /review/quality": Route("reviews:write", query=f"?facility={HALL}", page=True),
     "GET /review/items/{image_id}": Route("reviews:write", thing=_review, page=True),
+    "GET /": Route("results:read", query=f"?facility={HALL}", page=True),
+    "GET /live": Route("results:read", query=f"?facility={HALL}"),
     "GET /pipeline": Route("results:read", query=f"?facility={HALL}", page=True),
 }
 PLACES = {"own": HALL, "other": OTHER_HALL}
@@ -271,6 +273,7 @@ async def call(box: PeopleBox, name: str, route: Route, caller: str) -> httpx.Re
     if headers:
         options["content"] = JPEG
     async with box.browser("203.0.113.5") as browser:
+        browser.stopping = name == "GET /live"
         cookies = box.pages.state.cookies
         if who in ROLE_MAY:
             box.add_person("anna", Role(who), facility)

@@ -3,13 +3,13 @@
 import asyncio
 from typing import Any
 
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
 
 class Client:
     """Whoever listens; `takes` cleared: takes nothing more for the moment."""
 
-    def __init__(self, response: Response, scope: dict[str, Any] | None = None) -> None:
+    def __init__(self, response: ASGIApp, scope: dict[str, Any] | None = None) -> None:
         self.response, self.scope = response, {"type": "http", **(scope or {})}
         self.start: dict[str, Any] = {}
         self.body, self.complete = b"", False
