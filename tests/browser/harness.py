@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -13,16 +13,21 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from framegate.bootstrap import Stores, open_blobs
 from framegate.box.keys import create_key
 from framegate.box.people import add_person
 from framegate.cli.stores import stores_of
 from framegate.kernel.ids import CameraId, FacilityId
+from framegate.kernel.manifest import ModelManifest
 from framegate.kernel.people import Role
+from framegate.kernel.rollout import ModelState
 from framegate.kernel.states import DEFAULT_SCOPES
+from framegate.ports.blobs import Blobs
 from framegate.ports.deliveries import Subscription
 from framegate.ports.hooks import HookKind
 from framegate.settings import Settings
-from framegate.starter import sample_frames
+from framegate.starter import sample_frames, starter_dir
+from framegate.worker.models import register
 from tests.support.box import RunningBox, running_box, until
 
 PASSWORD: Final = "nine crates of lemons"
@@ -77,7 +82,24 @@ def box_of_a_day(data: Path) -> Iterator[RunningBox]:
             scopes = frozenset(map(str, DEFAULT_SCOPES))
             key = create_key(stores, Settings(data=data), "north-cameras", scopes, ["north"], 365)
         send_images(box, key)
+        with stores_of(Settings(data=data)) as stores:
+            add_models(stores, open_blobs(Settings(data=data)))
         yield box
+
+
+def add_models(stores: Stores, blobs: Blobs) -> None:
+    """The starter again: carton@2 is approved, carton@3 nobody has checked, carton@4 nobody answers for yet."""
+    starter = ModelManifest.load(starter_dir())
+    for version, steps in (
+        ("2", (ModelState.VALIDATED, ModelState.APPROVED)),
+        ("3", ()),
+        ("4", (ModelState.VALIDATED,)),
+    ):
+        text = starter.text.replace('version = "1"', f'version = "{version}"')
+        model = register(stores.registry, blobs, replace(starter, version=version, text=text), "seed")
+        for state in steps:
+            why = {"comment": "compared on both docks"} if state is ModelState.APPROVED else {}
+            stores.registry.advance(model.ref, state, "seed", why)
 
 
 def send_images(box: RunningBox, north: str, count: int = 24) -> list[str]:

@@ -16,6 +16,8 @@ PAGES = {
     "/cameras": "Cameras",
     "/cameras/main/dock-2": "dock-2",
     "/pipeline": "Pipeline",
+    "/models": "Models",
+    "/models/carton@2": "carton@2",
     "/hooks": "Hooks",
     "/access": "Access",
     "/access?show=keys": "Access",

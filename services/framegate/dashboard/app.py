@@ -17,6 +17,7 @@ from framegate.dashboard import (
     inspection,
     inspections,
     live,
+    models,
     now,
     pipeline,
     review,
@@ -43,6 +44,7 @@ ROUTERS: Final = (
     pipeline.router,
     now.router,
     live.router,
+    models.router,
 )
 
 

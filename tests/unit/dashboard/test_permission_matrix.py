@@ -225,6 +225,8 @@ ROUTES = {
     "GET /": Route("results:read", query=f"?facility={HALL}", page=True),
     "GET /live": Route("results:read", query=f"?facility={HALL}"),
     "GET /pipeline": Route("results:read", query=f"?facility={HALL}", page=True),
+    "GET /models": Route("results:read", query=f"?facility={HALL}", page=True),
+    "GET /models/{ref}": Route("results:read", thing=_model, page=True, shared=True),
 }
 PLACES = {"own": HALL, "other": OTHER_HALL}
 CALLERS = [
@@ -245,7 +247,9 @@ def expected(route: Route, caller: str) -> tuple[int, str]:
     if route.page:
         if who not in ROLE_MAY:
             return 303, "/login"
-        return (403 if route.needs not in ROLE_MAY[who] else 404 if place == "other" else route.status), ""
+        return (
+            403 if route.needs not in ROLE_MAY[who] else 404 if place == "other" and not route.shared else route.status
+        ), ""
     if who == "nobody" or (who in ROLE_MAY and not route.people):
         return 401, "unauthenticated"
     if who == "key-with-all-others" or (who in ROLE_MAY and route.needs not in ROLE_MAY[who]):

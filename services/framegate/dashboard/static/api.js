@@ -1,8 +1,8 @@
 // Forms that call the API as the person who is logged in:
 //   <form data-api="POST /v1/…">      fields become a JSON body; empty ones are left out
-//     data-type="number|boolean|list|json|maybe" on a field    how its text is read (list: by commas and spaces; maybe:
-//                            "none" is null); a field `roles.main` becomes {"roles": {"main": …}}
-//     data-confirm="Really?"           asks first
+//     data-type="number|percent|boolean|list|json|maybe" on a field    how its text is read (list: by commas and spaces;
+//                            maybe: "none" is null); a field `roles.main` becomes {"roles": {"main": …}}
+//     data-confirm="Really {name}?"    asks first, with what stands in the fields that are named
 //     data-then="/place" | "stay"      where to go when it is done; without it the page is loaded again
 //     data-shows="key"                 a member of the answer that is shown once, to be copied, before going on
 const csrf = document.querySelector('meta[name="csrf"]')?.content ?? "";
@@ -32,6 +32,7 @@ export async function call(method, path, body, more = {}) {
 
 const READ = {
   number: (text) => Number(text),
+  percent: (text) => Number(text) / 100,
   boolean: (text) => text === "true" || text === "on",
   list: (text) => text.split(/[\s,]+/).filter(Boolean),
   json: (text) => JSON.parse(text),
@@ -128,7 +129,8 @@ async function send(form, button) {
   } catch {
     return complain(form, "This is not JSON.");
   }
-  if (form.dataset.confirm && !(await ask(form.dataset.confirm))) return;
+  const question = form.dataset.confirm?.replace(/\{(\w+)\}/g, (_, name) => form.elements[name].value);
+  if (question && !(await ask(question))) return;
   button && (button.disabled = true);
   try {
     const answer = await call(method, path, body);
