@@ -34,6 +34,8 @@ _REASONS: Final[Mapping[str, str]] = {
     "camera-unconfirmed": "nobody has confirmed this camera yet, so nothing of it passes by itself",
     "camera-fault": "the camera had a fault, so nothing of it passed by itself",
     UNAVAILABLE: "a classifier that the policy asks for had no answer",
+    "second-look-uncertain": "a second, closer look left a doubt as well",
+    "looks-disagree": "the second, closer look did not say the same as the first",
     LOOK_FAILED: "a second, closer look was wanted and came to nothing",
 }
 _CHOICES: Final[Mapping[str, str]] = {
