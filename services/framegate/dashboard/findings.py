@@ -19,8 +19,9 @@ DRAWN: Final = "drawn by people"
 _CHARACTER: Final = 7.25
 #: Below it, what counts for nothing would only hide the picture with labels.
 _WEAK: Final = 0.25
-#: How many pixels wide a picture is shown where no script can measure it.
+#: How many pixels wide a picture is shown where no script measures it, alone and beside another one.
 _SHOWN: Final = 900
+_SHOWN_BESIDE: Final = 540
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,12 @@ class Picture:
     boxes: Sequence[Box]
     region: tuple[float, float, float, float]
     marked: tuple[float, float, float, float] | None = None  #: what was looked at again
+    shown: int = _SHOWN
 
     @property
     def unit(self) -> float:
         """Pixels of the picture to one of the screen, about."""
-        return max(self.region[2], self.region[3]) / _SHOWN
+        return max(self.region[2], self.region[3]) / self.shown
 
     @property
     def listed(self) -> list[Box]:
@@ -134,7 +136,7 @@ def look_picture(record: ImageRecord, look: Look, other: Look, demands: Demands)
     whole = (0, 0, width, height)
     boxes = list(boxes_of(look.seen, demands, _colours(record)))
     marked = _span(other.region) if look.region is None and other.region is not None else None
-    return Picture(str(record.facts.image_id), width, height, boxes, _span(look.region) or whole, marked)
+    return Picture(str(record.facts.image_id), width, height, boxes, _span(look.region) or whole, marked, _SHOWN_BESIDE)
 
 
 def boxes_of(seen: Iterable[Seen], demands: Demands, colours: dict[str, str]) -> Iterable[Box]:

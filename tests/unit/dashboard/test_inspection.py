@@ -211,7 +211,7 @@ async def test_what_counts_comes_first_and_what_is_weak_hides_nothing(box: Peopl
     end(box, image_id, outcome(), inspected(carton=0.9, hole=0.61, label=0.1))
     html = await read(box, image_id)
     assert re.findall(r'<tr id="found-(\d)"', html) == ["1", "0", "2"]
-    assert re.findall(r'class="box \w+ ([^"]+)"', html) == ["none weak", "fail", "none"]
+    assert re.findall(r'class="box \w+ ([^"]+)"', html) == ["none weak", "none", "fail"]
 
 
 async def test_the_audit_of_one_facility_is_not_for_who_may_read_that_of_another(
