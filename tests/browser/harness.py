@@ -84,7 +84,24 @@ def box_of_a_day(data: Path) -> Iterator[RunningBox]:
         send_images(box, key)
         with stores_of(Settings(data=data)) as stores:
             add_models(stores, open_blobs(Settings(data=data)))
+            change_policy(stores)
         yield box
+
+
+def change_policy(stores: Stores) -> None:
+    """A second version, with something for every line of the page; it decides what came before it the same."""
+    main = FacilityId("main")
+    current = stores.policies.current_policy(main)
+    assert current is not None
+    more = {
+        "second_look": {"max_share": 0.1, "clear_below": None},
+        "alerts": {
+            "blind-camera": {"when": ["quality"], "severity": "warning", "window": "2h", "escalate_after": "never"}
+        },
+        "deadlines": {"live": "30s"},
+        "cameras": {"dock-1": {"classes": {"hole": {"review": 0.2, "fail": 0.4}}}},
+    }
+    stores.policies.add_policy(main, {**current.document, **more}, "A. Lead", expected=current.version)
 
 
 def add_models(stores: Stores, blobs: Blobs) -> None:

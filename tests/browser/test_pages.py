@@ -17,6 +17,8 @@ PAGES = {
     "/cameras/main/dock-2": "dock-2",
     "/pipeline": "Pipeline",
     "/models": "Models",
+    "/policy": "Policy",
+    "/policy?facility=main&version=1": "Policy",
     "/models/carton@2": "carton@2",
     "/hooks": "Hooks",
     "/access": "Access",

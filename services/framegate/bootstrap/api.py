@@ -63,6 +63,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
     blobs = open_blobs(settings)
     loopback = api.host in ("127.0.0.1", "::1", "localhost")
     clock, pepper, reached_at = SystemClock(), read_pepper(settings), public_url(settings)
+    rules = PolicyOffice(stores.policies, stores.cameras, stores.registry, stores.results, clock)
     pages = Pages(
         PageDependencies(
             people=stores.people,
@@ -83,6 +84,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             registry=stores.registry,
             shadows=stores.shadows,
             policies=stores.policies,
+            rules=rules,
             workers=stores.workers,
             upkeep=stores.upkeep,
             audit=stores.audit,
@@ -102,7 +104,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             audit=stores.audit,
             dead_letters=lambda: closing(stores.queue("api")),
             deploying=Deployer(settings, stores, blobs),
-            rules=PolicyOffice(stores.policies, stores.cameras, stores.registry, stores.results, clock),
+            rules=rules,
             keys=stores.keys,
             people=stores.people,
             workers=stores.workers,

@@ -20,6 +20,7 @@ from framegate.dashboard import (
     models,
     now,
     pipeline,
+    policy,
     review,
 )
 from framegate.dashboard.deps import PageDependencies
@@ -45,6 +46,7 @@ ROUTERS: Final = (
     now.router,
     live.router,
     models.router,
+    policy.router,
 )
 
 

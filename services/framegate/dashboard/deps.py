@@ -1,8 +1,10 @@
 """What the pages are made of; whoever puts the program together fills it in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+from framegate.kernel.policies import Change, PolicyInWords
 from framegate.ports.audit import AuditLog
 from framegate.ports.camera_health import CameraHealths
 from framegate.ports.clock import Clock
@@ -15,6 +17,22 @@ from framegate.ports.registry import Registry, Shadows
 from framegate.ports.reviews import Reviews
 from framegate.ports.store import Cameras, Keys, Policies, Results, Workers
 from framegate.ports.upkeep import Upkeep
+
+
+class PolicyWords(Protocol):
+    """What the gate says about policies that are stored."""
+
+    def compare(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[Change]:
+        """Two documents, entry by entry."""
+        ...
+
+    def written(self, document: Mapping[str, Any]) -> str:
+        """As YAML."""
+        ...
+
+    def told(self, document: Mapping[str, Any]) -> PolicyInWords:
+        """For people. Raises `ConfigurationError` for what this release cannot read."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +60,7 @@ class PageDependencies:
     registry: Registry
     shadows: Shadows
     policies: Policies
+    rules: PolicyWords
     workers: Workers
     upkeep: Upkeep
     audit: AuditLog

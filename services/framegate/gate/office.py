@@ -1,4 +1,4 @@
-"""What the HTTP API may ask about policies; see `framegate.kernel.policies` for the answers."""
+"""What the HTTP API and the pages may ask about policies; see `framegate.kernel.policies` for the answers."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,17 @@ from framegate.gate.desk import PolicyDesk, parsed
 from framegate.gate.document import Document, check_document, read_document, write_document
 from framegate.gate.policy import Policy
 from framegate.gate.simulate import Simulation, ended_since
+from framegate.gate.telling import told
 from framegate.kernel.ids import FacilityId
-from framegate.kernel.policies import UNNAMED, Change, PolicyCheck, PolicyRefused, PolicySource, PolicyTrial
+from framegate.kernel.policies import (
+    UNNAMED,
+    Change,
+    PolicyCheck,
+    PolicyInWords,
+    PolicyRefused,
+    PolicySource,
+    PolicyTrial,
+)
 from framegate.ports.clock import Clock
 from framegate.ports.registry import Registry
 from framegate.ports.store import Cameras, Policies, PolicyVersion, Results
@@ -89,6 +98,10 @@ class PolicyOffice:
     def written(self, document: Mapping[str, Any]) -> str:
         """As YAML."""
         return write_document(document)
+
+    def told(self, document: Mapping[str, Any]) -> PolicyInWords:
+        """For people. Raises `ConfigurationError` for what is no policy."""
+        return told(Policy.parse(0, document))
 
     def _desk(self, facility: FacilityId) -> PolicyDesk:
         return PolicyDesk(facility, self._policies, self._cameras, self._registry, self._results)

@@ -75,3 +75,28 @@ class PolicyTrial:
     changed: Sequence[tuple[str, str, str]]  #: (image, was, would be), newest first, only some
     left_out: Mapping[str, int]  #: images that cannot be decided again, by the reason
     cut: bool  #: there are more images than were looked at
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRule:
+    """What detections of one class do; see the policy's thresholds. `name` is empty for every other class."""
+
+    name: str
+    review: float | None
+    fail: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RulesInWords:
+    """Rules for people who read no YAML: the thresholds, and (topic, sentence) for everything else."""
+
+    classes: Sequence[ClassRule]
+    sentences: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyInWords:
+    """`cameras`: what is otherwise there."""
+
+    everywhere: RulesInWords
+    cameras: Mapping[str, RulesInWords]

@@ -11,6 +11,7 @@ import httpx
 from framegate.adapters.passwords import Argon2Passwords
 from framegate.dashboard.app import Pages
 from framegate.dashboard.deps import PageDependencies
+from framegate.gate.office import PolicyOffice
 from framegate.ingest.app import create_app
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.people import INVITED_FOR, Role, hash_token, new_token
@@ -58,6 +59,7 @@ class PeopleBox(ApiBox):
                 registry=store.registry,
                 shadows=store.shadows,
                 policies=store.policies,
+                rules=PolicyOffice(store.policies, store.cameras, store.registry, store.results, self.clock),
                 workers=store.workers,
                 upkeep=store.upkeep,
                 audit=store.audit,

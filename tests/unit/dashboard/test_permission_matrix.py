@@ -225,6 +225,7 @@ ROUTES = {
     "GET /": Route("results:read", query=f"?facility={HALL}", page=True),
     "GET /live": Route("results:read", query=f"?facility={HALL}"),
     "GET /pipeline": Route("results:read", query=f"?facility={HALL}", page=True),
+    "GET /policy": Route("results:read", query=f"?facility={HALL}", page=True),
     "GET /models": Route("results:read", query=f"?facility={HALL}", page=True),
     "GET /models/{ref}": Route("results:read", thing=_model, page=True, shared=True),
 }
