@@ -45,10 +45,10 @@ def test_a_trial_says_which_images_would_end_otherwise(visit: Visit) -> None:
     write(page, confidence(page), "require_confidence: 1.0")
     page.get_by_role("button", name="Try").click()
     said = page.get_by_role("region", name="What the trial says")
-    expect(said).to_contain_text("images would end otherwise")
-    expect(said).to_contain_text("People would be asked")
+    expect(said).to_contain_text("would end otherwise")
+    expect(said).to_contain_text("would be left to people")
     expect(said.get_by_role("region", name="Images that would end otherwise")).to_contain_text("review")
-    said.get_by_text("they open beside this page").click()
+    said.get_by_text("in a new tab").click()
     assert (said.get_by_role("link").first.get_attribute("href") or "").startswith("/inspections/")
     ada.assert_accessible()
 

@@ -15,8 +15,8 @@ from framegate.dashboard.state import PagesDep, PageState
 from framegate.kernel.errors import ModelRefused
 from framegate.kernel.ids import NAME_PATTERN, FacilityId
 from framegate.kernel.rollout import Rollout
-from framegate.kernel.states import Scope
-from framegate.ports.registry import CLEAR, ShadowComparison
+from framegate.kernel.states import Scope, Stage
+from framegate.ports.registry import ALIVE, CLEAR, ShadowComparison
 from framegate.web.identity import Principal
 from framegate.web.logins import session_of
 from framegate.web.permissions import requires
@@ -85,7 +85,8 @@ def _serving(pages: PageState) -> Serving:
     registry = pages.deps.registry
     active, newest = registry.active(), registry.deployment()
     followed = newest if newest is not None and newest.state == "pending" else active
-    return Serving(active, newest, sorted(registry.awaited(followed.number)) if followed else ())
+    alive = sum(Stage.INFERENCE in each.stages for each in pages.deps.workers.statuses(ALIVE))
+    return Serving(active, newest, alive, sorted(registry.awaited(followed.number)) if followed else ())
 
 
 def _back(pages: PageState) -> Rollout | None:

@@ -62,7 +62,8 @@ class Serving:
 
     active: Deployment | None
     newest: Deployment | None  #: whatever its state
-    awaited: Sequence[str]  #: inference workers that do not serve the newest, or the active, yet
+    workers: int  #: inference workers that live
+    awaited: Sequence[str]  #: those of them that do not serve the newest, or the active, yet
 
     @property
     def pending(self) -> Deployment | None:

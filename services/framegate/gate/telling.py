@@ -16,6 +16,15 @@ _OCCASIONS: Final = {
     "rejected": "an image cannot be read",
     "failed": "an image could not be inspected",
     "late": "an image is decided too late",
+    "uncertain": "the model is not sure",
+    "second-look-uncertain": "the model is not sure after a second look either",
+    "looks-disagree": "two looks see something else",
+    "second-look-failed": "a second look came to nothing",
+    "quality": "the picture is doubtful",
+    "subject-missing": "what a pass needs is not seen",
+    "camera-unconfirmed": "nobody has confirmed the camera",
+    "camera-fault": "the camera has a fault",
+    "chain-unavailable": "a further model did not answer",
 }
 
 
@@ -70,7 +79,7 @@ def _second_look(rules: Rules) -> str:
     text = f"what is only uncertain is looked at once more, larger; at most {100 * look.max_share:g} % of the images."
     if look.clear_below is None:
         return f"{text} It can only find, it never clears a doubt."
-    return f"{text} A doubt is cleared when less than {100 * look.clear_below:g} % of it is seen again."
+    return f"{text} A doubt is cleared when the second look is less than {100 * look.clear_below:g} % sure of it."
 
 
 def _alert(rule: AlertRule) -> str:

@@ -50,9 +50,23 @@ async def test_what_decides_is_said_in_a_sentence_with_who_ordered_it(box: Peopl
     assert "on trial decides for 5.0 % of the cameras" in page
     assert ">carton@3</a> looks on and decides nothing" in page
     assert "ordered by <strong>A. Lead</strong>" in page
-    assert "All workers use it." in page
+    assert "All workers use it." not in page
+    assert "No worker that runs models was seen" in page
     assert "Let carton@2 decide everything" in page
     assert "End the trial" in page
+
+
+async def test_whether_all_workers_use_it_is_said(box: PeopleBox) -> None:
+    (one, *_) = three_models(box)
+    order = box.store.registry.order(Rollout(one), "lead")
+    box.store.workers.report("w", [Stage.INFERENCE], ready=True, reason="", metrics_port=None)
+    page = await shown(box)
+    assert "These workers still use what served before" in page
+    assert "data-unsettled" in page
+    box.store.registry.report_serving(order.number, "w")
+    page = await shown(box)
+    assert "All workers use it." in page
+    assert "data-unsettled" not in page
 
 
 async def test_going_back_names_the_model_that_it_brings(box: PeopleBox) -> None:

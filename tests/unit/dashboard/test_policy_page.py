@@ -55,7 +55,7 @@ async def test_rules_are_told_in_words_with_what_is_otherwise_for_a_camera(box: 
         "from 30 % to 60 %",
         "carton in the picture, seen with 40 % or more.",
         "small does not matter.",
-        "warning, when quality. One incident for each camera; over when nothing came for 2 hours; nobody is told again.",
+        "warning, when the picture is doubtful. One incident for each camera; over when nothing came for 2 hours; nobody",
         "are to be decided within 30 seconds",
         "at most 20 % of the images",
         "Only for the camera dock-4",
@@ -82,7 +82,7 @@ async def test_an_old_version_says_that_it_holds_no_more_and_what_changed_since(
     page = await shown(box, "?version=1")
     assert "Version 1 holds no more." in page
     assert "What changed from version 1 to version 2" in page
-    assert '<span class="badge">added</span> <code>require</code>' in page
+    assert '<span class="badge added">added</span> <code>require</code>' in page
     assert "Use version 1 again" in page
     assert 'data-expected="2"' in page
 

@@ -18,7 +18,7 @@ function el(name, properties = {}, ...inside) {
   return made;
 }
 
-const badge = (word, kind = "") => el("span", { className: `badge ${kind}` }, word);
+const badge = (word, kind = word) => el("span", { className: `badge ${kind}` }, word);
 const note = (words, kind = "") => el("p", { className: kind === "fault" ? "fault" : `note ${kind}` }, words);
 const list = (items, className) => el("ul", { className }, ...items.map((item) => el("li", {}, ...item)));
 
@@ -51,10 +51,12 @@ function faultOf(fault) {
   return found;
 }
 
+const count = (number, one) => `${number} ${one}${number === 1 ? "" : "s"}`;
+
 function changed() {
   checked = null;
   applyButton.disabled = true;
-  state.textContent = "Check it first.";
+  state.textContent = "Check it before you apply it.";
 }
 
 async function others(base) {
@@ -67,7 +69,7 @@ async function check() {
   const yaml = text.value;
   const answer = await call("POST", "/v1/policy/check", { facility, yaml });
   const place = byId("checked");
-  place.replaceChildren(el("h3", {}, answer.valid ? "It can be applied" : `It cannot be applied: ${answer.faults.length} ${answer.faults.length === 1 ? "fault" : "faults"}`));
+  place.replaceChildren(el("h3", {}, answer.valid ? "It can be applied" : `It cannot be applied: ${count(answer.faults.length, "fault")}`));
   if (!answer.valid) place.append(list(answer.faults.map(faultOf), "faults"));
   const base = answer.base ?? 0;
   if (base !== expected) place.append(await others(base));
@@ -104,17 +106,17 @@ function table(head, rows, label) {
 
 function age(seconds) {
   const hours = seconds / 3600;
-  return hours >= 48 ? `${Math.round(hours / 24)} days` : hours >= 2 ? `${Math.round(hours)} hours` : `${Math.max(1, Math.round(seconds / 60))} minutes`;
+  if (hours >= 48) return count(Math.round(hours / 24), "day");
+  return hours >= 2 ? count(Math.round(hours), "hour") : count(Math.max(1, Math.round(seconds / 60)), "minute");
 }
 
-const verdict = (end) => badge(end, end);
 const end = (from, name) => from[name] ?? 0;
 
 function sentence(trial) {
   const more = end(trial.would_be, "review") - end(trial.decided, "review");
   const share = Math.abs((100 * more) / trial.images).toFixed(1);
-  if (!more) return "People would be asked as often as now.";
-  return `People would be asked ${Math.abs(more)} times ${more > 0 ? "more" : "less"} often, of ${trial.images} images (${share} %).`;
+  if (!more) return "As many as now would be left to people.";
+  return `${count(Math.abs(more), "image")} ${more > 0 ? "more" : "fewer"} would be left to people (${share} % of them).`;
 }
 
 async function tryIt() {
@@ -133,28 +135,28 @@ async function tryIt() {
     throw error;
   }
   place.replaceChildren();
+  const changes = trial.flips.reduce((sum, flip) => sum + flip.images, 0);
   if (!trial.images) {
     place.append(note("There are no decided images of that time to try it on."));
   } else {
-    const changes = trial.flips.reduce((sum, flip) => sum + flip.images, 0);
     place.append(
-      el("p", {}, el("strong", {}, changes ? `${changes} of ${trial.images} images would end otherwise. ` : `All ${trial.images} images would end as they did. `), sentence(trial),
+      el("p", {}, el("strong", {}, changes ? `${changes} of ${count(trial.images, "image")} would end otherwise. ` : `All ${trial.images} images would end as they did. `), sentence(trial),
         ` The oldest was received ${age(trial.oldest_s)} ago.`, trial.cut ? " There are more images than were tried." : ""),
     );
     const ends = [...new Set([...Object.keys(trial.decided), ...Object.keys(trial.would_be)])];
     place.append(table([["Ends", ""], ["Now", "number"], ["Then", "number"]],
-      ends.map((one) => [verdict(one), String(end(trial.decided, one)), String(end(trial.would_be, one))]), "How images end"));
+      ends.map((one) => [badge(one), String(end(trial.decided, one)), String(end(trial.would_be, one))]), "How images end"));
   }
   if (trial.flips.length) {
     place.append(el("h3", {}, "What would be otherwise"), table([["Was", ""], ["Would be", ""], ["Images", "number"]],
-      trial.flips.map((flip) => [verdict(flip.was), verdict(flip.would_be), String(flip.images)]), "Images that would end otherwise"));
+      trial.flips.map((flip) => [badge(flip.was), badge(flip.would_be), String(flip.images)]), "Images that would end otherwise"));
     const links = trial.changed.map(({ image, was, would_be }) => {
       const link = el("a", { href: `/inspections/${encodeURIComponent(image)}`, target: "_blank", rel: "noopener" }, image.slice(-12));
       return [link, ` ${was} → ${would_be}`];
     });
-    place.append(el("details", {}, el("summary", {}, `The newest ${links.length} of them (they open beside this page)`), list(links, "changes")));
+    place.append(el("details", {}, el("summary", {}, links.length === changes ? "Look at them (in a new tab)" : `Look at the newest ${links.length} of them (in a new tab)`), list(links, "changes")));
   }
-  for (const [reason, images] of Object.entries(trial.left_out)) place.append(note(`Left out: ${images} images, ${reason}.`));
+  for (const [reason, images] of Object.entries(trial.left_out)) place.append(note(`Left out: ${count(images, "image")}, ${reason}.`));
   place.focus();
 }
 
