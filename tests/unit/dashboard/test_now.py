@@ -81,7 +81,7 @@ async def test_each_camera_shows_its_newest_images_newest_first(box: PeopleBox) 
     assert places[0] == -1, "only the newest few"
     assert places[1:] == sorted(places[1:], reverse=True)
     assert "door-4" in html
-    assert f"{nowview.EACH + 1} in the last hour: {nowview.EACH + 1} pass" in html
+    assert f"{nowview.EACH + 1} in 1 h: {nowview.EACH + 1} pass" in html
     assert f'href="/inspections/{images[-1]}"' in html
 
 
