@@ -63,7 +63,7 @@ def chromium() -> Iterator[Browser]:
 @contextmanager
 def box_of_a_day(data: Path) -> Iterator[RunningBox]:
     """Images of several cameras in two facilities with all ends, people of every role, something for every page."""
-    with running_box(data, FRAMEGATE_REVIEWS__UNDO_S="4") as box:
+    with running_box(data, FRAMEGATE_REVIEWS__UNDO_S="8") as box:
         # Not by the command line, which would take half a minute to start so often.
         with stores_of(Settings(data=data)) as stores:
             for name, role in PEOPLE.items():

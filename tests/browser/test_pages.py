@@ -9,6 +9,8 @@ from .harness import DESKTOP, TABLET
 
 PAGES = {
     "/": "Now",
+    "/review": "Review",
+    "/review/quality": "How many defects pass",
     "/inspections": "Inspections",
     "/inspections?as=pictures": "Inspections",
     "/inspections?camera=nowhere&since=2026-01-01T00:00Z": "Inspections",
@@ -17,9 +19,9 @@ PAGES = {
     "/cameras/main/dock-2": "dock-2",
     "/pipeline": "Pipeline",
     "/models": "Models",
+    "/models/carton@2": "carton@2",
     "/policy": "Policy",
     "/policy?facility=main&version=1": "Policy",
-    "/models/carton@2": "carton@2",
     "/hooks": "Hooks",
     "/access": "Access",
     "/access?show=keys": "Access",

@@ -465,7 +465,9 @@ def test_what_people_said_last_is_listed_newest_first_and_only_of_the_facilities
     doubtful(harness)
     first, second = next_for(harness, ANN, 2)
     failed = say(harness, first, FAIL)
+    harness.advance(1)
     undone = harness.reviews.undo(HERE, failed.review_id, ANN, LEASE)
+    harness.advance(1)
     skipped = say(harness, second, Decision(Choice.SKIP), shown="")
     assert harness.reviews.latest(HERE, 10) == [skipped, undone, failed]
     assert harness.reviews.latest(HERE | THERE, 1) == [skipped]

@@ -160,6 +160,7 @@ export class Desk {
     this.decided.set(entry.item.id, review.version);
     this.view.said(words);
     this.view.decided(review);
+    this.view.fault(entry.item.id, null);
     if (!body.skip) this.said.push({ entry, words, review, until: Date.parse(review.undo_until) });
     else entry.forget();
     for (const old of this.said.splice(0, Math.max(0, this.said.length - IN_HAND))) old.entry.forget();

@@ -121,8 +121,9 @@ export class View {
     const hadFocus = document.activeElement === offer;
     offer.hidden = !last;
     if (!last && hadFocus) this.stage.root.focus();
-    offer.setAttribute("aria-label", last ? `Undo ${last.words}` : "Undo");
-    this.part("left").textContent = last ? `${last.seconds} s left` : "";
+    this.part("undone").textContent = last ? ` ${last.words}` : "";
+    const of = last && this.part("said").textContent !== last.words ? `${last.words}, ` : "";
+    this.part("left").textContent = last ? `${of}${last.seconds} s left` : "";
   }
 
   noting(open) {
