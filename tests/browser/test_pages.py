@@ -6,7 +6,6 @@ from .conftest import Visit
 from .harness import DESKTOP, TABLET
 
 #: The pages of the navigation, with their headings.
-
 PAGES = {
     "/": "Now",
     "/review": "Review",
