@@ -130,12 +130,12 @@ def measure(url: str, rounds: int, only: str = "") -> dict[str, dict[str, Any]]:
     PostgresUpkeep(database).take_stock()
     for name, ask in chain(searches(database, some, datetime.now(UTC)), overviews(database, some)):
         if only in name:
-            found[name] = _timed(ask, rounds, partial(_core_s, database))
+            found[name] = _timed(ask, rounds, partial(core_s, database))
     database.close()
     return found
 
 
-def _core_s(database: Database) -> float:
+def core_s(database: Database) -> float:
     """Of the one backend that serves this client and of the client itself: the same whatever else the machine does."""
     pid = database.run(lambda connection: connection.info.backend_pid)
     ticks = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[11:13]
