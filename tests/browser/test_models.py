@@ -30,12 +30,22 @@ def test_a_model_is_set_beside_the_one_that_decides_and_taken_away_again(visit: 
         )
 
 
-def test_a_canary_says_its_share_before_anything_happens(visit: Visit) -> None:
+def test_a_canary_is_promoted_and_the_model_before_it_brought_back(visit: Visit) -> None:
     page = visit("ada").open("/models/carton@2")
     page.get_by_label("Percent of the cameras").fill("20")
     page.get_by_role("button", name="Try it").click()
     expect(page.get_by_role("dialog")).to_contain_text("20 % of the cameras")
-    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Yes, do it").click()
+    page.wait_for_url("**/models")
+    serves = page.locator("#serving .lead")
+    expect(serves).to_contain_text("carton@2 on trial decides for 20 % of the cameras", timeout=60_000)
+    for button, said in (
+        ("Let carton@2 decide everything", "carton@2 decides the images of all cameras."),
+        ("Go back to carton@1", "carton@1 decides the images of all cameras."),
+    ):
+        page.get_by_role("button", name=button).click()
+        page.get_by_role("button", name="Yes, do it").click()
+        expect(serves).to_have_text(said, timeout=60_000)
 
 
 def test_somebody_answers_for_a_model_that_was_checked(visit: Visit) -> None:

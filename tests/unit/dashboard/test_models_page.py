@@ -47,7 +47,7 @@ async def test_what_decides_is_said_in_a_sentence_with_who_ordered_it(box: Peopl
     box.store.registry.order(Rollout(one, two, 0.05, three), "A. Lead")
     page = await shown(box)
     assert ">carton@1</a> decides, and" in page
-    assert "on trial decides for 5.0 % of the cameras" in page
+    assert "on trial decides for 5 % of the cameras" in page
     assert ">carton@3</a> looks on and decides nothing" in page
     assert "ordered by <strong>A. Lead</strong>" in page
     assert "All workers use it." not in page

@@ -116,7 +116,7 @@ function sentence(trial) {
   const more = end(trial.would_be, "review") - end(trial.decided, "review");
   const share = Math.abs((100 * more) / trial.images).toFixed(1);
   if (!more) return "As many as now would be left to people.";
-  return `${count(Math.abs(more), "image")} ${more > 0 ? "more" : "fewer"} would be left to people (${share} % of them).`;
+  return `${count(Math.abs(more), "image")} ${more > 0 ? "more" : "fewer"} would be left to people (${share} % of those tried).`;
 }
 
 async function tryIt() {
