@@ -15,6 +15,13 @@ from .harness import AXE, Viewer, box_of_a_day, chromium, find_chromium, viewer
 Visit = Callable[..., Viewer]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whichever test comes first also waits until a box is up."""
+    for item in items:
+        if "browser" in item.path.parts:
+            item.add_marker(pytest.mark.timeout(300))
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     missing = [
