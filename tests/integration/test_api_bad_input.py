@@ -317,7 +317,7 @@ async def test_row_57_an_unknown_path_is_not_found(box: ApiBox, path: str) -> No
 @anyio
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("DELETE", "/v1/images", "GET, POST"), ("POST", "/v1/cameras", "GET"), ("TRACE", "/healthz", "GET"),
+    [("DELETE", "/v1/images", "GET, POST"), ("POST", "/v1/stats", "GET"), ("TRACE", "/healthz", "GET"),
      ("PUT", "/v1/images/x", "GET"), ("POST", "/v1/images/x/content", "GET")],
 )  # fmt: skip
 async def test_row_57_a_wrong_method_is_told_the_right_ones(box: ApiBox, method: str, path: str, allowed: str) -> None:
