@@ -55,8 +55,9 @@ check: lint types test ## everything
 chaos: $(VENV)/dev.stamp ## the tests that kill processes, in full (make test runs a tenth): most of an hour; ARGS="-k name" for some
 	@IMAGES=10000 KILLS=30 STOPS=100 ALERTS=1000 ALERT_KILLS=50 $(BIN)/python -m pytest tests/chaos -s $(ARGS)
 
-bench: $(VENV)/demo.stamp ## the benchmark; leave the machine alone meanwhile
+bench: $(VENV)/dev.stamp ## the pipeline (ARGS are its own), then the pages with 1,000,000 inspections; leave the machine alone meanwhile
 	@$(BIN)/framegate bench $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.pages
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
