@@ -58,7 +58,7 @@ def test_an_outcome_appears_with_its_camera_without_the_page_moving(visit: Visit
     expect(strip.locator("li")).to_have_count(5)
     assert strip.bounding_box() == before
     assert int(page.locator('[data-count="hour"]').inner_text()) > counted
-    expect(page.locator("[data-said]")).to_contain_text("new")  # within ten seconds
+    expect(page.locator("[data-said]")).to_contain_text("new", timeout=15_000)  # said every ten seconds at most
     expect(strip.locator("li a").first).to_have_attribute("href", f"/inspections/{image}")
 
 
