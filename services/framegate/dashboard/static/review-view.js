@@ -19,6 +19,8 @@ const button = (does, label, key, kind = "second") => {
 };
 const line = (text) => Object.assign(document.createElement("p"), { textContent: text });
 
+const HARDLY = 0.2;
+
 export class View {
   constructor(root, stage) {
     Object.assign(this, { root, stage, boxesOn: true, warned: false, faults: new Map() });
@@ -71,9 +73,10 @@ export class View {
 
   boxes(entry) {
     const damage = new Set(entry.facts.classes);
-    const found = entry.boxes ?? entry.item.detections;
+    // The surest lie on top. What is hardly seen has no words: they would hide the goods; the list beside has them.
+    const found = entry.boxes ?? [...entry.item.detections].sort((one, other) => one.confidence - other.confidence);
     const shapes = found.map(({ class: name, confidence, box }) => {
-      const words = confidence === undefined ? name : `${name} ${Math.round(confidence * 100)} %`;
+      const words = confidence === undefined ? name : confidence < HARDLY ? "" : `${name} ${Math.round(confidence * 100)} %`;
       return boxShape(box, words, entry.boxes ? "drawn" : damage.has(name) ? "damage" : "");
     });
     const regions = entry.facts.looks.filter((look) => look.region).map((look) => boxShape(look.region, "", "region"));
