@@ -3,9 +3,11 @@
 import argparse
 import re
 import tempfile
+from io import BytesIO
 from pathlib import Path
 from typing import Final, Literal
 
+from PIL import Image
 from playwright.sync_api import Page
 
 from .harness import DESKTOP, TABLET, box_of_a_day, chromium, viewer
@@ -17,6 +19,7 @@ _IMAGES: Final = {
     "inspection-rejected": "/inspections?state=rejected",
 }
 _SIZES: Final = {"desktop": DESKTOP, "tablet": TABLET}
+_README: Final = (1280, 800)
 _SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 
 
@@ -24,8 +27,14 @@ def main() -> None:
     """Starts a box of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[], help="paths, such as /cameras; without it all pages")
+    parser.add_argument(
+        "--readme", action="store_true", help="instead: the few that README.md shows, into docs/pictures"
+    )
     parser.add_argument("--to", type=Path, default=Path("screenshots"), help="the folder")
     wanted = parser.parse_args()
+    if wanted.readme:
+        shoot_readme(Path("docs") / "pictures")
+        return
     wanted.to.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as place, chromium() as browser, box_of_a_day(Path(place) / "data") as box:
         for size in _SIZES:
@@ -42,6 +51,26 @@ def main() -> None:
                         page.locator("tbody a").first.click()
                         page.wait_for_url("**/inspections/*")
                         shoot(page, wanted.to / f"{name}-{size}-{scheme}.png")
+
+
+def shoot_readme(to: Path) -> None:
+    """What fits a screen, as small files."""
+    to.mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as place,
+        chromium() as browser,
+        box_of_a_day(Path(place) / "data") as box,
+        viewer(browser, box, "ada", size=_README) as ada,
+    ):
+        for name, path in {"now": "/", "review": "/review", "inspection": _IMAGES["inspection-fail"]}.items():
+            page = ada.open(path)
+            if name == "inspection":
+                page.locator("tbody a").first.click()
+                page.wait_for_url("**/inspections/*")
+            page.wait_for_load_state("networkidle")
+            picture = Image.open(BytesIO(page.screenshot()))
+            picture.save(to / f"{name}.webp", quality=80, method=6)
+            print(f"{name}.webp")
 
 
 def shoot(page: Page, to: Path) -> None:
