@@ -26,6 +26,11 @@ class ApiSettings(_Group):
 
     host: str = "127.0.0.1"
     port: int = 8080
+    public_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="what people type to get here, for links in messages and for cookies; default: http:// and host and port",
+    )
     max_concurrent_uploads: int = Field(256, ge=1, description="uploads at a time; more are answered 503")
     rate_limit_per_s: float | None = Field(None, gt=0, description="requests/s of one key; empty: no limit")
     min_free_mb: int = Field(2048, ge=0, description="free disk space in MiB below which uploads are answered 503")
@@ -164,11 +169,6 @@ class HookSettings(_Group):
         "separated by commas, each with http:// in front for plain http and a port behind it if not 443 (http: 80)",
     )
 
-    base_url: str = Field(
-        "",
-        pattern=r"^(https?://[^\s?#]+)?$",
-        description="where people reach the API, for links in messages; default: http:// and the API's host and port",
-    )
     slots: int = Field(4, ge=1, le=64, description="messages on their way to one receiver at a time")
 
     @field_validator("allow")
@@ -270,9 +270,9 @@ class Settings(BaseSettings):
 
     @property
     def public_url(self) -> str:
-        """Where receivers of messages reach the API, without a slash at its end."""
+        """Where people reach the pages and the API, without a slash at its end."""
         host = self.api.host
-        return (self.hooks.base_url or f"http://{f'[{host}]' if ':' in host else host}:{self.api.port}").rstrip("/")
+        return (self.api.public_url or f"http://{f'[{host}]' if ':' in host else host}:{self.api.port}").rstrip("/")
 
     @property
     def codec(self) -> Literal["raw", "zstd"]:

@@ -40,7 +40,7 @@ def test_an_account_is_named_in_one_file_and_a_change_of_it_rolls_the_pods(overl
     (settings,) = of_kind(yaml.safe_load_all(text), "ConfigMap")
     assert settings["data"]["AWS_REGION"] == "us-east-2"
     assert settings["data"]["FRAMEGATE_BLOBS__BUCKET"] == "elsewhere"
-    assert settings["data"]["FRAMEGATE_HOOKS__BASE_URL"] == "https://elsewhere.example"
+    assert settings["data"]["FRAMEGATE_API__PUBLIC_URL"] == "https://elsewhere.example"
     (before,) = of_kind(render(overlay), "ConfigMap")
     assert settings["metadata"]["name"] != before["metadata"]["name"]
     assert text.count(f"name: {settings['metadata']['name']}\n") == 1 + len(Stage)

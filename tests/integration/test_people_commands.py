@@ -32,7 +32,7 @@ class Desk:
         self.stores: Stores = open_stores(self.settings, url)
         self.environment = {
             "DATABASE_URL": url, "FRAMEGATE_DATA": str(data), "FRAMEGATE_PEPPER": "pepper", "COLUMNS": "200",
-            "FRAMEGATE_HOOKS__BASE_URL": BASE,
+            "FRAMEGATE_API__PUBLIC_URL": BASE,
         }  # fmt: skip
 
     def run(self, *arguments: str, code: int = 0, stdin: str | None = None) -> str:

@@ -76,7 +76,7 @@ def make_announcer(settings: Settings) -> Announcer:
 
 def public_url(settings: Settings) -> str:
     """Where people reach the API, for links."""
-    if settings.hooks.base_url or settings.database:
+    if settings.api.public_url or settings.database:
         return settings.public_url
     # A command on a box's data directory does not know at which port the box was started.
     file = settings.data / PUBLIC_URL_FILE

@@ -33,8 +33,9 @@ class Announcer:
         """See `ports.incidents.Announce`."""
         summary = incident.summary[:_LONGEST]
         image = last_image(incident, self._base_url, self._pepper, at)
-        page = f"{self._base_url}/v1/incidents/{incident.incident_id}"
-        data = {"incident": describe(incident) | {"url": page}, "image": image, "actor": actor[:_LONGEST_NAME]}
+        page = f"{self._base_url}/incidents/{incident.incident_id}"
+        places = {"url": f"{self._base_url}/v1/incidents/{incident.incident_id}", "page_url": page}
+        data = {"incident": describe(incident) | places, "image": image, "actor": actor[:_LONGEST_NAME]}
         count = f" ({incident.images} images)" if incident.images > 1 else ""
         return HookMessage(
             message_id=f"msg_{new_uuid7(at.timestamp()).hex}",

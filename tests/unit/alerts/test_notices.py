@@ -33,6 +33,7 @@ def test_a_message_says_what_where_and_how_often_and_leads_to_the_picture() -> N
     said = json.loads(message.payload)
     assert (said["type"], said["timestamp"]) == ("incident.escalated", "2026-05-01T12:00:00.000Z")
     assert said["data"]["incident"]["url"] == f"https://inspect.example/v1/incidents/{UUID(int=2)}"
+    assert said["data"]["incident"]["page_url"] == f"https://inspect.example/incidents/{UUID(int=2)}"
     assert message.link == said["data"]["image"]["preview_url"]
     url = urlsplit(said["data"]["image"]["url"])
     assert url.path == f"/v1/images/{IMAGE}/content"
@@ -48,7 +49,7 @@ def test_a_message_says_what_where_and_how_often_and_leads_to_the_picture() -> N
 def test_what_is_about_no_image_leads_to_the_incident() -> None:
     message = SAY(incident(first_image=None, last_image=None), Change.OPENED, NOW, "framegate")
     assert json.loads(message.payload)["data"]["image"] is None
-    assert message.link == f"https://inspect.example/v1/incidents/{UUID(int=2)}"
+    assert message.link == f"https://inspect.example/incidents/{UUID(int=2)}"
 
 
 def test_a_failure_of_ours_leads_to_the_original_which_may_be_no_picture() -> None:
