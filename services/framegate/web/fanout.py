@@ -167,7 +167,7 @@ class Broadcaster:
             # What others watch did not come from further back: it would be their whole past.
             _advance(placed, newest)
             for viewer in new:
-                self._place(viewer, newest)
+                await self._place(thread, viewer, newest)
             return True
         return len(found) == BATCH
 
@@ -189,12 +189,18 @@ class Broadcaster:
             _advance(viewers, found[-1][0].sequence)
         return found
 
-    def _place(self, viewer: Viewer, newest: int) -> None:
+    async def _place(self, thread: ThreadPoolExecutor, viewer: Viewer, newest: int) -> None:
         wanted = newest if viewer.wanted is None else viewer.wanted
         # A little ahead is who came from another process, which may tell an outcome a moment earlier.
         if abs(newest - wanted) > MOST_BEHIND:
-            self._tell(viewer, RESET)
-            wanted = newest
+            # All facilities share one sequence: of a quiet one, what is far back may be the newest that there is.
+            missed = await self._ask(thread, viewer.facilities, wanted, BATCH) if wanted < newest else None
+            if missed is None or len(missed) == BATCH:
+                missed = []
+                self._tell(viewer, RESET)
+            for _, encoded in missed:
+                self._tell(viewer, encoded)
+            wanted = max([newest, *(news.sequence for news, _ in missed)])
         viewer.at = wanted
 
     def _tell(self, viewer: Viewer, event: bytes) -> None:

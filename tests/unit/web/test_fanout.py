@@ -192,6 +192,21 @@ async def test_whoever_is_just_not_too_far_behind_gets_all_of_it_at_once(hall: H
     assert hall.slept == [0.25]
 
 
+@pytest.mark.parametrize("missed", [0, 2])
+async def test_whoever_watches_a_quiet_facility_is_not_behind_for_what_busy_ones_do(
+    hall: Hall, watching: ExitStack, missed: int
+) -> None:
+    hall.outcomes.add(HALL, *[OTHER_HALL] * 3 * MOST_BEHIND, *[HALL] * missed)
+    watching.enter_context(hall.broadcaster.watch("a", THEIRS, None))
+    quiet = watching.enter_context(hall.broadcaster.watch("b", MINE, 1))
+    await hall.settle()
+    first = 3 * MOST_BEHIND + 2
+    assert heard(quiet) == [f"outcome {first + n}" for n in range(missed)]
+    hall.outcomes.add(HALL)
+    await hall.tick()
+    assert heard(quiet) == [f"outcome {first + missed}"]
+
+
 async def test_a_viewer_of_a_busy_facility_does_not_drag_its_past_in(hall: Hall, watching: ExitStack) -> None:
     hall.outcomes.add(HALL)
     quiet = watching.enter_context(hall.broadcaster.watch("a", MINE, None))
