@@ -1,6 +1,6 @@
 """Reading: every filter, every page, and never another facility."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -214,6 +214,8 @@ def test_images_are_found_by_when_they_were_received(harness: Harness, zoo: dict
     assert len(find(harness, received_since=received - hour, received_until=received + hour)) == 6
     assert find(harness, received_since=received + hour) == []
     assert find(harness, received_until=received - hour) == []
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    assert len(find(harness, received_since=first, received_until=last)) == 6
 
 
 def test_the_newest_image_comes_first_and_the_limit_holds(harness: Harness, zoo: dict[str, NewImage]) -> None:

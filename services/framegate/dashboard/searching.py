@@ -27,7 +27,10 @@ def moment(text: str) -> datetime:
 
 
 def _checked(text: str) -> str:
-    moment(text)
+    try:
+        moment(text)
+    except OverflowError:
+        raise ValueError("write a moment of the years 1 to 9999") from None
     return text
 
 

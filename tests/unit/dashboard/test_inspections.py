@@ -110,6 +110,7 @@ async def test_moments_without_an_offset_are_utc(people: PeopleBox) -> None:
     "query",
     [
         {"since": "yesterday"},
+        {"since": "0001-01-01T00:00+01:00"},
         {"min_confidence": "2"},
         {"camera": "a b"},
         {"colour": "red"},

@@ -17,7 +17,7 @@ _DETECTIONS, _ITEMS = schema.detections, schema.review_items
 _ASKED: Final = _ITEMS.alias("asked")
 _IN_FLIGHT: Final = frozenset(ImageState) - TERMINAL
 #: How far the moment in an id may lie from when the image was received: an announced upload has an hour, clocks differ.
-_SLACK: Final = timedelta(days=1)
+_SLACK_S: Final = timedelta(days=1).total_seconds()
 _NOTHING: Final[ColumnElement[Any]] = literal_column("'{}'::jsonb")
 _Conditions = dict[Table, list[ColumnElement[bool]]]
 
@@ -59,8 +59,8 @@ def _bounds(where: ImageFilter, image_id: Any) -> list[ColumnElement[bool]]:
     return [
         *([image_id < where.before] if where.before is not None else []),
         *([image_id > where.after] if where.after is not None else []),
-        *([image_id >= _least((since - _SLACK).timestamp())] if since is not None else []),
-        *([image_id < _least((until + _SLACK).timestamp())] if until is not None else []),
+        *([image_id >= _least(since.timestamp() - _SLACK_S)] if since is not None else []),
+        *([image_id < _least(until.timestamp() + _SLACK_S)] if until is not None else []),
     ]
 
 
