@@ -129,7 +129,7 @@ async function send(form, button) {
   } catch {
     return complain(form, "This is not JSON.");
   }
-  const question = form.dataset.confirm?.replace(/\{(\w+)\}/g, (_, name) => form.elements[name].value);
+  const question = form.dataset.confirm?.replace(/\{(\w+)\}/g, (said, name) => form.elements[name]?.value ?? said);
   if (question && !(await ask(question))) return;
   button && (button.disabled = true);
   try {
