@@ -165,6 +165,52 @@ def test_what_was_decided_last_can_be_taken_back_and_comes_back_to_the_screen(si
     expect(rita.page.get_by_role("button", name="Undo Z Pass on dock")).to_be_hidden(timeout=20_000)  # 8 s here
 
 
+def undoing(rita: AtDesk) -> tuple[str, list[Route]]:
+    """A decision was taken back and its image has not come yet: which one, and what it waits for."""
+    image = rita.decide("p")
+    rita.ready()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    rita.page.route("**/v1/reviews/next?*", hold)
+    rita.press("z")
+    until(lambda: rita.page.wait_for_timeout(20) or held, what="the items being asked for")
+    return image, held
+
+
+def arrive(rita: AtDesk, image: str, held: list[Route]) -> None:
+    for route in held:
+        route.continue_()
+    rita.page.unroute_all()
+    expect(rita.page.locator("[data-facts] dd.id")).to_have_text(image)
+    rita.ready()
+
+
+def test_a_class_that_is_typed_is_for_the_image_that_it_was_asked_about(sit: Any) -> None:
+    rita = sit("rita")
+    image, held = undoing(rita)
+    rita.press("o")
+    expect(rita.page.get_by_role("dialog")).to_be_visible()
+    arrive(rita, image, held)
+    rita.page.keyboard.type("rust")
+    rita.press("Enter")
+    expect(rita.page.locator("[data-said]")).to_have_text("Meanwhile another image has come: nothing was decided.")
+    assert [one["verb"] for one in rita.sent] == ["decide", "undo"]
+
+
+def test_boxes_are_for_the_image_that_they_were_drawn_on(sit: Any) -> None:
+    rita = sit("rita")
+    image, held = undoing(rita)
+    rita.press("r", "a")
+    expect(rita.page.locator("[data-redrawing]")).to_be_visible()
+    arrive(rita, image, held)
+    expect(rita.page.locator("[data-redrawing]")).to_be_hidden()
+    assert rita.decide("1") == image
+    assert "boxes" not in rita.sent[-1]
+
+
 def test_a_key_that_is_held_down_decides_one_image(sit: Any) -> None:
     rita = sit("rita")
     first = rita.image

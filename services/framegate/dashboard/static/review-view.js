@@ -57,6 +57,7 @@ export class View {
 
   show(entry) {
     const { facts, picture, item } = entry;
+    this.covering?.();
     clearTimeout(this.slow);
     this.part("words").hidden = true;
     this.part("tools").hidden = false;

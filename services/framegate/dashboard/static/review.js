@@ -28,6 +28,7 @@ const opened = performance.getEntriesByType("navigation")[0]?.responseStart ?? 0
 const skew = Date.parse(root.dataset.now) - (performance.timeOrigin + opened);
 const desk = new Desk(view, { facility: root.dataset.facility, skew });
 let editor = null;
+let asked = null; // what was on the screen when the dialog for another class was opened
 
 function fail(name, event) {
   if (name) desk.decide({ decision: "fail", class: name }, `Fail (${name})`, event.timeStamp);
@@ -47,18 +48,24 @@ function redraw() {
   if (!drawn.length) stage.root.focus();
 }
 
-function redrawn(keep) {
+function closeEditor() {
   const boxes = editor.close();
   editor = null;
   view.redrawing(false);
+  stage.root.focus();
+  return boxes;
+}
+
+function redrawn(keep) {
+  const boxes = closeEditor();
   const { entry } = desk;
   if (keep) entry.boxes = boxes.length ? boxes : null;
   if (entry) view.boxes(entry);
-  stage.root.focus();
   if (keep) view.said(boxes.length ? `${boxes.length} redrawn, to be kept with a fail.` : "No box drawn: what was found stands.");
 }
 
-view.covering = () => editor && redrawn(false);
+// Boxes belong to the picture that they were drawn on.
+view.covering = () => editor && closeEditor();
 const open = (name) => part(name).showModal();
 
 const ACTIONS = {
@@ -69,6 +76,7 @@ const ACTIONS = {
   class: (event) => (editor ? editor.call(classOf(event) ?? editor.name) : fail(classOf(event), event)),
   other: () => {
     if (!desk.open) return;
+    asked = desk.entry;
     part("other-name").value = "";
     open("other");
   },
@@ -123,7 +131,8 @@ part("note").addEventListener("keydown", (event) => {
 part("other-form").addEventListener("submit", (event) => {
   const name = part("other-name").value.trim();
   if (editor) editor.call(name || editor.name);
-  else fail(name, event);
+  else if (desk.entry === asked) fail(name, event);
+  else view.said("Meanwhile another image has come: nothing was decided.");
 });
 part("keys").checked = localStorage.getItem(KEEPS) !== "off";
 part("keys").addEventListener("change", (event) => localStorage.setItem(KEEPS, event.target.checked ? "on" : "off"));
