@@ -385,6 +385,21 @@ def test_whoever_goes_away_is_warned_and_then_everything_is_given_back(sit: Any,
     until(lambda: doubts.get(stats, params={"facility": FACILITY}).json()["leased"] == 0, 15, "everything given back")
 
 
+def test_whoever_takes_time_has_no_more_in_hand_for_it(sit: Any) -> None:
+    asked: list[str] = []
+
+    def before(page: Page) -> None:
+        page.clock.install()
+        page.on("request", lambda request: asked.extend(re.findall(r"/reviews/next\?n=(\d+)", request.url)))
+
+    rita = sit("rita", before)
+    for _ in range(3):
+        rita.press("b")
+        with rita.page.expect_response("**/v1/reviews/next?*"):
+            rita.page.clock.fast_forward(61_000)
+    assert set(asked) == {"4"}
+
+
 def test_boxes_are_redrawn_by_keyboard_and_kept_with_the_fail(sit: Any, doubts: httpx.Client) -> None:
     rita = sit("rita")
     found = record(doubts, rita.image)["detections"]

@@ -52,6 +52,9 @@ export class Desk {
   /** Whether a key may decide: the picture was painted, and what was decided before is saved. */
   get open() { return this.phase === "ready" && !this.sending && !this.undoing; }
 
+  /** How many are in hand, also those that are not in the queue now. */
+  get held() { return this.queue.length + (this.first ? 1 : 0) + (this.sending ? 1 : 0); }
+
   async start() {
     this.set("loading");
     await this.take();
@@ -67,7 +70,7 @@ export class Desk {
     if (this.taking) return void (this.again = true);
     this.taking = true;
     try {
-      const items = await takeItems(Math.max(IN_HAND, this.queue.length + 1), this.facility);
+      const items = await takeItems(Math.max(IN_HAND, this.held), this.facility);
       this.askedAt = performance.now();
       if (items.length) this.leaseMs = Math.min(...items.map((item) => Date.parse(item.leased_until) - this.now));
       for (const item of items) this.merge(item);
