@@ -400,6 +400,19 @@ def test_whoever_takes_time_has_no_more_in_hand_for_it(sit: Any) -> None:
     assert set(asked) == {"4"}
 
 
+def test_whoever_cannot_renew_a_lease_is_told_before_it_ends(sit: Any) -> None:
+    rita = sit("rita", lambda page: page.clock.install())
+    rita.page.route("**/v1/reviews/next?*", lambda route: route.abort())
+    for _ in range(4):
+        rita.press("b")
+        with rita.page.expect_event("requestfailed"):
+            rita.page.clock.fast_forward(61_000)
+    expect(rita.page.locator("[data-faults]")).to_contain_text("these images are given back")
+    rita.page.clock.fast_forward(61_000)
+    expect(rita.stage).to_have_attribute("data-phase", "away")
+    rita.viewer.errors = [one for one in rita.viewer.errors if "ERR_FAILED" not in one]
+
+
 def test_boxes_are_redrawn_by_keyboard_and_kept_with_the_fail(sit: Any, doubts: httpx.Client) -> None:
     rita = sit("rita")
     found = record(doubts, rita.image)["detections"]

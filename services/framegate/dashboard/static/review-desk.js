@@ -44,7 +44,7 @@ export class Desk {
   constructor(view, { facility, skew }) {
     Object.assign(this, { view, facility, skew });
     Object.assign(this, { phase: "loading", queue: [], sending: null, unsaved: null, said: [], decided: new Map() });
-    Object.assign(this, { shows: 0, taking: false, again: false, undoing: false, first: null, askedAt: 0, leaseMs: 0, active: performance.now() });
+    Object.assign(this, { shows: 0, taking: false, again: false, undoing: false, first: null, askedAt: 0, triedAt: 0, leaseMs: 0, active: performance.now() });
   }
 
   get entry() { return this.queue[0] ?? null; }
@@ -79,8 +79,8 @@ export class Desk {
       else if (["loading", "empty", "away"].includes(this.phase) && this.shown !== this.entry) this.present();
     } catch (error) {
       this.view.fault("take", error.message);
-      this.askedAt = performance.now();
     } finally {
+      this.triedAt = performance.now();
       this.taking = false;
     }
     if (this.again) {
@@ -231,7 +231,7 @@ export class Desk {
     const last = this.undoable;
     this.view.undo(last && { words: last.words, seconds: Math.ceil((last.until - this.now) / 1000) });
     if (document.hidden) return this.lease(false);
-    const since = performance.now() - this.askedAt;
+    const since = performance.now() - this.triedAt;
     if (!this.queue.length && this.phase !== "away" && since > ASK_AGAIN_MS) this.take();
     this.lease(this.active > this.askedAt && since > Math.min(RENEW_MS, this.leaseMs / 4));
   }
