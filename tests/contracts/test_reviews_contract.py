@@ -595,6 +595,36 @@ def test_a_copy_that_says_otherwise_than_people_is_asked_about_whichever_outcome
     assert record(harness, anew).verdict is Verdict.REVIEW
 
 
+def test_nobody_is_asked_about_a_picture_that_was_erased(harness: Harness) -> None:
+    serving(harness)
+    image, waiting = passed(harness, 1.0, data=b"same"), doubtful(harness)
+    there, gone = copies(harness, b"same", 2)
+    for erased in (waiting.image_id, ImageId(gone)):
+        harness.retention.erase(FACILITY, erased, "asked for by the person", "lead")
+    assert harness.reviews.backlog().open == harness.reviews.stats(HERE).open == 1
+    assert [item.image_id for item in harness.reviews.items(HERE, 10)] == [image.image_id]
+    (item,) = next_for(harness, ANN, 10)
+    say(harness, item, FAIL)
+    harness.advance(31)
+    settle(harness, 10)
+    assert [item.image_id for item in next_for(harness, ANN, 10)] == [there]
+    unbroken(harness)
+
+
+def test_no_item_is_made_anew_for_a_picture_that_was_erased(harness: Harness) -> None:
+    image = doubtful(harness)
+    harness.forget_items()
+    harness.retention.erase(FACILITY, image.image_id, "asked for by the person", "lead")
+    assert harness.reviews.backfill(FACILITY, ANN, 10) == 0
+
+
+def test_what_is_in_hand_is_not_renewed_when_it_was_erased(harness: Harness) -> None:
+    image = doubtful(harness)
+    assert len(next_for(harness, ANN)) == 1
+    harness.retention.erase(FACILITY, image.image_id, "asked for by the person", "lead")
+    assert next_for(harness, ANN) == []
+
+
 def test_people_who_agree_or_take_it_back_ask_about_no_copy(harness: Harness) -> None:
     serving(harness)
     image = passed(harness, 1.0, data=b"same")

@@ -11,6 +11,7 @@ from framegate.adapters.memory.state import ImageRow, MemoryState, ReviewRow
 from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
 from framegate.kernel.incidents import SYSTEM, RaisedAlert
 from framegate.kernel.inspection import Alert, Inspected
+from framegate.kernel.retention import Part
 from framegate.kernel.reviews import (
     LATELY,
     SAMPLE_WEIGHT,
@@ -189,7 +190,7 @@ class MemoryReviews:
             facts, end = image.facts, image.end
             same = (facts.facility, facts.camera, facts.sha256) == (ours.facility, ours.camera, ours.sha256)
             copied = None if end is None or end.reused_from is None else end.outcome.verdict
-            if len(asked) < most and same and copied not in (None, said) and image_id not in self._state.reviews:
+            if len(asked) < most and same and copied not in (None, said) and self._may_be_asked(image_id):
                 self._state.ask_people(image, Origin.DUPLICATE, copied, SAMPLE_WEIGHT)
                 asked.append(str(image_id))
         return asked
@@ -200,7 +201,7 @@ class MemoryReviews:
             without = [
                 image
                 for image_id, image in sorted(self._state.images.items())
-                if image.facts.facility == facility and _is_for_people(image) and image_id not in self._state.reviews
+                if image.facts.facility == facility and _is_for_people(image) and self._may_be_asked(image_id)
             ][:limit]
             for image in without:
                 self._state.ask_people(image, Origin.VERDICT, Verdict.REVIEW, SAMPLE_WEIGHT)
@@ -221,7 +222,7 @@ class MemoryReviews:
     def backlog(self) -> Backlog:
         """See the port."""
         with self._state.lock:
-            opened = [row.opened_at for row in self._state.reviews.values() if row.decided is None]
+            opened = [row.opened_at for row in self._state.reviews.values() if self._is_open(row)]
             oldest_s = (self._state.now() - min(opened)).total_seconds() if opened else 0.0
             return Backlog(len(opened), oldest_s)
 
@@ -237,7 +238,7 @@ class MemoryReviews:
         with self._state.lock:
             now = self._state.now()
             rows = [row for row in self._state.reviews.values() if row.facility in facilities]
-            waiting = [row for row in rows if row.decided is None]
+            waiting = [row for row in rows if self._is_open(row)]
             leased = sum(row.leased_until is not None and row.leased_until > now for row in waiting)
             oldest = min((row.opened_at for row in waiting), default=None)
             undone = {review.undoes for row in rows for review in row.reviews}
@@ -248,13 +249,22 @@ class MemoryReviews:
                     reviewers[review.reviewer][str(review.decision.choice)] += 1
             return ReviewStats(len(waiting), leased, oldest, reviewers, tallies_of(self._state, rows))
 
+    def _is_open(self, row: ReviewRow) -> bool:
+        return row.decided is None and not self._is_erased(row.image_id)
+
+    def _may_be_asked(self, image_id: ImageId) -> bool:
+        return image_id not in self._state.reviews and not self._is_erased(image_id)
+
+    def _is_erased(self, image_id: ImageId) -> bool:
+        return Part.ORIGINAL in self._state.erasures.get(image_id, {})
+
     def _find(self, facilities: frozenset[FacilityId], image_id: ImageId) -> ReviewRow | None:
         row = self._state.reviews.get(image_id)
         return row if row is not None and row.facility in facilities else None
 
     def _waiting(self, facilities: frozenset[FacilityId], actor: str | None) -> list[ReviewRow]:
         now = self._state.now()
-        rows = [row for row in self._state.reviews.values() if row.facility in facilities and row.decided is None]
+        rows = [row for row in self._state.reviews.values() if row.facility in facilities and self._is_open(row)]
 
         def order(row: ReviewRow) -> tuple[bool, float, ImageId]:
             return actor in row.skipped_by, -risk(row.weight, (now - row.opened_at).total_seconds()), row.image_id

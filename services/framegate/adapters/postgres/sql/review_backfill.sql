@@ -4,6 +4,9 @@ select i.facility_id, i.image_id, i.camera_id, i.sha256, 'verdict', 'review', o.
 from outcomes o join images i on i.facility_id = o.facility_id and i.image_id = o.image_id
 where o.facility_id = %(facility)s and o.verdict = 'review'
   and not exists (select from review_items r where r.facility_id = o.facility_id and r.image_id = o.image_id)
+  and not exists (
+    select from erasures e where e.facility_id = o.facility_id and e.image_id = o.image_id and e.part = 'original'
+  )
 order by o.image_id
 limit %(max)s
 on conflict do nothing
