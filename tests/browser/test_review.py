@@ -175,8 +175,8 @@ def undoing(rita: AtDesk) -> tuple[str, list[Route]]:
         held.append(route)
 
     rita.page.route("**/v1/reviews/next?*", hold)
-    rita.press("z")
-    until(lambda: rita.page.wait_for_timeout(20) or held, what="the items being asked for")
+    with rita.page.expect_request("**/v1/reviews/next?*"):
+        rita.press("z")
     return image, held
 
 
