@@ -395,8 +395,10 @@ def test_whoever_takes_time_has_no_more_in_hand_for_it(sit: Any) -> None:
     rita = sit("rita", before)
     for _ in range(3):
         rita.press("b")
-        with rita.page.expect_response("**/v1/reviews/next?*"):
+        with rita.page.expect_response("**/v1/reviews/next?*") as answer:
             rita.page.clock.fast_forward(61_000)
+        answer.value.finished()
+        rita.page.evaluate("new Promise((done) => setTimeout(done))")  # the page has taken it up
     assert set(asked) == {"4"}
 
 
@@ -407,6 +409,7 @@ def test_whoever_cannot_renew_a_lease_is_told_before_it_ends(sit: Any) -> None:
         rita.press("b")
         with rita.page.expect_event("requestfailed"):
             rita.page.clock.fast_forward(61_000)
+        rita.page.evaluate("new Promise((done) => setTimeout(done))")  # the page has taken it up
     expect(rita.page.locator("[data-faults]")).to_contain_text("these images are given back")
     rita.page.clock.fast_forward(61_000)
     expect(rita.stage).to_have_attribute("data-phase", "away")
