@@ -290,3 +290,16 @@ def test_an_unknown_or_revoked_key_is_not_replaced(harness: Harness) -> None:
     for key_id in ("k-1", "k-9"):
         assert not harness.keys.replace_key(key_id, replace(old, key_id="k-2"), LATER, "lead")
     assert harness.keys.find_key("k-2") is None
+
+
+def test_a_role_given_elsewhere_ends_an_invitation_that_somebody_else_may_know(harness: Harness) -> None:
+    harness.people.add_person(replace(ANNA, roles={FACILITY: Role.VIEWER}), "lead")
+    assert harness.people.invite("anna", TOKEN, LATER, "lead")
+    assert harness.people.set_role("anna", OTHER_FACILITY, Role.ADMIN, "other-lead")
+    assert harness.people.invited(TOKEN, NOW) is None
+
+
+def test_the_audit_of_a_facility_does_not_say_what_somebody_may_in_another(harness: Harness) -> None:
+    harness.people.add_person(replace(ANNA, roles={FACILITY: Role.VIEWER, OTHER_FACILITY: Role.ADMIN}), "lead")
+    entries = harness.audit_log.entries(AuditFilter(frozenset({FACILITY}), object="anna"), 10)
+    assert [dict(entry.body) for entry in entries] == [{"role": "viewer"}]

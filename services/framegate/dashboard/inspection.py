@@ -82,6 +82,11 @@ class InspectionView:
         return next(({name: metadata[name]} for name in TOGETHER if name in metadata), {})
 
     @property
+    def audit_cut(self) -> bool:
+        """Whether there may be more."""
+        return self.audit is not None and len(self.audit) == _MOST_ENTRIES
+
+    @property
     def erased(self) -> Erasure | None:
         """Of the picture."""
         return self.record.erased(Part.ORIGINAL)
@@ -161,7 +166,8 @@ def _audit(log: AuditLog, record: ImageRecord) -> list[Sealed]:
     where = AuditFilter(frozenset({record.facts.facility}), object=str(record.facts.image_id))
     seal: Seal | None = None
     found = []
-    for entry in log.entries(where, _MOST_ENTRIES):
+    # The newest, of which those about who looked are many; oldest first.
+    for entry in reversed(log.entries(where, _MOST_ENTRIES, newest=True)):
         if seal is None or entry.sequence > seal.last:
             seal = log.seal_of(entry.sequence)
         found.append(Sealed(entry, seal))

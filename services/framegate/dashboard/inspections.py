@@ -103,11 +103,19 @@ def _search(pages: PageState, query: SearchQuery, facilities: frozenset[Facility
         items=found[part.items],
         newer=part.previous,
         older=part.next,
-        choices=deps.overview.facets(facilities),
+        choices=_facets(pages, facilities),
         since=None if query.since is None else moment(query.since),
         until=None if query.until is None else moment(query.until),
         too_broad=too_broad,
     )
+
+
+def _facets(pages: PageState, facilities: frozenset[FacilityId]) -> Facets:
+    """Only to choose from: without them, people type."""
+    try:
+        return pages.deps.overview.facets(facilities)
+    except TooBroad:
+        return Facets((), (), (), ())
 
 
 def _listing(query: Conditions, who: str, facilities: frozenset[FacilityId]) -> str:

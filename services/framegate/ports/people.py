@@ -62,7 +62,8 @@ class People(Protocol):
         ...
 
     def set_role(self, name: str, facility: FacilityId, role: Role | None, actor: str) -> bool:
-        """Ends all logins, so that no page shows what held before. None takes the role away.
+        """Ends all logins, so that no page shows what held before, and the invitation, whose link somebody in another
+        facility may know. None takes the role away.
 
         False when there is no such person.
         """

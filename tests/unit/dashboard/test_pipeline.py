@@ -157,7 +157,19 @@ async def test_only_who_administers_every_facility_sees_the_letters(box: PeopleB
     html = await shown(box, "/pipeline", role)
     assert "a cause of its own" not in html
     assert "/v1/dead-letters/redrive" not in html
-    assert "1 message could not be handled" in html
+    # That there are any is told to who may read everything.
+    assert ("1 message could not be handled" in html) == (role is Role.OPERATOR)
+
+
+async def test_causes_are_told_to_who_may_see_every_facility(box: PeopleBox) -> None:
+    image = add(box)
+    (claim,) = box.store.progress.claim(Stage.PREPROCESS, [FrameSubmitted(HALL, image)], "w", timedelta(seconds=60))
+    assert isinstance(claim, Claim)
+    box.store.progress.give_back([claim], Ending.ERROR, "the decoder of somebody")
+    opened(box, facility=OTHER_HALL)
+    html = await shown(box, "/pipeline")
+    assert "the decoder of somebody" not in html
+    assert "preprocess: 1 attempt failed" in html
 
 
 async def test_without_dead_letters_the_page_says_what_would_appear(box: PeopleBox) -> None:

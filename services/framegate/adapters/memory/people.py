@@ -28,7 +28,9 @@ class MemoryPeople:
             if person.name in self._people:
                 raise ValueError(f"there is a person {person.name} already")
             self._people[person.name] = replace(person, roles=dict(person.roles))
-            self._audit(person, actor, "person.added", _roles(person))
+            for facility in _places(person):
+                role = person.roles.get(facility)
+                self._state.record(facility, actor, "person.added", person.name, {"role": role and str(role)})
 
     def find_person(self, name: str) -> Person | None:
         """Also disabled ones."""
@@ -67,7 +69,7 @@ class MemoryPeople:
                 return True
             kept = {where: what for where, what in person.roles.items() if where != facility}
             self._people[name] = replace(person, roles=kept | ({facility: role} if role else {}))
-            self._logins = {key: one for key, one in self._logins.items() if one[0].name != name}
+            self._end_all(name)
             self._state.record(facility, actor, "person.role-set", name, {"role": role and str(role)})
             return True
 
@@ -204,7 +206,3 @@ class MemoryPeople:
 
 def _places(person: Person | None) -> list[FacilityId]:
     return (sorted(person.roles) if person is not None else []) or [DEFAULT_FACILITY]
-
-
-def _roles(person: Person) -> dict[str, Any]:
-    return {"roles": {facility: str(role) for facility, role in sorted(person.roles.items())}}

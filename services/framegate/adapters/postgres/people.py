@@ -43,8 +43,10 @@ class PostgresPeople:
             for facility, role in sorted(person.roles.items()):
                 ensure_facility(connection, facility)
                 _put_role(connection, person.name, facility, role)
-            roles = {facility: str(role) for facility, role in sorted(person.roles.items())}
-            _audit(connection, person, actor, "person.added", {"roles": roles})
+            for facility in _places(person):
+                # What the person may elsewhere is not this facility's to read.
+                here = person.roles.get(facility)
+                record(connection, facility, actor, "person.added", person.name, {"role": here and str(here)})
 
         self._database.core(work)
 
@@ -86,7 +88,7 @@ class PostgresPeople:
             connection.execute(delete(_ROLES).where(here))
             if role is not None:
                 _put_role(connection, name, facility, role)
-            connection.execute(delete(_LOGINS).where(_LOGINS.c.person == name))
+            _end_all(connection, name)
             record(connection, facility, actor, "person.role-set", name, {"role": role and str(role)})
             return True
 

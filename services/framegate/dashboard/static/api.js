@@ -44,7 +44,8 @@ function bodyOf(form) {
   for (const field of form.elements) {
     if (!field.name || field.disabled || field.value === "") continue;
     if (field.type === "checkbox" && field.dataset.type === "list") {
-      if (field.checked) (body[field.name] ??= []).push(field.value);
+      body[field.name] ??= []; // none of them is an answer, too
+      if (field.checked) body[field.name].push(field.value);
       continue;
     }
     if ((field.type === "checkbox" || field.type === "radio") && !field.checked) continue;
