@@ -52,7 +52,7 @@ class Feed:
 
     def _run(self) -> None:
         number = 0
-        while not self._stop.wait(0.05):
+        while not self._stop.wait(0.15):
             answer = self._box.upload(jpeg(50_000 + number), camera=f"dock-{number % 20}")
             assert answer.status_code == 202, answer.text
             self.ids.append(answer.json()["id"])
