@@ -37,6 +37,19 @@ locals {
           Resource = concat([for queue in local.consumed[stage] : local.queue_arns[queue]], local.targets[stage])
         },
         {
+          # People look at dead letters, and send them back, on a page or over the API.
+          Sid      = "HandleDeadLetters"
+          Effect   = "Allow"
+          Action   = concat(local.keep_actions, local.find_actions)
+          Resource = stage == "ingest" ? values(local.dead_arns) : []
+        },
+        {
+          Sid      = "SendThemBack"
+          Effect   = "Allow"
+          Action   = concat(["sqs:SendMessage"], local.find_actions)
+          Resource = stage == "ingest" ? values(local.queue_arns) : []
+        },
+        {
           Sid      = "Read"
           Effect   = "Allow"
           Action   = ["s3:GetObject"]

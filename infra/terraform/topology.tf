@@ -8,10 +8,11 @@ locals {
   # reads, writes, deletes: prefixes of the bucket. reads_versions: events name a version of an object.
   stages = {
     # uploads/: a presigned form uploads with the rights of who signed it. originals/: superfluous ones are deleted.
+    # models/: who orders a deployment over the API has it checked there first.
     ingest = {
       consumes       = ["bucket-events"]
       sends          = ["frame-submitted"]
-      reads          = concat(["originals/"], tolist(local.event_prefixes))
+      reads          = concat(["originals/", "models/"], tolist(local.event_prefixes))
       reads_versions = tolist(local.event_prefixes)
       writes         = ["originals/", "uploads/"]
       deletes        = ["originals/", "uploads/"]

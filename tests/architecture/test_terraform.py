@@ -43,6 +43,7 @@ OBJECTS = {
     Stage.INGEST: {
         "originals/": {GET, PUT, DELETE},
         "uploads/": {GET, VERSION, PUT, DELETE},
+        "models/": {GET},
     },
     Stage.PREPROCESS: {"originals/": {GET}, "prepared/": {PUT}},
     Stage.INFERENCE: {"prepared/": {GET, DELETE}, "models/": {GET}},
@@ -152,6 +153,14 @@ def test_a_stage_may_do_what_it_does_and_nothing_else(computed: dict[str, Any], 
     expected |= {
         (f"sqs:{action}", arn) for arn in consumed | targets for action in ("GetQueueUrl", "GetQueueAttributes")
     }
+    if stage is Stage.INGEST:
+        # People look at dead letters, and send them back, over the API.
+        queues = {f"{ARN}{queue}" for queue in (*ALL_QUEUES, EVENTS)}
+        looks = {"ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueUrl", "GetQueueAttributes"}
+        expected |= {(f"sqs:{action}", f"{arn}-dead") for action in looks for arn in queues}
+        expected |= {
+            (f"sqs:{action}", arn) for action in ("SendMessage", "GetQueueUrl", "GetQueueAttributes") for arn in queues
+        }
     expected |= {
         (action, f"{BUCKET_ARN}/{prefix}*") for prefix, actions in OBJECTS[stage].items() for action in actions
     }
