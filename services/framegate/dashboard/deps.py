@@ -1,6 +1,7 @@
 """What the pages are made of; whoever puts the program together fills it in."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +17,6 @@ from framegate.ports.queue import DeadLetters
 from framegate.ports.registry import Registry, Shadows
 from framegate.ports.reviews import Reviews
 from framegate.ports.store import Cameras, Keys, Policies, Results, Workers
-from framegate.ports.upkeep import Upkeep
 
 
 class PolicyWords(Protocol):
@@ -56,13 +56,12 @@ class PageDependencies:
     reviews: Reviews
     endpoints: Endpoints
     deliveries: Deliveries
-    dead_letters: DeadLetters
+    dead_letters: Callable[[], AbstractContextManager[DeadLetters]]  #: a client of the queue, opened where it is needed
     registry: Registry
     shadows: Shadows
     policies: Policies
     rules: PolicyWords
     workers: Workers
-    upkeep: Upkeep
     audit: AuditLog
     keys: Keys
     #: How many listen to `/live` now.

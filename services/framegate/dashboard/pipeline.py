@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from framegate.dashboard.deps import PageDependencies
 from framegate.dashboard.html import page
 from framegate.dashboard.query import PageQuery
 from framegate.dashboard.stages import StageView, Sums, Trouble, stages_of, sums_of, troubles
@@ -84,7 +85,7 @@ def _pipeline(
     missing = deps.overview.missing(facilities, _MOST_MISSING)
     # They are the machinery's and belong to no facility; and looking at them costs calls where the queue is elsewhere.
     all_of_them = bool(administers) and administers >= everywhere
-    dead = deps.dead_letters.list_dead(_MOST_LETTERS) if sees_all else []
+    dead = _dead(deps) if sees_all else []
     return PipelineView(
         at=deps.clock.now(),
         stages=stages,
@@ -94,6 +95,11 @@ def _pipeline(
         letters=[_letter(letter) for letter in dead] if all_of_them else None,
         more_letters=len(dead) == _MOST_LETTERS,
     )
+
+
+def _dead(deps: PageDependencies) -> list[DeadLetter]:
+    with deps.dead_letters() as letters:
+        return letters.list_dead(_MOST_LETTERS)
 
 
 def _counted(errors: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
