@@ -9,7 +9,8 @@ from starlette.responses import RedirectResponse, Response
 
 from framegate.dashboard import (
     access,
-    admission,
+    account,
+    assets,
     camera,
     cameras,
     hooks,
@@ -33,12 +34,13 @@ from framegate.web.problems import Problem
 
 #: All pages.
 ROUTERS: Final = (
-    access.router,
+    assets.router,
+    account.router,
     incidents.router,
     cameras.router,
     camera.router,
     hooks.router,
-    admission.router,
+    access.router,
     inspections.router,
     inspection.router,
     review.router,

@@ -4,10 +4,15 @@ import hashlib
 from importlib.resources import files
 from typing import Final
 
+from fastapi import APIRouter
 from starlette.responses import Response
 
+from framegate.web.permissions import public
+from framegate.web.problems import Problem
+
+router = APIRouter(include_in_schema=False)
+
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-TYPES: Final = tuple(_TYPES.values())
 _FILES: Final = {
     entry.name: entry.read_bytes()
     for entry in sorted((files("framegate.dashboard") / "static").iterdir(), key=lambda entry: entry.name)
@@ -25,11 +30,12 @@ def address(name: str) -> str:
     return f"/assets/{BUILD}/{name}"
 
 
-def asset(build: str, name: str) -> Response | None:
-    """The file, for everybody and for ever; None: there is none, or it was another one."""
+@router.get("/assets/{build}/{name}", dependencies=[public(produces=tuple(_TYPES.values()))])
+async def asset(build: str, name: str) -> Response:
+    """The file, for everybody and for ever; absent where there is none, or it was another one."""
     data = _FILES.get(name) if build == BUILD else None
     if data is None:
-        return None
+        raise Problem("not-found")
     kept = {
         "Cache-Control": "public, max-age=31536000, immutable",
         "Cross-Origin-Resource-Policy": "same-origin",
