@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 
 from framegate.dashboard.deps import PageDependencies
 from framegate.kernel.ids import FacilityId
+from framegate.ports.notices import moment
 from framegate.ports.store import ImageFilter, ImageRecord, Results
 
 #: The media type of each format.
@@ -70,9 +71,9 @@ def row_of(record: ImageRecord) -> Row:
         "id": str(facts.image_id),
         "facility": facts.facility,
         "camera": facts.camera,
-        "received_at": _moment(facts.received_at),
-        "captured_at": _moment(record.captured_at),
-        "ended_at": _moment(record.decided_at),
+        "received_at": moment(facts.received_at),
+        "captured_at": moment(record.captured_at),
+        "ended_at": moment(record.decided_at),
         "state": str(record.state),
         "verdict": None if record.verdict is None else str(record.verdict),
         "effective_verdict": None if record.effective_verdict is None else str(record.effective_verdict),
@@ -124,7 +125,3 @@ _COLUMNS: Final = (
     "detail", "detections", "model", "policy", "reviewers", "shipment", "sscc", "metadata", "lane", "sha256",
 )  # fmt: skip
 _WRITERS: Final[Mapping[str, Callable[[Sequence[Row], bool], str]]] = {"csv": _csv, "json": _jsonl}
-
-
-def _moment(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

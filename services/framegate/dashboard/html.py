@@ -10,12 +10,8 @@ from starlette.responses import HTMLResponse
 from framegate.dashboard.assets import address
 from framegate.dashboard.frame import frame_of
 from framegate.dashboard.state import PageState
+from framegate.ports.notices import moment
 from framegate.web.html import html_headers
-
-
-def rfc3339(at: datetime) -> str:
-    """For scripts."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def utc(at: datetime) -> str:
@@ -61,7 +57,7 @@ templates: Final = Environment(
 )
 templates.globals["asset"] = address
 templates.filters.update(
-    rfc3339=rfc3339, utc=utc, words=words, duration=duration, count=count, percent=percent
+    rfc3339=moment, utc=utc, words=words, duration=duration, count=count, percent=percent
 )  # fmt: skip
 
 
@@ -71,10 +67,10 @@ def alone(template: str, status: int = 200, *, over_https: bool, **values: Any) 
     return HTMLResponse(html, status, headers=html_headers(over_https=over_https))
 
 
-def page(template: str, request: Request, pages: PageState, view: Any, status: int = 200) -> HTMLResponse:
+def page(template: str, request: Request, pages: PageState, view: Any) -> HTMLResponse:
     """For who is logged in: the template sees the page's own `view`, and the `frame` around it."""
     html = templates.get_template(f"{template}.html").render(view=view, frame=frame_of(request, pages))
-    return HTMLResponse(html, status, headers=html_headers(over_https=pages.over_https, scripts=True))
+    return HTMLResponse(html, headers=html_headers(over_https=pages.over_https, scripts=True))
 
 
 def fragment(template: str, macro: str, *args: Any) -> str:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from framegate.dashboard.demands import Demands, demands_of
 from framegate.dashboard.findings import Picture, look_picture, picture_of, upright
 from framegate.dashboard.html import page
+from framegate.dashboard.nowview import glimpse_of
 from framegate.dashboard.state import PagesDep, PageState
 from framegate.dashboard.steps import Event, Span, events_of, spans_of
 from framegate.dashboard.telling import Story, story_of
@@ -73,7 +74,7 @@ class InspectionView:
     @property
     def around(self) -> list[Glimpse]:
         """It, among those of its camera."""
-        return [*self.earlier, _glimpse(self.record), *self.later]
+        return [*self.earlier, glimpse_of(self.record), *self.later]
 
     @property
     def goods(self) -> dict[str, str]:
@@ -154,12 +155,6 @@ def _looks(record: ImageRecord, demands: Demands) -> list[LookView]:
         LookView(look, look_picture(record, look, other, demands))
         for look, other in zip(record.looks, reversed(record.looks), strict=True)
     ]
-
-
-def _glimpse(record: ImageRecord) -> Glimpse:
-    facts = record.facts
-    verdict = record.effective_verdict
-    return Glimpse(facts.facility, facts.image_id, facts.camera, facts.received_at, record.state, verdict)
 
 
 def _audit(log: AuditLog, record: ImageRecord) -> list[Sealed]:

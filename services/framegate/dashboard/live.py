@@ -11,12 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from framegate.dashboard.html import fragment
-from framegate.dashboard.nowview import kind_of
+from framegate.dashboard.nowview import glimpse_of, kind_of
 from framegate.dashboard.query import PageQuery
 from framegate.dashboard.state import PagesDep, PageState
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.states import Scope
-from framegate.ports.overview import Glimpse
 from framegate.ports.store import ImageRecord, Results
 from framegate.web.events import MEDIA_TYPE, EventStream, last_event_id
 from framegate.web.fanout import Broadcaster, News, Source, Viewer
@@ -44,18 +43,11 @@ def outcomes(results: Results) -> Source:
     return source
 
 
-def glimpse_of(record: ImageRecord) -> Glimpse:
-    """As much of it as a tile shows."""
-    facts, verdict = record.facts, record.effective_verdict
-    return Glimpse(facts.facility, facts.image_id, facts.camera, facts.received_at, record.state, verdict)
-
-
 def _outcome(record: ImageRecord) -> str:
     image = glimpse_of(record)
     return json.dumps(
         {
             "place": f"{image.facility}/{image.camera}",
-            "camera": image.camera,
             "image": str(image.image_id),
             "kind": kind_of(image),
             "at": record.decided_at and record.decided_at.isoformat(),

@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from framegate.dashboard.html import page
-from framegate.dashboard.live import glimpse_of
-from framegate.dashboard.nowview import EACH, MOST_INCIDENTS, NowView, facilities_of, figures, matter
+from framegate.dashboard.nowview import EACH, MOST_INCIDENTS, NowView, facilities_of, figures, glimpse_of, matter
 from framegate.dashboard.query import PageQuery
 from framegate.dashboard.state import PagesDep, PageState
 from framegate.kernel.ids import CameraId, FacilityId

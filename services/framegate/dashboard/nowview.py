@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -10,19 +10,22 @@ from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.incidents import Incident
 from framegate.kernel.states import ImageState, Verdict
 from framegate.ports.overview import CameraRate, Glimpse
+from framegate.ports.store import ImageRecord
 
 #: How an image can end, in the order in which it is told.
-KINDS: Final = (
-    *map(str, (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW)),
-    *map(str, (ImageState.REJECTED, ImageState.FAILED)),
+KINDS: Final = tuple(
+    map(str, (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW, ImageState.REJECTED, ImageState.FAILED)),
 )
 #: Newest images of each camera.
 EACH: Final = 5
 MOST_INCIDENTS: Final = 4
 _TROUBLE: Final = frozenset({str(Verdict.FAIL), str(ImageState.FAILED)})
-#: The classes of the parts of a bar.
-_PARTS: Final = {"rejected": "other", "failed": "failed"}
-_SEVERITIES: Final = {"critical": 0}
+
+
+def glimpse_of(record: ImageRecord) -> Glimpse:
+    """As much of it as a tile shows."""
+    facts, verdict = record.facts, record.effective_verdict
+    return Glimpse(facts.facility, facts.image_id, facts.camera, facts.received_at, record.state, verdict)
 
 
 def kind_of(image: Glimpse) -> str:
@@ -60,7 +63,9 @@ class CameraNow:
     @property
     def pieces(self) -> list[tuple[str, int, str]]:
         """For the bar."""
-        return [(_PARTS.get(kind, kind), self.ended[kind], kind) for kind in KINDS if self.ended.get(kind)]
+        return [
+            ("other" if kind == "rejected" else kind, self.ended[kind], kind) for kind in KINDS if self.ended.get(kind)
+        ]
 
     @property
     def mix(self) -> str:
@@ -98,7 +103,7 @@ class NowView:
     facilities: Sequence[FacilityNow]
     only: str | None
     stream: str
-    kinds: Sequence[str] = field(default=KINDS)
+    kinds: Sequence[str] = KINDS
 
     @property
     def cameras(self) -> int:
@@ -127,7 +132,7 @@ def _median(rates: Sequence[CameraRate]) -> float | None:
 def matter(incidents: Sequence[Incident]) -> list[Incident]:
     """The critical ones first, then those with the newest alerts."""
     newest = sorted(incidents, key=lambda incident: incident.last_at, reverse=True)
-    return sorted(newest, key=lambda incident: _SEVERITIES.get(incident.severity, 1))
+    return sorted(newest, key=lambda incident: incident.severity != "critical")
 
 
 def facilities_of(

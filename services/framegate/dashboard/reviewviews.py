@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from framegate.dashboard.demands import demands_of
 from framegate.dashboard.deps import PageDependencies
 from framegate.kernel.errors import ModelRefused
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
@@ -153,7 +154,8 @@ def _classes(deps: PageDependencies, facility: FacilityId, camera: CameraId, rec
         if record.policy_version is None
         else deps.policies.policy(facility, record.policy_version)
     )
-    if policy is not None and (named := _damage(policy.document, camera)):
+    classes = {} if policy is None else demands_of(policy.document, camera).classes
+    if named := sorted(name for name, limits in classes.items() if limits.matter):
         return named
     model = None if record.model is None else deps.registry.model(record.model)
     if model is None:
@@ -162,9 +164,3 @@ def _classes(deps: PageDependencies, facility: FacilityId, camera: CameraId, rec
         return sorted(ModelManifest.parse(model.manifest, model.ref).thresholds)
     except ModelRefused:  # of a later release
         return []
-
-
-def _damage(document: Mapping[str, Any], camera: CameraId) -> list[str]:
-    own = document.get("cameras", {}).get(camera, {}).get("classes", {})
-    thresholds: Mapping[str, Mapping[str, Any]] = {**document.get("classes", {}), **own}
-    return sorted(name for name, limits in thresholds.items() if any(v is not None for v in limits.values()))
