@@ -47,7 +47,8 @@ class HooksView:
     """Those in trouble first. `facilities`: where one may be added."""
 
     rows: Sequence[EndpointRow]
-    dead: int  #: of the newest `_MOST`
+    dead: int  #: messages that were given up
+    dead_cut: bool  #: there may be more
     facilities: Sequence[FacilityId]
     kinds: Sequence[HookKind]
     changes: Sequence[Change]
@@ -93,7 +94,7 @@ def _hooks(pages: PageState, facilities: frozenset[FacilityId]) -> HooksView:
         for endpoint in pages.deps.endpoints.endpoints(facilities)
     ]
     rows.sort(key=lambda row: ("disabled", "failing", "active").index(row.state))
-    return HooksView(rows, len(dead), sorted(facilities), tuple(HookKind), tuple(Change))
+    return HooksView(rows, len(dead), len(dead) == _MOST, sorted(facilities), tuple(HookKind), tuple(Change))
 
 
 def _hook(pages: PageState, facilities: frozenset[FacilityId], endpoint_id: str) -> HookView:
