@@ -27,12 +27,12 @@ function take(part, next) {
   showTimes(part);
 }
 
-/** False: the login has ended. Throws when there is no answer. */
+/** The page as it is now; null: the login has ended. Throws when there is no answer. */
 export async function refresh() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(PATIENCE_MS) });
-  if (answer.redirected) return false;
+  if (answer.redirected) return null;
   if (!answer.ok) throw new Error(`Error ${answer.status}`);
   const next = new DOMParser().parseFromString(await answer.text(), "text/html");
   document.querySelectorAll("[data-refresh]").forEach((part) => take(part, next.getElementById(part.id)));
-  return true;
+  return next;
 }
