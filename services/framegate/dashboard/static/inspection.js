@@ -23,7 +23,7 @@ class Stage {
 
   /** Shows what begins at (x, y) and is `w` pixels of the picture wide. */
   show(x, y, w) {
-    this.w = Math.min(this.width, Math.max(this.width / MOST_ZOOM, w));
+    this.w = this.within(w);
     this.h = (this.w * this.height) / this.width;
     this.x = Math.min(Math.max(0, x), this.width - this.w);
     this.y = Math.min(Math.max(0, y), this.height - this.h);
@@ -40,6 +40,11 @@ class Stage {
       box.label.setAttribute("transform", `translate(${left} ${top}) scale(${unit})`);
     }
     this.sharpen(unit);
+  }
+
+  /** `w`, or the nearest that may be shown. */
+  within(w) {
+    return Math.min(this.width, Math.max(this.width / MOST_ZOOM, w));
   }
 
   /** Pixels of the picture to one of the screen. */
@@ -61,7 +66,7 @@ class Stage {
 
   /** Keeps the point at shares (px, py) of what is shown where it is. */
   zoom(factor, px = 0.5, py = 0.5) {
-    const w = Math.min(this.width, Math.max(this.width / MOST_ZOOM, this.w / factor));
+    const w = this.within(this.w / factor);
     this.show(this.x + (this.w - w) * px, this.y + (this.h - this.h * (w / this.w)) * py, w);
   }
 
@@ -73,8 +78,7 @@ class Stage {
   go(n) {
     const box = this.boxes.find((each) => each.element.dataset.n === n);
     if (!box) return;
-    const w = Math.max(box.width * 3, (box.height * 3 * this.width) / this.height);
-    const shown = Math.min(this.width, Math.max(this.width / MOST_ZOOM, w));
+    const shown = this.within(3 * Math.max(box.width, (box.height * this.width) / this.height));
     this.show(box.x + box.width / 2 - shown / 2, box.y + box.height / 2 - (shown * this.height) / this.width / 2, shown);
   }
 

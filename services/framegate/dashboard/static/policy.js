@@ -90,16 +90,12 @@ async function check() {
   state.textContent = usable ? "Checked without a fault." : answer.valid ? "There is nothing to apply." : "Correct the faults and check again.";
 }
 
-function cell(name, words, className = "") {
-  return el(name, { className }, words);
-}
-
 function table(head, rows, label) {
   const scroll = el("div", { className: "scroll", tabIndex: 0 });
   scroll.setAttribute("role", "region");
   scroll.setAttribute("aria-label", label);
-  const titles = head.map(([words, kind]) => cell("th", words, kind));
-  const body = rows.map((row) => el("tr", {}, ...row.map((words, n) => cell("td", words, head[n][1]))));
+  const titles = head.map(([words, className]) => el("th", { className }, words));
+  const body = rows.map((row) => el("tr", {}, ...row.map((words, n) => el("td", { className: head[n][1] }, words))));
   scroll.append(el("table", {}, el("thead", {}, el("tr", {}, ...titles)), el("tbody", {}, ...body)));
   return scroll;
 }
