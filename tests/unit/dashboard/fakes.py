@@ -84,6 +84,14 @@ class PeopleBox(ApiBox):
     def browser(self, address: str = "192.0.2.1", **headers: str) -> "Browser":
         return Browser(self, address, headers)
 
+    async def see(self, path: str, name: str = "anna", status: int = 200) -> str:
+        """What a person who logs in is shown there, tags and all."""
+        async with self.browser() as browser:
+            await browser.log_in(name)
+            answer = await browser.get(path)
+        assert answer.status_code == status, answer.text
+        return answer.text
+
     def close(self) -> None:
         super().close()
         self.pages.close()

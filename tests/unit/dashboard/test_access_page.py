@@ -13,11 +13,7 @@ pytestmark = pytest.mark.anyio
 
 async def shown(box: PeopleBox, path: str, *facilities: FacilityId) -> str:
     box.add_person("ada", Role.ADMIN, *facilities)
-    async with box.browser() as browser:
-        await browser.log_in("ada")
-        answer = await browser.get(path)
-    assert answer.status_code == 200, answer.text
-    return answer.text
+    return await box.see(path, "ada")
 
 
 async def test_people_are_listed_with_their_state_and_what_can_be_done(box: PeopleBox) -> None:
@@ -27,9 +23,7 @@ async def test_people_are_listed_with_their_state_and_what_can_be_done(box: Peop
     assert 'data-api="POST /v1/people/ben/disable"' in page
     assert 'data-api="POST /v1/people/ada/disable"' not in page  # nobody shuts themselves out
     box.store.people.disable("ben", box.clock.now(), "ada")
-    async with box.browser() as browser:
-        await browser.log_in("ada")
-        page = (await browser.get("/access")).text
+    page = await box.see("/access", "ada")
     assert 'data-api="POST /v1/people/ben/enable"' in page
 
 
@@ -38,9 +32,7 @@ async def test_people_and_keys_of_other_facilities_are_not_there(box: PeopleBox)
     box.add_key(OTHER_HALL, name="their-key")
     box.add_key(HALL, name="our-key")
     assert "theirs" not in await shown(box, "/access")
-    async with box.browser() as browser:
-        await browser.log_in("ada")
-        page = (await browser.get("/access?show=keys")).text
+    page = await box.see("/access?show=keys", "ada")
     assert "our-key" in page
     assert "their-key" not in page
 

@@ -19,11 +19,7 @@ pytestmark = pytest.mark.anyio
 async def shown(box: PeopleBox, path: str, role: Role = Role.ADMIN, status: int = 200) -> str:
     if box.store.people.find_person("anna") is None:
         box.add_person("anna", role)
-    async with box.browser() as browser:
-        await browser.log_in()
-        answer = await browser.get(path)
-    assert answer.status_code == status, answer.text
-    return answer.text
+    return await box.see(path, status=status)
 
 
 def confirmed(box: PeopleBox, name: str = "dock-3") -> None:

@@ -12,13 +12,9 @@ from .fakes import PeopleBox
 pytestmark = pytest.mark.anyio
 
 
-async def shown(box: PeopleBox, path: str, status: int = 200, *facilities: FacilityId) -> str:
+async def shown(box: PeopleBox, path: str, *facilities: FacilityId) -> str:
     box.add_person("anna", Role.OPERATOR, *facilities)
-    async with box.browser() as browser:
-        await browser.log_in()
-        answer = await browser.get(path)
-    assert answer.status_code == status, answer.text
-    return answer.text
+    return await box.see(path)
 
 
 async def test_an_endpoint_is_listed_without_what_may_be_a_secret(box: PeopleBox) -> None:
@@ -49,7 +45,5 @@ async def test_with_nobody_to_tell_the_page_says_what_a_hook_is_for(box: PeopleB
 
 async def test_another_facilitys_endpoint_is_neither_listed_nor_there(box: PeopleBox) -> None:
     made = await Manager(box).add()
-    assert made["id"] not in await shown(box, "/hooks", 200, OTHER_HALL)
-    async with box.browser() as browser:
-        await browser.log_in()
-        assert (await browser.get(f"/hooks/{made['id']}")).status_code == 404
+    assert made["id"] not in await shown(box, "/hooks", OTHER_HALL)
+    await box.see(f"/hooks/{made['id']}", status=404)

@@ -21,11 +21,7 @@ HOSTILE = '<img src=x onerror="alert(1)">'
 
 async def shown(box: PeopleBox, path: str, role: Role = Role.REVIEWER) -> str:
     box.add_person("anna", role)
-    async with box.browser() as browser:
-        await browser.log_in()
-        answer = await browser.get(path)
-    assert answer.status_code == 200, answer.text
-    return answer.text
+    return await box.see(path)
 
 
 async def test_what_nobody_has_in_hand_is_listed_before_what_somebody_has(box: PeopleBox) -> None:
@@ -69,11 +65,9 @@ async def test_nothing_to_do_says_so(box: PeopleBox) -> None:
 async def test_another_facilitys_incident_is_neither_listed_nor_there(box: PeopleBox) -> None:
     foreign = opened(box, facility=OTHER_HALL)
     assert foreign not in await shown(box, "/incidents")
-    async with box.browser() as browser:
-        await browser.log_in()
-        assert (await browser.get(f"/incidents/{foreign}")).status_code == 404
-        assert (await browser.get("/incidents/nonsense")).status_code == 404
-        assert (await browser.get("/incidents?show=everything")).status_code == 422
+    await box.see(f"/incidents/{foreign}", status=404)
+    await box.see("/incidents/nonsense", status=404)
+    await box.see("/incidents?show=everything", status=422)
 
 
 @pytest.mark.parametrize("one", [False, True])

@@ -61,11 +61,7 @@ async def read(box: PeopleBox, image_id: object, role: Role = Role.VIEWER, statu
     """What is written on the page, tags and all."""
     if "anna" not in {person.name for person in box.store.people.people()}:
         box.add_person("anna", role)
-    async with box.browser() as browser:
-        await browser.log_in()
-        answer = await browser.get(f"/inspections/{image_id}")
-    assert answer.status_code == status, answer.text
-    return answer.text
+    return await box.see(f"/inspections/{image_id}", status=status)
 
 
 def words(html: str) -> str:
@@ -219,9 +215,7 @@ async def test_the_audit_of_one_facility_is_not_for_who_may_read_that_of_another
 ) -> None:
     box.add_person("olga", Role.VIEWER, HALL)
     box.store.people.set_role("olga", OTHER_HALL, Role.ADMIN, "lead")
-    async with box.browser() as browser:
-        await browser.log_in("olga")
-        assert "<h2>Audit</h2>" not in (await browser.get(f"/inspections/{failed}")).text
+    assert "<h2>Audit</h2>" not in await box.see(f"/inspections/{failed}", "olga")
 
 
 @pytest.mark.parametrize("image_id", ["1", "0193e2a4-7c1b-7f3a-9d5e-2b1c0a998877"])

@@ -25,11 +25,7 @@ async def shown(box: PeopleBox, path: str = "/models") -> str:
     """For an admin everywhere, unless the test has added anna."""
     if not box.store.people.people():
         box.add_person("anna", Role.ADMIN, HALL, DEFAULT_FACILITY)
-    async with box.browser() as browser:
-        await browser.log_in()
-        answer = await browser.get(path)
-    assert answer.status_code == 200, answer.text
-    return answer.text
+    return await box.see(path)
 
 
 def three_models(box: PeopleBox) -> list[ModelKey]:
@@ -175,6 +171,4 @@ async def test_a_model_shows_what_its_maker_measured_and_who_vouched_for_it(box:
 @pytest.mark.parametrize("ref", ["carton@9", "carton", "@", "a" * 300 + "@1"])
 async def test_a_model_that_nobody_registered_is_not_there(box: PeopleBox, ref: str) -> None:
     box.add_person("anna", Role.ADMIN)
-    async with box.browser() as browser:
-        await browser.log_in()
-        assert (await browser.get(f"/models/{ref}")).status_code == 404
+    await box.see(f"/models/{ref}", status=404)

@@ -39,11 +39,7 @@ def sent(box: PeopleBox, camera: str = "dock-1", facility: FacilityId = HALL, **
 
 async def shown(box: PeopleBox, path: str = "/", *facilities: FacilityId) -> str:
     box.add_person("anna", Role.VIEWER, *facilities)
-    async with box.browser() as browser:
-        await browser.log_in()
-        answer = await browser.get(path)
-    assert answer.status_code == 200, answer.text
-    return answer.text
+    return await box.see(path)
 
 
 # --- the figures -------------------------------------------------------------------------------------------------------
@@ -98,12 +94,10 @@ async def test_an_image_without_a_picture_that_was_decoded_shows_none(box: Peopl
 async def test_only_images_of_the_chosen_kind_are_shown(box: PeopleBox) -> None:
     image = sent(box)
     assert str(image) in await shown(box, "/?verdict=pass")
-    async with box.browser() as browser:
-        await browser.log_in()
-        failed = await browser.get("/?verdict=fail")
-        assert str(image) not in failed.text
-        assert "1 quiet camera (no such image among the newest)" in failed.text
-        assert (await browser.get("/?verdict=nice")).status_code == 422
+    failed = await box.see("/?verdict=fail")
+    assert str(image) not in failed
+    assert "1 quiet camera (no such image among the newest)" in failed
+    await box.see("/?verdict=nice", status=422)
 
 
 async def test_other_facilities_are_not_seen(box: PeopleBox) -> None:

@@ -33,11 +33,7 @@ def inference(*workers: WorkerView, waiting: int = 0, oldest: float | None = Non
 
 async def shown(box: PeopleBox, path: str = "/pipeline", role: Role = Role.ADMIN, *where: FacilityId) -> str:
     box.add_person("anna", role, *where)
-    async with box.browser() as browser:
-        await browser.log_in()
-        answer = await browser.get(path)
-    assert answer.status_code == 200, answer.text
-    return answer.text
+    return await box.see(path)
 
 
 def die(box: PeopleBox, body: str, cause: str = "cannot be read") -> None:
@@ -127,9 +123,7 @@ async def test_the_page_adds_up_what_was_counted_in_the_chosen_facilities(box: P
     add(box)
     add(box, facility=OTHER_HALL)
     box.store.upkeep.take_stock()
-    async with box.browser() as browser:
-        await browser.log_in()
-        html = (await browser.get("/pipeline")).text
+    html = await box.see("/pipeline")
     assert [html.count(f"<dd>{said}</dd>") for said in ("2", "= 1", "+ 0", "+ 1")] == [1, 1, 3, 1]
 
 

@@ -18,11 +18,7 @@ STRICTER = {**DOCUMENT, "classes": {**DOCUMENT["classes"], "hole": {"review": 0.
 
 async def shown(box: PeopleBox, query: str = "", role: Role = Role.ADMIN, *halls: FacilityId) -> str:
     box.add_person("anna", role, *(halls or (HALL,)))
-    async with box.browser() as browser:
-        await browser.log_in()
-        answer = await browser.get(f"/policy{query}")
-    assert answer.status_code == 200, answer.text
-    return answer.text
+    return await box.see(f"/policy{query}")
 
 
 def hold(box: PeopleBox, document: dict[str, Any], facility: FacilityId = HALL, by: str = "lead") -> None:
@@ -92,9 +88,7 @@ async def test_a_long_history_goes_on_behind_a_link(box: PeopleBox) -> None:
         hold(box, {**DOCUMENT, "require_confidence": n / 100})
     page = await shown(box)
     assert "before=3" in page
-    async with box.browser() as browser:
-        await browser.log_in()
-        rest = (await browser.get("/policy?before=3")).text
+    rest = await box.see("/policy?before=3")
     assert "version=2&" in rest or 'version=2"' in rest
     assert "the first one" in rest
 
@@ -112,24 +106,20 @@ async def test_an_admin_elsewhere_only_reads_here(box: PeopleBox) -> None:
     hold(box, DOCUMENT, OTHER_HALL)
     box.add_person("anna", Role.VIEWER, HALL)
     box.store.people.set_role("anna", OTHER_HALL, Role.ADMIN, "lead")
-    async with box.browser() as browser:
-        await browser.log_in()
-        assert "<textarea" not in (await browser.get("/policy")).text
-        assert "<textarea" in (await browser.get(f"/policy?facility={OTHER_HALL}")).text
+    assert "<textarea" not in await box.see("/policy")
+    assert "<textarea" in await box.see(f"/policy?facility={OTHER_HALL}")
 
 
 async def test_another_facilitys_and_unknown_versions_are_not_there(box: PeopleBox) -> None:
     hold(box, DOCUMENT)
     await shown(box)
-    async with box.browser() as browser:
-        await browser.log_in()
-        for query, status in (
-            (f"facility={OTHER_HALL}", 404),
-            ("version=9", 404),
-            ("version=0", 422),
-            ("version=x", 422),
-        ):
-            assert (await browser.get(f"/policy?{query}")).status_code == status, query
+    for query, status in (
+        (f"facility={OTHER_HALL}", 404),
+        ("version=9", 404),
+        ("version=0", 422),
+        ("version=x", 422),
+    ):
+        await box.see(f"/policy?{query}", status=status)
 
 
 async def test_what_a_policy_names_is_text_and_what_cannot_be_read_is_shown_as_written(box: PeopleBox) -> None:
@@ -138,8 +128,6 @@ async def test_what_a_policy_names_is_text_and_what_cannot_be_read_is_shown_as_w
     assert HOSTILE not in page
     assert "hole &lt;img" in page
     hold(box, {"schema": 2, "note": f"</textarea>{HOSTILE}"})
-    async with box.browser() as browser:
-        await browser.log_in()
-        page = (await browser.get("/policy")).text
+    page = await box.see("/policy")
     assert HOSTILE not in page
     assert "This release cannot put it in words" in page

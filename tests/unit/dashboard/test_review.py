@@ -26,11 +26,7 @@ _NUMBERS = count()
 async def shown(box: PeopleBox, path: str, status: int = 200) -> str:
     name = f"anna-{next(_NUMBERS)}"
     box.add_person(name)
-    async with box.browser() as browser:
-        await browser.log_in(name)
-        answer = await browser.get(path)
-    assert answer.status_code == status, answer.text
-    return answer.text
+    return await box.see(path, name, status=status)
 
 
 def says(box: PeopleBox, image: ImageId, decision: Decision, actor: str = "anna") -> None:
@@ -117,11 +113,9 @@ async def test_a_damage_can_be_called_what_the_policy_of_its_image_has_limits_fo
 async def test_another_facilitys_item_or_none_is_not_there(box: PeopleBox) -> None:
     await shown(box, f"/review/items/{waits(box, facility=OTHER_HALL)}", 404)
     box.add_person()
-    async with box.browser() as browser:
-        await browser.log_in()
-        assert (await browser.get(f"/review/items/{uuid4()}")).status_code == 404
-        assert (await browser.get("/review/items/x")).status_code == 404
-        assert (await browser.get(f"/review?facility={OTHER_HALL}")).status_code == 404
+    await box.see(f"/review/items/{uuid4()}", status=404)
+    await box.see("/review/items/x", status=404)
+    await box.see(f"/review?facility={OTHER_HALL}", status=404)
 
 
 async def test_escapes_are_told_with_their_interval_and_without_a_rate_while_few_were_checked(box: PeopleBox) -> None:
