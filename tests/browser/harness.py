@@ -177,6 +177,11 @@ class Viewer:
         """Nothing on the console, no request that left the origin."""
         assert self.errors == []
 
+    def assert_fits(self) -> None:
+        """Nobody has to scroll sideways."""
+        wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"the page is {wide} pixels wider than the screen"
+
     def assert_accessible(self) -> None:
         """Axe finds nothing serious on what is shown now."""
         # Not by a script element, which the page's own policy would stop.
