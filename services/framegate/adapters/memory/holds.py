@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 from framegate.adapters.memory.state import MemoryState, Walk
 from framegate.kernel.holds import Hold, HoldScope
 from framegate.kernel.ids import FacilityId
-from framegate.kernel.retention import Part
 from framegate.ports.retention import Covered
 
 
@@ -51,5 +50,5 @@ class MemoryHolds:
         with self._state.lock:
             rows = [row.facts for row in self._state.images.values() if row.facts.facility == hold.facility]
             images = [facts.image_id for facts in rows if hold.scope.covers(facts)]
-            erased = sum(Part.ORIGINAL in self._state.erasures.get(image_id, {}) for image_id in images)
+            erased = sum(map(self._state.is_erased, images))
             return Covered(len(images), erased)

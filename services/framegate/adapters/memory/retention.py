@@ -75,7 +75,7 @@ class MemoryRetention:
         old = [
             (number, row)
             for number, row in rows
-            if number > (walk.after or 0) and row.facts.facility == facility and _ended(row).at <= youngest
+            if number > (walk.after or 0) and row.facts.facility == facility and _end(row).at <= youngest
         ][:limit]
         erased = [part for _, row in old for part in self._erase(row, due_parts([self._ended(row)], days, now), SYSTEM)]
         began_at = walk.began_at if walk.after else now
@@ -83,11 +83,10 @@ class MemoryRetention:
         return Walked(facility, len(old), Counter(erased))
 
     def _ended(self, row: ImageRow) -> Ended:
-        end, item = _ended(row), self._state.reviews.get(row.facts.image_id)
+        end, item = _end(row), self._state.reviews.get(row.facts.image_id)
         outcome = end.outcome
         said = standing(item.reviews) if item is not None else None
-        gone = self._state.erasures.get(row.facts.image_id, {})
-        there = {Part.ORIGINAL: Part.ORIGINAL not in gone, Part.METADATA: bool(row.facts.metadata)}
+        there = {Part.ORIGINAL: not self._state.is_erased(row.facts.image_id), Part.METADATA: bool(row.facts.metadata)}
         return Ended(
             row.facts.image_id,
             outcome.state,
@@ -143,6 +142,6 @@ class MemoryRetention:
                 self._state.erasing.pop(one.image_id, None)
 
 
-def _ended(row: ImageRow) -> EndRow:
+def _end(row: ImageRow) -> EndRow:
     assert row.end is not None  # noqa: S101 (only such are asked about)
     return row.end

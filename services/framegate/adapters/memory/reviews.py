@@ -3,15 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from framegate.adapters.memory.results import recorded
+from framegate.adapters.memory.review_effects import decided_images, settle_row
 from framegate.adapters.memory.review_tallies import tallies_of
 from framegate.adapters.memory.state import ImageRow, MemoryState, ReviewRow
 from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
-from framegate.kernel.incidents import SYSTEM, RaisedAlert
-from framegate.kernel.inspection import Alert, Inspected
-from framegate.kernel.retention import Part
+from framegate.kernel.inspection import Inspected
 from framegate.kernel.reviews import (
     LATELY,
     SAMPLE_WEIGHT,
@@ -159,41 +157,8 @@ class MemoryReviews:
             for done, row in enumerate(sorted(due, key=lambda row: row.settle_at or now)[:limit]):
                 if left <= 0:
                     return done
-                left -= self._settle(row, left, tell)
+                left -= settle_row(self._state, row, left, tell)
             return len(due[:limit])
-
-    def _settle(self, row: ReviewRow, most: int, tell: Tell) -> int:
-        review, image = row.decided, self._state.images[row.image_id]
-        assert review is not None  # noqa: S101 (only what is decided is due)
-        choice = review.decision.choice
-        body: dict[str, object] = {"review": str(review.review_id)}
-        if choice is Choice.FAIL:
-            for alert in tell(DecidedImage(recorded(self._state, image), row.origin, review)):
-                self._raise(row, alert)
-        asked = self._ask_again(image, Verdict(choice), most) if choice in (Choice.PASS, Choice.FAIL) else []
-        body |= {"asked_again": asked} if asked else {}
-        if len(asked) == most:
-            self._record(row, SYSTEM, "review.asked-again", body)
-            return most
-        row.settle_at = None
-        self._record(row, SYSTEM, "review.settled", {**body, "choice": str(choice)})
-        return len(asked)
-
-    def _raise(self, row: ReviewRow, alert: Alert) -> None:
-        told = {(raised.image_id, raised.alert.rule) for raised in self._state.alerts}
-        if (row.image_id, alert.rule) not in told:
-            self._state.alerts.append(RaisedAlert(uuid4(), row.facility, row.image_id, alert, self._state.now()))
-
-    def _ask_again(self, source: ImageRow, said: Verdict, most: int) -> list[str]:
-        asked, ours = list[str](), source.facts
-        for image_id, image in sorted(self._state.images.items()):
-            facts, end = image.facts, image.end
-            same = (facts.facility, facts.camera, facts.sha256) == (ours.facility, ours.camera, ours.sha256)
-            copied = None if end is None or end.reused_from is None else end.outcome.verdict
-            if len(asked) < most and same and copied not in (None, said) and self._may_be_asked(image_id):
-                self._state.ask_people(image, Origin.DUPLICATE, copied, SAMPLE_WEIGHT)
-                asked.append(str(image_id))
-        return asked
 
     def backfill(self, facility: FacilityId, actor: str, limit: int) -> int:
         """See the port."""
@@ -201,7 +166,7 @@ class MemoryReviews:
             without = [
                 image
                 for image_id, image in sorted(self._state.images.items())
-                if image.facts.facility == facility and _is_for_people(image) and self._may_be_asked(image_id)
+                if image.facts.facility == facility and _is_for_people(image) and self._state.may_be_asked(image_id)
             ][:limit]
             for image in without:
                 self._state.ask_people(image, Origin.VERDICT, Verdict.REVIEW, SAMPLE_WEIGHT)
@@ -212,12 +177,7 @@ class MemoryReviews:
     def decided(self, where: DecidedFilter, limit: int) -> list[DecidedImage]:
         """See the port."""
         with self._state.lock:
-            now, found = self._state.now(), list[DecidedImage]()
-            for image_id, row in sorted(self._state.reviews.items(), reverse=True):
-                image, final = self._state.images[image_id], row.settle_at is None or row.settle_at <= now
-                if row.decided is not None and final and _wanted(image, where):
-                    found.append(DecidedImage(recorded(self._state, image), row.origin, row.decided))
-            return found[:limit]
+            return decided_images(self._state, where)[:limit]
 
     def backlog(self) -> Backlog:
         """See the port."""
@@ -250,13 +210,7 @@ class MemoryReviews:
             return ReviewStats(len(waiting), leased, oldest, reviewers, tallies_of(self._state, rows))
 
     def _is_open(self, row: ReviewRow) -> bool:
-        return row.decided is None and not self._is_erased(row.image_id)
-
-    def _may_be_asked(self, image_id: ImageId) -> bool:
-        return image_id not in self._state.reviews and not self._is_erased(image_id)
-
-    def _is_erased(self, image_id: ImageId) -> bool:
-        return Part.ORIGINAL in self._state.erasures.get(image_id, {})
+        return row.decided is None and not self._state.is_erased(row.image_id)
 
     def _find(self, facilities: frozenset[FacilityId], image_id: ImageId) -> ReviewRow | None:
         row = self._state.reviews.get(image_id)
@@ -300,14 +254,3 @@ class MemoryReviews:
 
 def _is_for_people(image: ImageRow) -> bool:
     return image.end is not None and image.end.outcome.verdict is Verdict.REVIEW
-
-
-def _wanted(image: ImageRow, where: DecidedFilter) -> bool:
-    facts = image.facts
-    return (
-        facts.facility == where.facility
-        and where.camera in (None, facts.camera)
-        and (where.received_since is None or facts.received_at >= where.received_since)
-        and (where.received_until is None or facts.received_at < where.received_until)
-        and (where.before is None or facts.image_id < where.before)
-    )

@@ -166,7 +166,11 @@ class MemoryState:
         """See `StoredOriginal.there`."""
         if image_id in self.erasing:
             return None
-        return Part.ORIGINAL not in self.erasures.get(image_id, {})
+        return not self.is_erased(image_id)
+
+    def is_erased(self, image_id: ImageId) -> bool:
+        """Whether its picture is, though the file may be there still."""
+        return Part.ORIGINAL in self.erasures.get(image_id, {})
 
     def faults_of(self, facility: FacilityId, camera: CameraId) -> tuple[str, ...]:
         """In the order of their names."""
@@ -224,6 +228,10 @@ class MemoryState:
         """Opens an item at the review desk."""
         facility, image_id = row.facts.facility, row.facts.image_id
         self.reviews[image_id] = ReviewRow(facility, image_id, origin, automatic, weight, self.now())
+
+    def may_be_asked(self, image_id: ImageId) -> bool:
+        """Whether there is a picture to look at, and no item yet."""
+        return image_id not in self.reviews and not self.is_erased(image_id)
 
     def is_overturned(self, facility: FacilityId, sha256: str) -> bool:
         """Whether people decided otherwise about these bytes."""

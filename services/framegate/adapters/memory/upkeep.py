@@ -79,8 +79,7 @@ class MemoryUpkeep:
     def take_stock(self) -> Conservation:
         """See the port."""
         with self._state.lock:
-            named = {facility for key in self._state.keys.values() for facility in key.facilities}
-            for facility in named | {facility for facility, _ in self._state.cameras}:
+            for facility in self._state.facilities:
                 self._state.stock[facility] = Stock(facility, self._state.now(), 0.0, self.conservation(facility))
             return self.conservation()
 
