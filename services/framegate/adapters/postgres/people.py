@@ -5,20 +5,27 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, delete, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.audit import record, record_once
 from framegate.adapters.postgres.cameras import ensure_facility
 from framegate.adapters.postgres.database import Database
+from framegate.adapters.postgres.people_rows import (
+    enabled_person,
+    find_person,
+    invited_person,
+    locked_person,
+    login_from_row,
+    people_where,
+)
 from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
 from framegate.kernel.incidents import SYSTEM
 from framegate.kernel.people import FAILED_FOR, NOBODY, Role
 from framegate.ports.people import Login, Person
 
 _PEOPLE, _ROLES, _INVITATIONS, _LOGINS = schema.people, schema.person_roles, schema.invitations, schema.logins
-_FACILITIES = schema.facilities
 
 
 class PostgresPeople:
@@ -52,17 +59,17 @@ class PostgresPeople:
 
     def find_person(self, name: str) -> Person | None:
         """Also disabled ones."""
-        return self._database.core(lambda connection: _find(connection, _PEOPLE.c.name == name))
+        return self._database.core(lambda connection: find_person(connection, name))
 
     def people(self) -> list[Person]:
         """Ordered by name."""
-        return self._database.core(lambda connection: _select(connection, true()))
+        return self._database.core(lambda connection: people_where(connection, true()))
 
     def set_password(self, name: str, password_hash: str, actor: str) -> bool:
         """Ends all logins and the invitation."""
 
         def work(connection: Connection) -> bool:
-            person = _enabled(connection, name)
+            person = enabled_person(connection, name)
             if person is not None:
                 _set_password(connection, person, password_hash, actor)
             return person is not None
@@ -80,7 +87,7 @@ class PostgresPeople:
         """Nothing is audited or ended when it is so already."""
 
         def work(connection: Connection) -> bool:
-            person = _locked(connection, name)
+            person = locked_person(connection, name)
             if person is None or person.roles.get(facility) == role:
                 return person is not None
             ensure_facility(connection, facility)
@@ -98,7 +105,7 @@ class PostgresPeople:
         """The first time stays."""
 
         def work(connection: Connection) -> bool:
-            person = _locked(connection, name)
+            person = locked_person(connection, name)
             if person is not None and person.disabled_at is None:
                 connection.execute(update(_PEOPLE).where(_PEOPLE.c.name == name).values(disabled_at=at))
                 _end_all(connection, name)
@@ -111,7 +118,7 @@ class PostgresPeople:
         """Nothing is audited when they are not disabled."""
 
         def work(connection: Connection) -> bool:
-            person = _locked(connection, name)
+            person = locked_person(connection, name)
             if person is not None and person.disabled_at is not None:
                 connection.execute(update(_PEOPLE).where(_PEOPLE.c.name == name).values(disabled_at=None))
                 _audit(connection, person, actor, "person.enabled")
@@ -123,7 +130,7 @@ class PostgresPeople:
         """In the place of an earlier invitation."""
 
         def work(connection: Connection) -> bool:
-            person = _enabled(connection, name)
+            person = enabled_person(connection, name)
             if person is None:
                 return False
             connection.execute(delete(_INVITATIONS).where(_INVITATIONS.c.person == name))
@@ -136,17 +143,17 @@ class PostgresPeople:
 
     def invited(self, token_hash: bytes, now: datetime) -> Person | None:
         """While it holds."""
-        return self._database.core(lambda connection: _invited(connection, token_hash, now))
+        return self._database.core(lambda connection: invited_person(connection, token_hash, now))
 
     def accept(self, token_hash: bytes, password_hash: str, now: datetime) -> str | None:
         """Once: of two at the same moment, one finds the invitation gone."""
 
         def work(connection: Connection) -> str | None:
-            person = _invited(connection, token_hash, now)
+            person = invited_person(connection, token_hash, now)
             # Looked for again under the lock: the first look only says whose row to lock.
-            if person is None or _enabled(connection, person.name) is None:
+            if person is None or enabled_person(connection, person.name) is None:
                 return None
-            if _invited(connection, token_hash, now) is None:
+            if invited_person(connection, token_hash, now) is None:
                 return None
             _set_password(connection, person, password_hash, person.name)
             return person.name
@@ -157,7 +164,7 @@ class PostgresPeople:
         """False when the person is disabled meanwhile."""
 
         def work(connection: Connection) -> bool:
-            person = _enabled(connection, login.name)
+            person = enabled_person(connection, login.name)
             if person is None:
                 return False
             row = {
@@ -180,7 +187,7 @@ class PostgresPeople:
         """See the port."""
 
         def work(connection: Connection) -> None:
-            person = _find(connection, _PEOPLE.c.name == name)
+            person = find_person(connection, name)
             what = NOBODY if person is None else name
             for facility in _places(person):
                 record_once(connection, facility, SYSTEM, "login.failed", what, {}, FAILED_FOR)
@@ -192,8 +199,8 @@ class PostgresPeople:
 
         def work(connection: Connection) -> tuple[Login, Person] | None:
             row = connection.execute(select(_LOGINS).where(_LOGINS.c.token_hash == token_hash)).one_or_none()
-            person = _find(connection, _PEOPLE.c.name == row.person) if row is not None else None
-            return (_login(row), person) if row is not None and person is not None else None
+            person = find_person(connection, row.person) if row is not None else None
+            return (login_from_row(row), person) if row is not None and person is not None else None
 
         return self._database.core(work)
 
@@ -209,7 +216,7 @@ class PostgresPeople:
             .where(_LOGINS.c.person == name)
             .order_by(_LOGINS.c.opened_at.desc(), _LOGINS.c.login_id.desc())
         )
-        return [_login(row) for row in self._database.core(lambda connection: connection.execute(query).all())]
+        return [login_from_row(row) for row in self._database.core(lambda connection: connection.execute(query).all())]
 
     def end_login(self, name: str, login_id: UUID) -> bool:
         """False when this person has no such login."""
@@ -224,7 +231,7 @@ class PostgresPeople:
 
         def work(connection: Connection) -> int:
             ended = connection.execute(ending).scalars().all()
-            person = _find(connection, _PEOPLE.c.name == name) if ended else None
+            person = find_person(connection, name) if ended else None
             if person is not None:
                 for login_id in ended:
                     _audit(connection, person, name, "login.ended", {"login": str(login_id)})
@@ -236,43 +243,6 @@ class PostgresPeople:
         """How many."""
         over = or_(_LOGINS.c.opened_at <= opened_before, _LOGINS.c.seen_at <= seen_before)
         return self._database.core(lambda connection: connection.execute(delete(_LOGINS).where(over)).rowcount)
-
-
-def _select(connection: Connection, which: ColumnElement[bool]) -> list[Person]:
-    roles = (
-        select(func.jsonb_object_agg(_ROLES.c.facility_id, _ROLES.c.role))
-        .where(_ROLES.c.person == _PEOPLE.c.name)
-        .scalar_subquery()
-    )
-    disabled = (
-        select(func.array_agg(_FACILITIES.c.id))
-        .join(_ROLES, _ROLES.c.facility_id == _FACILITIES.c.id)
-        .where(~_FACILITIES.c.enabled, _ROLES.c.person == _PEOPLE.c.name)
-        .scalar_subquery()
-    )
-    query = select(_PEOPLE, roles.label("roles"), disabled.label("disabled")).where(which).order_by(_PEOPLE.c.name)
-    return [_person(row) for row in connection.execute(query)]
-
-
-def _find(connection: Connection, which: ColumnElement[bool]) -> Person | None:
-    return next(iter(_select(connection, which)), None)
-
-
-def _locked(connection: Connection, name: str) -> Person | None:
-    """Whoever changes a person or opens a login for one waits for the others here."""
-    lock = select(_PEOPLE.c.name).where(_PEOPLE.c.name == name).with_for_update()
-    return _find(connection, _PEOPLE.c.name == name) if connection.execute(lock).one_or_none() else None
-
-
-def _enabled(connection: Connection, name: str) -> Person | None:
-    person = _locked(connection, name)
-    return person if person is not None and person.disabled_at is None else None
-
-
-def _invited(connection: Connection, token_hash: bytes, now: datetime) -> Person | None:
-    holds = (_INVITATIONS.c.token_hash == token_hash) & (_INVITATIONS.c.expires_at > now)
-    row = connection.execute(select(_INVITATIONS.c.person).where(holds)).one_or_none()
-    return _find(connection, _PEOPLE.c.name == row.person) if row is not None else None
 
 
 def _set_password(connection: Connection, person: Person, password_hash: str, actor: str) -> None:
@@ -301,18 +271,3 @@ def _audit(
 def _places(person: Person | None) -> list[FacilityId]:
     """Where what happens to a person is audited."""
     return (sorted(person.roles) if person is not None else []) or [DEFAULT_FACILITY]
-
-
-def _person(row: Row[Any]) -> Person:
-    return Person(
-        name=row.name,
-        roles={FacilityId(facility): Role(role) for facility, role in (row.roles or {}).items()},
-        created_at=row.created_at,
-        password_hash=row.password_hash,
-        disabled_at=row.disabled_at,
-        disabled_facilities=frozenset(map(FacilityId, row.disabled or ())),
-    )
-
-
-def _login(row: Row[Any]) -> Login:
-    return Login(row.login_id, row.person, row.opened_at, row.seen_at, row.expires_at, row.address, row.agent)
