@@ -92,7 +92,6 @@ class Stock:
 
     facility: FacilityId
     counted_at: datetime
-    took_s: float
     sums: Conservation
 
 

@@ -80,7 +80,7 @@ class MemoryUpkeep:
         """See the port."""
         with self._state.lock:
             for facility in self._state.facilities:
-                self._state.stock[facility] = Stock(facility, self._state.now(), 0.0, self.conservation(facility))
+                self._state.stock[facility] = Stock(facility, self._state.now(), self.conservation(facility))
             return self.conservation()
 
     def check_invariants(self) -> list[Check]:

@@ -42,7 +42,7 @@ select stage, count(*), count(*) filter (where ready) from workers, unnest(stage
 where seen_at >= now() - make_interval(secs => %(within_s)s) group by stage
 """
 _STOCK: Final = """
-select facility_id, counted_at, took_s, accepted, decided, rejected, failed, in_flight, lost, passes, fails, reviews
+select facility_id, counted_at, accepted, decided, rejected, failed, in_flight, lost, passes, fails, reviews
 from stock where facility_id = any (%(facilities)s) order by facility_id
 """
 _MISSING: Final = """
@@ -106,8 +106,8 @@ class PostgresOverview:
     def stock(self, facilities: frozenset[FacilityId]) -> list[Stock]:
         """See the port."""
         return [
-            Stock(FacilityId(facility), counted_at, took_s, conservation_from_row(sums))
-            for facility, counted_at, took_s, *sums in self._rows(_STOCK, facilities)
+            Stock(FacilityId(facility), counted_at, conservation_from_row(sums))
+            for facility, counted_at, *sums in self._rows(_STOCK, facilities)
         ]
 
     def missing(self, facilities: frozenset[FacilityId], limit: int) -> list[Missing]:

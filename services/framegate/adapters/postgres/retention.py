@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -71,7 +70,7 @@ class PostgresRetention:
             before = _days(connection, facility)
             changed = {kind: days for kind, days in changes.items() if before.get(kind) != days}
             for kind, days in changed.items():
-                _set(connection, facility, kind, days, actor)
+                _set(connection, facility, kind, days)
                 body = {"days": days, "before": before.get(kind)}
                 record(connection, facility, actor, "retention.set", str(kind), body)
             if changed:
@@ -104,7 +103,7 @@ class PostgresRetention:
             if not at.after:
                 further["began_at"] = now
             connection.execute(update(_WALKS).where(_WALKS.c.facility_id == facility).values(further))
-            return Walked(facility, len(old), Counter(part for _, part in erased))
+            return Walked(facility, len(old), Counter(erased))
 
         return self._database.core(work)
 
@@ -114,7 +113,7 @@ class PostgresRetention:
         def work(connection: Connection) -> tuple[Erasure, ...]:
             _check_ended(connection, facility, image_id)
             _erase(connection, facility, [Due(image_id, part, storable(reason)) for part in Part], actor)
-            erasures = erasures_of(connection, facility, image_id)
+            erasures = _erasures(connection, facility, image_id)
             if not any(erasure.part is Part.ORIGINAL for erasure in erasures):
                 raise ErasureRefused(_held(connection, facility, image_id))
             return erasures
@@ -134,7 +133,7 @@ class PostgresRetention:
         self._database.core(lambda connection: connection.exec_driver_sql(query, parameters))
 
 
-def erasures_of(connection: Connection, facility: FacilityId, image_id: ImageId) -> tuple[Erasure, ...]:
+def _erasures(connection: Connection, facility: FacilityId, image_id: ImageId) -> tuple[Erasure, ...]:
     """Of the picture first."""
     query = select(_ERASURES).where(_ERASURES.c.facility_id == facility, _ERASURES.c.image_id == image_id)
     rows = connection.execute(query.order_by(_ERASURES.c.part.desc())).all()
@@ -146,22 +145,20 @@ def _days(connection: Connection, facility: FacilityId) -> Days:
     return {RetentionClass(row[1]): row.days for row in connection.execute(query)}
 
 
-def _set(connection: Connection, facility: FacilityId, kind: RetentionClass, days: int | None, actor: str) -> None:
+def _set(connection: Connection, facility: FacilityId, kind: RetentionClass, days: int | None) -> None:
     here = (_RETENTION.c.facility_id == facility) & (_RETENTION.c["class"] == kind)
     connection.execute(delete(_RETENTION).where(here))
     if days is not None:
-        row = {"facility_id": facility, "class": kind, "days": days, "set_at": func.clock_timestamp(), "set_by": actor}
-        connection.execute(insert(_RETENTION).values(row))
+        connection.execute(insert(_RETENTION).values({"facility_id": facility, "class": kind, "days": days}))
 
 
-def _erase(connection: Connection, facility: FacilityId, due: Sequence[Due], actor: str) -> list[tuple[UUID, Part]]:
+def _erase(connection: Connection, facility: FacilityId, due: Sequence[Due], actor: str) -> list[Part]:
     if not due:
         return []
     connection.execute(text(f"select pg_advisory_xact_lock_shared({_LOCK})"))
     parts = [{"image": str(one.image_id), "part": one.part, "reason": one.reason} for one in due]
     parameters = {"facility": facility, "due": as_json(parts), "actor": actor}
-    rows = connection.exec_driver_sql(statement("retention_erase"), parameters).all()
-    return [(row.image_id, Part(row.part)) for row in rows]
+    return [Part(part) for part in connection.exec_driver_sql(statement("retention_erase"), parameters).scalars()]
 
 
 def _check_ended(connection: Connection, facility: FacilityId, image_id: ImageId) -> None:

@@ -277,7 +277,7 @@ camera_health = _table(
     updated_at=_MOMENT,
 )
 camera_watch = _table("camera_watch", one=Boolean, sequence=BigInteger, looked_at=_MOMENT, awake_since=_MOMENT)
-retention = _table("retention", facility_id=Text, **{"class": Text}, days=Integer, set_at=_MOMENT, set_by=Text)
+retention = _table("retention", facility_id=Text, **{"class": Text}, days=Integer)
 retention_walks = _table("retention_walks", facility_id=Text, after=BigInteger, began_at=_MOMENT)
 erasures = _table("erasures", **_ID, part=Text, reason=Text, actor=Text, at=_MOMENT, done_at=_MOMENT)
 holds = _table(

@@ -1,6 +1,6 @@
--- Records that parts of images are erased, unless a hold covers the image; metadata are gone with it, files are not yet.
+-- Records that parts of images are erased, unless a hold covers the image: metadata are gone with it, files not yet.
 --
--- The audit names the picture by its digest, and metadata by their names only: a digest of a short text is soon guessed.
+-- The audit has the digest of the picture, and of metadata only the names: a digest of a short text is soon guessed.
 with moment as materialized (select clock_timestamp() as now),
 free as materialized (
   select a.part, a.reason, i.facility_id, i.image_id, i.sha256,
@@ -36,4 +36,4 @@ audited as (
   group by facility_id, image_id
   order by image_id
 )
-select image_id, part from erased
+select part from erased

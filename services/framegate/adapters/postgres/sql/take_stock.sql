@@ -16,19 +16,19 @@ lost as (
   group by 1
 )
 insert into stock (
-  facility_id, counted_at, took_s, accepted, decided, rejected, failed, in_flight, lost, passes, fails, reviews, missing
+  facility_id, counted_at, accepted, decided, rejected, failed, in_flight, lost, passes, fails, reviews, missing
 )
 select
-  f.id, statement_timestamp(), extract(epoch from clock_timestamp() - statement_timestamp()), coalesce(accepted.n, 0),
-  coalesce(decided, 0), coalesce(rejected, 0), coalesce(failed, 0), coalesce(moving.n, 0), coalesce(lost.n, 0),
-  coalesce(passes, 0), coalesce(fails, 0), coalesce(reviews, 0), coalesce(lost.ids, '{}')
+  f.id, statement_timestamp(), coalesce(accepted.n, 0), coalesce(decided, 0), coalesce(rejected, 0), coalesce(failed, 0),
+  coalesce(moving.n, 0), coalesce(lost.n, 0), coalesce(passes, 0), coalesce(fails, 0), coalesce(reviews, 0),
+  coalesce(lost.ids, '{}')
 from facilities f
 left join accepted on accepted.facility_id = f.id
 left join ends on ends.facility_id = f.id
 left join moving on moving.facility_id = f.id
 left join lost on lost.facility_id = f.id
 on conflict (facility_id) do update set
-  counted_at = excluded.counted_at, took_s = excluded.took_s, accepted = excluded.accepted, decided = excluded.decided,
+  counted_at = excluded.counted_at, accepted = excluded.accepted, decided = excluded.decided,
   rejected = excluded.rejected, failed = excluded.failed, in_flight = excluded.in_flight, lost = excluded.lost,
   passes = excluded.passes, fails = excluded.fails, reviews = excluded.reviews, missing = excluded.missing
 returning accepted, decided, rejected, failed, in_flight, lost, passes, fails, reviews

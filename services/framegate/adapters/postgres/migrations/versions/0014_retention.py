@@ -10,13 +10,11 @@ branch_labels = None
 depends_on = None
 
 _RETENTION = """
--- Without a row: for ever.
+-- Without a row: for ever. Who said so, and when, is in the audit.
 create table retention (
   facility_id text not null references facilities (id),
   class text not null,
   days integer not null check (days > 0),
-  set_at timestamptz not null,
-  set_by text not null,
   primary key (facility_id, class)
 );
 

@@ -31,7 +31,6 @@ alter table outcomes set (autovacuum_vacuum_insert_scale_factor = 0, autovacuum_
 create table stock (
   facility_id text primary key references facilities (id),
   counted_at timestamptz not null,
-  took_s real not null,
   accepted bigint not null,
   decided bigint not null,
   rejected bigint not null,
