@@ -50,7 +50,7 @@ def settle_item(connection: Connection, item: Row[Any], most: int, tell: Tell) -
     body: dict[str, Any] = {"review": str(item.review_id)}
     if item.choice == Choice.FAIL:
         for alert in tell(decided_images(connection, item.facility_id, [item])[0]):
-            raise_alert(connection, FacilityId(item.facility_id), alert, item.image_id, {**body})
+            raise_alert(connection, FacilityId(item.facility_id), alert, item.image_id, body)
     asked = _ask_again(connection, item, most) if item.choice in (Choice.PASS, Choice.FAIL) else []
     body |= {"asked_again": asked} if asked else {}
     object_ = str(item.image_id)

@@ -70,7 +70,7 @@ def _least(moment_s: float) -> UUID:
 
 
 def _conditions(where: ImageFilter) -> _Conditions:
-    image, ended, found, item = _IMAGES.c, _OUTCOMES.c, _DETECTIONS.c, _ITEMS.c
+    image, ended, item = _IMAGES.c, _OUTCOMES.c, _ITEMS.c
     conditions: _Conditions = {
         _PROGRESS: _equal((_PROGRESS.c.state, where.state)) if where.state in _IN_FLIGHT else [],
         _DETECTIONS: _seen(where),
@@ -89,7 +89,7 @@ def _conditions(where: ImageFilter) -> _Conditions:
     }
     used = {table: those for table, those in conditions.items() if those}
     if _DETECTIONS in used and where.max_confidence is not None:
-        used[_DETECTIONS].append(_in_range(where, found))
+        used[_DETECTIONS].append(_in_range(where))
     if where.reviewed is False:
         anchor = next(iter(used), _IMAGES)
         used.setdefault(anchor, []).append(~_item_of(anchor, _ASKED.c.state == "decided"))
@@ -110,8 +110,8 @@ def _seen(where: ImageFilter) -> list[ColumnElement[bool]]:
     return [*these, *([found.confidence >= _real(where.min_confidence)] if where.min_confidence is not None else [])]
 
 
-def _in_range(where: ImageFilter, found: Any) -> ColumnElement[bool]:
-    other = _DETECTIONS.alias("other").c
+def _in_range(where: ImageFilter) -> ColumnElement[bool]:
+    found, other = _DETECTIONS.c, _DETECTIONS.alias("other").c
     query = select(1).where(other.facility_id == found.facility_id, other.image_id == found.image_id)
     query = query.where(other.confidence <= _real(where.max_confidence), *_equal((other["class"], where.detected)))
     if where.min_confidence is not None:

@@ -1,5 +1,7 @@
 -- The newest images of every camera, from one index for each.
-select n.facility_id, n.image_id, n.camera_id, n.received_at, coalesce(o.state, p.state, 'received'), coalesce(v.verdict, o.verdict)
+select
+  n.facility_id, n.image_id, n.camera_id, n.received_at, coalesce(o.state, p.state, 'received'),
+  coalesce(v.verdict, o.verdict)
 from cameras c
 cross join lateral (
   select facility_id, image_id, camera_id, received_at from images

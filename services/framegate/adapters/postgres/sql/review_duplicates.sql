@@ -1,4 +1,4 @@
--- Asks people about images that copied another outcome of the same bytes and camera than what people say now, so many at once.
+-- Asks people about images that copied another verdict of the same bytes and camera than people give now, so many at once.
 insert into review_items (facility_id, image_id, camera_id, sha256, origin, automatic, model, weight, opened_at)
 select i.facility_id, i.image_id, i.camera_id, i.sha256, 'duplicate', o.verdict, o.model, %(weight)s, clock_timestamp()
 from images i join outcomes o on o.facility_id = i.facility_id and o.image_id = i.image_id

@@ -1,6 +1,7 @@
 -- Puts open items into somebody's hands: first what is there already, whose version stays, then others by falling risk.
 --
--- Whose picture was erased nobody can decide about. What another transaction holds is skipped, and what it has just changed is looked at again before it is taken.
+-- Whose picture was erased nobody can decide about. What another transaction holds is skipped, and what it has just
+-- changed is looked at again before it is taken.
 with moment as materialized (select clock_timestamp() as now),
 mine as materialized (
   select facility_id, image_id, 0 as taken from review_items
