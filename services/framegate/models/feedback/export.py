@@ -12,6 +12,7 @@ from typing import Any, Final
 import cv2
 
 from framegate.gate.policy import Policy
+from framegate.kernel.blobkeys import EXTENSIONS
 from framegate.kernel.errors import BlobMissing, ConfigurationError, InvalidFrame
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import ImageFacts
@@ -28,7 +29,6 @@ from framegate.preprocess.sizes import upright_size
 _PAGE: Final = 200
 #: Of this many groups one is held back.
 _HELD_BACK_OF: Final = 5
-_ENDINGS: Final = {"image/jpeg": "jpg", "image/png": "png"}
 _SAME_BYTES: Final = "a newer image has the same bytes: what people said about that one counts"
 _GONE: Final = "the original is gone"
 _CHANGED: Final = "the original is not what was accepted: its hash differs"
@@ -199,7 +199,7 @@ class _Export:
         group = _group(facts)
         example = Example(facts.sha256, *size, _split(group), said)
         turned = facts.orientation in range(2, 9)
-        name = f"{layout.place(example)}/{example.stem}.{'png' if turned else _ENDINGS[facts.media_type]}"
+        name = f"{layout.place(example)}/{example.stem}.{'png' if turned else EXTENSIONS[facts.media_type]}"
         sha256 = facts.sha256
         if turned or not self._folder.has(name, sha256):
             try:

@@ -69,8 +69,7 @@ class ExportFolder:
         """The whole file or none; not again where it is right."""
         if self.has(name, hashlib.sha256(data).hexdigest()):
             return
-        file = self.part(name)
-        file.write_bytes(data)
+        self.part(name).write_bytes(data)
         self.finish(name)
 
     def part(self, name: str) -> Path:
@@ -81,8 +80,7 @@ class ExportFolder:
 
     def finish(self, name: str) -> None:
         """The part becomes the file."""
-        path = self.root / name
-        path.with_name(f"{path.name}.part").replace(path)
+        self.part(name).replace(self.root / name)
         self._kept.add(name)
         self.written += 1
 
