@@ -1,4 +1,4 @@
-"""How soon open pages hear of outcomes, and what many of them leave behind: `python tests/benchmarks/live.py`, prints JSON.
+"""How soon open pages hear of outcomes, and what many of them leave behind: `python -m tests.benchmarks.live`, prints JSON.
 
 A box of its own; every viewer is a connection to `/live`. `to_viewer_ms` is the time from an outcome's commit, as Postgres
 dates it, to the arrival of its event at each viewer. Then more viewers come and leave at once: what the API process holds
@@ -111,10 +111,9 @@ async def delivery(box: RunningBox, count: int, images: int, every_s: float) -> 
         viewers, tasks = await open_pages(box, count, stack)
         frames = sample_frames()
         for n in range(images):
-            send = box.upload
-            (
-                await asyncio.to_thread(send, frames[n % len(frames)].read_bytes(), camera=f"dock-{n % 8}")
-            ).raise_for_status()
+            frame = frames[n % len(frames)].read_bytes()
+            answer = await asyncio.to_thread(box.upload, frame, camera=f"dock-{n % 8}")
+            answer.raise_for_status()
             await asyncio.sleep(every_s)
         async with asyncio.timeout(_PATIENCE_S):
             while any(len(viewer.heard) < images for viewer in viewers):  # noqa: ASYNC110

@@ -7,23 +7,18 @@ own, filled by `seed.py`. `core` is the processor time of both, which says more 
 the goal is a p95 of at most 150 ms, and at most twice that of few. `--strict` exits with 1 where a page misses one.
 """
 
-import argparse
 import asyncio
-import json
 import re
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import psycopg
-from tests.benchmarks.reads import GOAL_MS, GOAL_RATIO, core_s, filled, table
+from tests.benchmarks.reads import GOAL_MS, GOAL_RATIO, Figures, both, core_s, figures, middle, options, table
 from tests.benchmarks.seed import FACILITIES
 
 from framegate.bootstrap import Stores, open_stores
@@ -66,8 +61,8 @@ def pages(image: str, item: str | None) -> dict[str, str]:
     return found | ({"Review, next item": f"/review/items/{item}"} if item else {})
 
 
-async def measure(url: str, rounds: int) -> dict[str, dict[str, Any]]:
-    """Of each page: {p50_ms, p95_ms, core_ms, first_ms, rows}; `rows` is the size of the answer in kB."""
+async def measure(url: str, rounds: int) -> Figures:
+    """Of each page what `figures` says, and `answer`, its size."""
     with tempfile.TemporaryDirectory() as data:
         settings = Settings(data=Path(data))
         stores = open_stores(settings, url)
@@ -94,14 +89,8 @@ async def _log_in(browser: httpx.AsyncClient) -> None:
 
 def _some(url: str, stores: Stores) -> tuple[str, str | None]:
     """An image of the middle, and one that waits for people."""
-    with psycopg.connect(url) as connection:
-        row = connection.execute(
-            "select image_id from images where facility_id = 'hall-1' offset (select reltuples::bigint / 4 from pg_class "
-            "where oid = 'images'::regclass) limit 1"
-        ).fetchone()
-    assert row is not None
     items = stores.reviews.items(frozenset(map(FacilityId, FACILITIES)), 1)
-    return str(row[0]), str(items[0].image_id) if items else None
+    return str(middle(url)), str(items[0].image_id) if items else None
 
 
 async def _timed(browser: httpx.AsyncClient, place: str, rounds: int, used_s: Callable[[], float]) -> dict[str, Any]:
@@ -114,38 +103,17 @@ async def _timed(browser: httpx.AsyncClient, place: str, rounds: int, used_s: Ca
         taken.append((time.perf_counter() - started) * 1000)
         assert answer.status_code == 200, f"{place}: {answer.status_code} {answer.text[:500]}"
         size = len(answer.content)
-    later = sorted(taken[1:])
-    return {
-        "p50_ms": round(statistics.median(later), 1),
-        "p95_ms": round(later[min(len(later) - 1, round(0.95 * len(later)))], 1),
-        "core_ms": round((used_s() - before) * 1000 / len(later), 1),
-        "first_ms": round(taken[0], 1),
-        "rows": f"{size / 1000:.0f} kB",
-    }
+    return figures(taken, used_s() - before) | {"answer": f"{size / 1000:.0f} kB"}
 
 
 def main() -> None:
     """Both sizes, then the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", type=int, default=10_000)
-    parser.add_argument("--large", type=int, default=1_000_000)
-    parser.add_argument("--hour", type=int, default=0, help="images of the last hour beside, in the large one")
-    parser.add_argument("--urls", nargs=2, help="databases that are filled already")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--strict", action="store_true")
+    parser = options(__doc__)
+    parser.add_argument("--strict", action="store_true", help="exit with 1 where a page misses a goal")
     given = parser.parse_args()
-    if given.urls:
-        small, large = (asyncio.run(measure(url, given.rounds)) for url in given.urls)
-    else:
-        with filled(given.small, given.large, given.hour) as urls:
-            small, large = (asyncio.run(measure(url, given.rounds)) for url in urls)
-    said = table(small, large).replace("| query |", "| page |").replace("| rows |", "| answer |")
+    said = table(*both(given, lambda url: asyncio.run(measure(url, given.rounds))), "page", "answer")
     print(said)
     print(f"\nGoal: p95 <= {GOAL_MS:.0f} ms, and <= {GOAL_RATIO:.0f} times that of few; '!' misses one.")
-    if given.json:
-        result = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "small": small, "large": large}
-        given.json.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     if given.strict and "| ! |" in said:
         sys.exit(1)
 

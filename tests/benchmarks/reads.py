@@ -1,7 +1,7 @@
 """What the pages ask the database: p50 and p95 with few and with many stored inspections, and how much slower that is.
 
-    python tests/benchmarks/reads.py [--small 10000] [--large 1000000] [--hour 0] [--rounds 20] [--json FILE]
-    python tests/benchmarks/reads.py --urls SMALL_URL LARGE_URL
+    python -m tests.benchmarks.reads [--small 10000] [--large 1000000] [--hour 0] [--rounds 20] [--json FILE]
+    python -m tests.benchmarks.reads --urls SMALL_URL LARGE_URL
 
 A Postgres of its own, filled by `seed.py`, or two databases that were. The time is that of the port: statements, transfer
 and what Python makes of the rows; `core` is their processor time, which says more where others use the machine. Prints a
@@ -12,11 +12,10 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
@@ -26,9 +25,6 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from tests.benchmarks.seed import FACILITIES, seed
 
 from framegate.adapters.embedded_postgres import EmbeddedPostgres
@@ -43,6 +39,8 @@ GOAL_RATIO: Final = 2.0
 #: Below this a ratio says nothing: it is the noise of a round trip.
 _LEAST_MS: Final = 10.0
 _PAGE: Final = 51
+#: By what was measured.
+Figures = dict[str, dict[str, Any]]
 BOTH: Final = frozenset(map(FacilityId, FACILITIES))
 
 
@@ -117,22 +115,26 @@ def overviews(database: Database, some: ImageId) -> Iterator[tuple[str, Callable
     yield "facets", partial(overview.facets, BOTH)
 
 
-def measure(url: str, rounds: int, only: str = "") -> dict[str, dict[str, Any]]:
-    """Of each query: {p50_ms, p95_ms, rows}."""
-    database, found = Database(url), dict[str, dict[str, Any]]()
-    with psycopg.connect(url, autocommit=True) as side:
-        row = side.execute(
-            "select image_id from images where facility_id = 'hall-1' offset (select reltuples::bigint / 4 from pg_class "
-            "where oid = 'images'::regclass) limit 1"
-        ).fetchone()
-    assert row is not None
-    some = ImageId(row[0])
+def measure(url: str, rounds: int, only: str = "") -> Figures:
+    """Of each query what `figures` says, and `rows`."""
+    database, found, some = Database(url), Figures(), middle(url)
     PostgresUpkeep(database).take_stock()
     for name, ask in chain(searches(database, some, datetime.now(UTC)), overviews(database, some)):
         if only in name:
             found[name] = _timed(ask, rounds, partial(core_s, database))
     database.close()
     return found
+
+
+def middle(url: str) -> ImageId:
+    """An image of the first hall with as many before it as after it, about."""
+    with psycopg.connect(url, autocommit=True) as side:
+        row = side.execute(
+            "select image_id from images where facility_id = 'hall-1' offset (select reltuples::bigint / 4 from pg_class "
+            "where oid = 'images'::regclass) limit 1"
+        ).fetchone()
+    assert row is not None
+    return ImageId(row[0])
 
 
 def core_s(database: Database) -> float:
@@ -157,28 +159,30 @@ def _timed(ask: Callable[[], Any], rounds: int, core_s: Callable[[], float]) -> 
         taken.append((time.perf_counter() - started) * 1000)
         if rows == "too broad":
             break
-    later = sorted(taken[1:] or taken)
-    core_ms = (core_s() - before) * 1000 / len(later)
-    p95 = later[min(len(later) - 1, round(0.95 * len(later)))]
+    return figures(taken, core_s() - before) | {"rows": rows}
+
+
+def figures(taken_ms: Sequence[float], used_s: float) -> dict[str, Any]:
+    """{p50_ms, p95_ms, core_ms, first_ms} of rounds of which the first one filled caches. `used_s`: by the others."""
+    later = sorted(taken_ms[1:] or taken_ms)
     return {
         "p50_ms": round(statistics.median(later), 1),
-        "p95_ms": round(p95, 1),
-        "core_ms": round(core_ms, 1),
-        "first_ms": round(taken[0], 1),
-        "rows": rows,
+        "p95_ms": round(later[min(len(later) - 1, round(0.95 * len(later)))], 1),
+        "core_ms": round(used_s * 1000 / len(later), 1),
+        "first_ms": round(taken_ms[0], 1),
     }
 
 
-def table(small: dict[str, dict[str, Any]], large: dict[str, dict[str, Any]]) -> str:
-    """In Markdown; what misses a goal is marked."""
-    head = "| query | p50 few | p95 few | core few | p50 many | p95 many | core many | first | rows | ratio | |"
+def table(small: Figures, large: Figures, what: str = "query", size: str = "rows") -> str:
+    """In Markdown; what misses a goal is marked. `size`: the figure that says how much it is."""
+    head = f"| {what} | p50 few | p95 few | core few | p50 many | p95 many | core many | first | {size} | ratio | |"
     lines = [head, "|---" * 11 + "|"]
     for name, many in large.items():
         few = small[name]
         ratio = many["p95_ms"] / max(few["p95_ms"], 0.1)
         misses = many["p95_ms"] > GOAL_MS or (ratio > GOAL_RATIO and many["p95_ms"] > _LEAST_MS)
         measures = ("p50_ms", "p95_ms", "core_ms")
-        numbers = (*map(few.get, measures), *map(many.get, measures), many["first_ms"], many["rows"])
+        numbers = (*map(few.get, measures), *map(many.get, measures), many["first_ms"], many[size])
         lines.append(f"| {name} | {' | '.join(map(str, numbers))} | {ratio:.1f} | {'!' if misses else ''} |")
     return "\n".join(lines)
 
@@ -202,26 +206,36 @@ def filled(small: int, large: int, hour: int) -> Iterator[list[str]]:
         yield urls
 
 
-def main() -> None:
-    """Both sizes, then the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options(about: str | None) -> argparse.ArgumentParser:
+    """Which databases, and how often."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", type=int, default=10_000)
     parser.add_argument("--large", type=int, default=1_000_000)
-    parser.add_argument("--hour", type=int, default=0, help="images of the last hour beside, in the large one")
-    parser.add_argument("--urls", nargs=2)
+    parser.add_argument(
+        "--hour", type=int, default=0, help="images of the last hour beside; in the small one its share"
+    )
+    parser.add_argument("--urls", nargs=2, help="databases that are filled already")
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--only", default="", help="queries whose name holds this")
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    if given.urls:
-        small, large = (measure(url, given.rounds, given.only) for url in given.urls)
-    else:
-        with filled(given.small, given.large, given.hour) as urls:
-            small, large = (measure(url, given.rounds, given.only) for url in urls)
-    print(table(small, large))
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    return parser
+
+
+def both(given: argparse.Namespace, measured: Callable[[str], Figures]) -> tuple[Figures, Figures]:
+    """Of few and of many."""
+    with nullcontext(given.urls) if given.urls else filled(given.small, given.large, given.hour) as urls:
+        small, large = map(measured, urls)
     if given.json:
         said = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "small": small, "large": large}
         given.json.write_text(json.dumps(said, indent=2) + "\n", "utf-8")
+    return small, large
+
+
+def main() -> None:
+    """Both sizes, then the table."""
+    parser = options(__doc__)
+    parser.add_argument("--only", default="", help="queries whose name holds this")
+    given = parser.parse_args()
+    print(table(*both(given, lambda url: measure(url, given.rounds, given.only))))
 
 
 if __name__ == "__main__":
