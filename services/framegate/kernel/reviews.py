@@ -139,10 +139,15 @@ def effective(automatic: Verdict | None, reviews: Iterable[Review]) -> Verdict |
 
 def standing(reviews: Iterable[Review]) -> Review | None:
     """The review that gives the effective verdict."""
+    said = [review for review in upheld(reviews) if review.decision.choice in (Choice.PASS, Choice.FAIL)]
+    return said[-1] if said else None
+
+
+def upheld(reviews: Iterable[Review]) -> list[Review]:
+    """In their order, without those that were taken back, and without the takings back."""
     found = list(reviews)
     gone = {review.undoes for review in found}
-    said = [r for r in found if r.decision.choice in (Choice.PASS, Choice.FAIL) and r.review_id not in gone]
-    return said[-1] if said else None
+    return [r for r in found if r.decision.choice is not Choice.UNDO and r.review_id not in gone]
 
 
 def weigh(doubts: Sequence[float], severity: float) -> float:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from framegate.kernel.ids import FacilityId
+from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
 from framegate.kernel.people import Role
 
 
@@ -36,6 +36,11 @@ class Login:
     expires_at: datetime
     address: str
     agent: str = ""  #: what the browser calls itself
+
+
+def places_of(person: Person | None) -> list[FacilityId]:
+    """Where what happens to a person is audited; None: under a name that nobody has."""
+    return (sorted(person.roles) if person is not None else []) or [DEFAULT_FACILITY]
 
 
 class People(Protocol):

@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from framegate.adapters.memory.state import MemoryState
-from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
+from framegate.kernel.ids import FacilityId
 from framegate.kernel.incidents import SYSTEM
 from framegate.kernel.people import FAILED_FOR, NOBODY, Role
-from framegate.ports.people import Login, Person
+from framegate.ports.people import Login, Person, places_of
 
 
 class MemoryPeople:
@@ -28,7 +28,7 @@ class MemoryPeople:
             if person.name in self._people:
                 raise ValueError(f"there is a person {person.name} already")
             self._people[person.name] = replace(person, roles=dict(person.roles))
-            for facility in _places(person):
+            for facility in places_of(person):
                 role = person.roles.get(facility)
                 self._state.record(facility, actor, "person.added", person.name, {"role": role and str(role)})
 
@@ -137,7 +137,7 @@ class MemoryPeople:
         with self._state.lock:
             person = self._people.get(name)
             what = NOBODY if person is None else name
-            for facility in _places(person):
+            for facility in places_of(person):
                 self._state.record_once(facility, SYSTEM, "login.failed", what, {}, FAILED_FOR)
 
     def find_login(self, token_hash: bytes) -> tuple[Login, Person] | None:
@@ -200,9 +200,5 @@ class MemoryPeople:
         self._logins = {key: one for key, one in self._logins.items() if one[0].name != name}
 
     def _audit(self, person: Person, actor: str, action: str, body: Mapping[str, Any] | None = None) -> None:
-        for facility in _places(person):
+        for facility in places_of(person):
             self._state.record(facility, actor, action, person.name, body or {})
-
-
-def _places(person: Person | None) -> list[FacilityId]:
-    return (sorted(person.roles) if person is not None else []) or [DEFAULT_FACILITY]

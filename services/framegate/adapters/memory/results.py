@@ -10,7 +10,7 @@ from framegate.adapters.memory.state import ImageRow, MemoryState
 from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.inspection import Failed, Inspected, Label
 from framegate.kernel.retention import Part
-from framegate.kernel.reviews import Choice, effective
+from framegate.kernel.reviews import Choice, effective, upheld
 from framegate.ports.store import ImageFilter, ImageRecord
 
 
@@ -88,9 +88,7 @@ def _matches(row: ImageRow, where: ImageFilter, record: ImageRecord) -> bool:
 
 
 def _is_reviewed(record: ImageRecord) -> bool:
-    undone = {review.undoes for review in record.reviews}
-    said = [r for r in record.reviews if r.decision.choice not in (Choice.SKIP, Choice.UNDO)]
-    return any(review.review_id not in undone for review in said)
+    return any(review.decision.choice is not Choice.SKIP for review in upheld(record.reviews))
 
 
 def _is_seen(record: ImageRecord, where: ImageFilter) -> bool:

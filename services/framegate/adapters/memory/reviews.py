@@ -21,6 +21,7 @@ from framegate.kernel.reviews import (
     ReviewRefused,
     risk,
     standing,
+    upheld,
 )
 from framegate.kernel.states import Verdict
 from framegate.ports.reviews import Backlog, DecidedFilter, DecidedImage, ReviewItem, ReviewStats, Tell
@@ -201,11 +202,9 @@ class MemoryReviews:
             waiting = [row for row in rows if self._is_open(row)]
             leased = sum(row.leased_until is not None and row.leased_until > now for row in waiting)
             oldest = min((row.opened_at for row in waiting), default=None)
-            undone = {review.undoes for row in rows for review in row.reviews}
             reviewers: defaultdict[str, Counter[str]] = defaultdict(Counter)
-            for review in (review for row in rows for review in row.reviews):
-                counts = review.decision.choice is not Choice.UNDO and review.review_id not in undone
-                if counts and review.at > now - LATELY:
+            for review in upheld(review for row in rows for review in row.reviews):
+                if review.at > now - LATELY:
                     reviewers[review.reviewer][str(review.decision.choice)] += 1
             return ReviewStats(len(waiting), leased, oldest, reviewers, tallies_of(self._state, rows))
 

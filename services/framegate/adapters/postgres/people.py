@@ -20,10 +20,10 @@ from framegate.adapters.postgres.people_rows import (
     login_from_row,
     people_where,
 )
-from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
+from framegate.kernel.ids import FacilityId
 from framegate.kernel.incidents import SYSTEM
 from framegate.kernel.people import FAILED_FOR, NOBODY, Role
-from framegate.ports.people import Login, Person
+from framegate.ports.people import Login, Person, places_of
 
 _PEOPLE, _ROLES, _INVITATIONS, _LOGINS = schema.people, schema.person_roles, schema.invitations, schema.logins
 
@@ -50,7 +50,7 @@ class PostgresPeople:
             for facility, role in sorted(person.roles.items()):
                 ensure_facility(connection, facility)
                 _put_role(connection, person.name, facility, role)
-            for facility in _places(person):
+            for facility in places_of(person):
                 # What the person may elsewhere is not this facility's to read.
                 here = person.roles.get(facility)
                 record(connection, facility, actor, "person.added", person.name, {"role": here and str(here)})
@@ -189,7 +189,7 @@ class PostgresPeople:
         def work(connection: Connection) -> None:
             person = find_person(connection, name)
             what = NOBODY if person is None else name
-            for facility in _places(person):
+            for facility in places_of(person):
                 record_once(connection, facility, SYSTEM, "login.failed", what, {}, FAILED_FOR)
 
         self._database.core(work)
@@ -264,10 +264,5 @@ def _end_all(connection: Connection, name: str) -> None:
 def _audit(
     connection: Connection, person: Person, actor: str, action: str, body: Mapping[str, Any] | None = None
 ) -> None:
-    for facility in _places(person):
+    for facility in places_of(person):
         record(connection, facility, actor, action, person.name, body)
-
-
-def _places(person: Person | None) -> list[FacilityId]:
-    """Where what happens to a person is audited."""
-    return (sorted(person.roles) if person is not None else []) or [DEFAULT_FACILITY]
