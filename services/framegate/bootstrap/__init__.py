@@ -6,12 +6,11 @@ from framegate.bootstrap.api import make_api
 from framegate.bootstrap.engines import make_engine
 from framegate.bootstrap.hooks import PUBLIC_URL_FILE, make_announcer, open_hooks, public_url, signing_secrets
 from framegate.bootstrap.models import (
+    Deployer,
     adopt_model,
-    follow_model,
     is_registered,
     load_manifest,
     make_trainer,
-    model_files,
     resolve_model,
 )
 from framegate.bootstrap.objects import bucket_events, object_intake
@@ -22,6 +21,7 @@ from framegate.bootstrap.stores import Stores, check_queues, open_blobs, open_ob
 
 __all__ = [
     "PUBLIC_URL_FILE",
+    "Deployer",
     "EmbeddedPostgres",
     "Service",
     "Stores",
@@ -29,7 +29,6 @@ __all__ = [
     "bucket_events",
     "check_queues",
     "database_of",
-    "follow_model",
     "hash_password",
     "is_registered",
     "load_manifest",
@@ -39,7 +38,6 @@ __all__ = [
     "make_service",
     "make_trainer",
     "migrate",
-    "model_files",
     "object_intake",
     "open_blobs",
     "open_hooks",

@@ -10,12 +10,12 @@ from framegate.kernel.ids import DEFAULT_FACILITY
 from framegate.kernel.manifest import ModelManifest
 from framegate.kernel.rollout import Rollout
 from framegate.ports.blobs import Blobs
-from framegate.ports.registry import Deployment, unknown
+from framegate.ports.registry import Deployment, DeploymentState, unknown
 from framegate.ports.store import PolicyConflict
 from framegate.ports.training import Trainer
 from framegate.settings import Settings, keep_ultralytics_offline
 from framegate.starter import starter_dir
-from framegate.worker.deploying import follows_from_it, order_checked
+from framegate.worker.deploying import order_checked
 from framegate.worker.models import ModelFiles, register, serve_now
 
 
@@ -73,10 +73,10 @@ def adopt_model(settings: Settings, stores: Stores, actor: str) -> None:
     if model is None:
         model = register(stores.registry, blobs, resolve_model(settings, stores, blobs, ref), actor)
     serve_now(stores.registry, model, actor)
-    follow_model(stores, model_files(settings, stores, blobs).manifest(model.key))
+    _follow_model(stores, model_files(settings, stores, blobs).manifest(model.key))
 
 
-def follow_model(stores: Stores, manifest: ModelManifest) -> None:
+def _follow_model(stores: Stores, manifest: ModelManifest) -> None:
     """A policy that only came from another model's manifest follows the new one; what people wrote stays."""
     current = stores.policies.current_policy(DEFAULT_FACILITY)
     if current is None or current.created_by == "framegate":
@@ -86,7 +86,7 @@ def follow_model(stores: Stores, manifest: ModelManifest) -> None:
 
 
 class Deployer:
-    """Orders deployments for who does not wait for them. For several threads."""
+    """Orders deployments; whoever ordered one waits until it serves, and then concludes it. For several threads."""
 
     def __init__(self, settings: Settings, stores: Stores, blobs: Blobs) -> None:
         self._stores, self._files = stores, model_files(settings, stores, blobs)
@@ -96,6 +96,7 @@ class Deployer:
         return order_checked(self._files, self._stores.registry, rollout, actor, detail)
 
     def conclude(self, deployment: Deployment) -> None:
-        """Lets the policy follow that only came from the model before, if this one serves by now."""
-        if follows_from_it(deployment):
-            follow_model(self._stores, self._files.manifest(deployment.rollout.incumbent))
+        """Lets the policy follow that only came from the model before, if this one serves by now, and alone."""
+        rollout = deployment.rollout
+        if deployment.state is DeploymentState.ACTIVE and rollout == Rollout(rollout.incumbent):
+            _follow_model(self._stores, self._files.manifest(rollout.incumbent))

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from framegate.bootstrap import Stores, follow_model, model_files, open_blobs
+from framegate.bootstrap import Deployer, Stores, open_blobs
 from framegate.kernel.errors import ModelRefused
 from framegate.kernel.rollout import Rollout
 from framegate.ports.registry import Deployment, DeploymentState, Registry
 from framegate.settings import Settings
-from framegate.worker.deploying import POLL_S, follows_from_it, order_checked, settled
+from framegate.worker.deploying import POLL_S
 
 #: How long an active deployment is waited for to decide everywhere; seconds. A worker looks every two.
 _SWAP_S: Final = 30.0
@@ -25,13 +25,13 @@ def order(
     say: Callable[[str], None],
 ) -> Deployment:
     """Orders it and waits until the workers have it. Raises `ModelRefused` when they cannot: the old model serves on."""
-    files = model_files(settings, stores, open_blobs(settings))
-    deployment = order_checked(files, stores.registry, rollout, actor, detail)
+    deployer = Deployer(settings, stores, open_blobs(settings))
+    deployment = deployer.order(rollout, actor, detail)
     if deployment.state is DeploymentState.PENDING:
         say(
             f"deployment {deployment.number}: the inference workers are loading {rollout.models[-1].ref} beside what serves"
         )
-    deployment = settled(stores.registry, deployment, wait_s)
+    deployment = _settled(stores.registry, deployment, wait_s)
     if deployment.state is DeploymentState.PENDING:
         raise ModelRefused(
             f"deployment {deployment.number} is still pending after {wait_s:.0f} s; the old model serves. "
@@ -40,8 +40,16 @@ def order(
     if deployment.state is DeploymentState.FAILED:
         raise ModelRefused(f"a worker could not load it, the old model serves on: {deployment.detail}")
     _await_swap(stores.registry, deployment.number, say)
-    if follows_from_it(deployment):
-        follow_model(stores, files.manifest(rollout.incumbent))
+    deployer.conclude(deployment)
+    return deployment
+
+
+def _settled(registry: Registry, deployment: Deployment, wait_s: float) -> Deployment:
+    """What became of it; still pending when the workers took longer than `wait_s`."""
+    deadline = time.monotonic() + wait_s
+    while deployment.state is DeploymentState.PENDING and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+        deployment = registry.settle(deployment.number)
     return deployment
 
 

@@ -1,15 +1,14 @@
 """Orders of deployments: what people mean, checked before any worker hears of it."""
 
-import time
 from typing import Final
 
 from framegate.kernel.errors import ConfigurationError, ModelRefused
 from framegate.kernel.manifest import ModelInput
-from framegate.kernel.rollout import ModelKey, Rollout
-from framegate.ports.registry import Deployment, DeploymentState, Registry, unknown
+from framegate.kernel.rollout import Rollout
+from framegate.ports.registry import Deployment, Registry, unknown
 from framegate.worker.models import ModelFiles
 
-POLL_S: Final = 0.25
+POLL_S: Final = 0.25  #: until it is asked again what became of an order
 
 
 def parse_share(text: str) -> float:
@@ -25,7 +24,10 @@ def parse_share(text: str) -> float:
 
 def planned(registry: Registry, ref: str, *, canary: float | None, shadow: bool) -> Rollout:
     """The rollout that a model means: alone, as a canary of so large a share, or as a shadow. Raises `ModelRefused`."""
-    key = key_of(registry, ref)
+    model = registry.model(ref)
+    if model is None:
+        raise unknown(ref)
+    key = model.key
     if canary is not None and shadow:
         raise ModelRefused("a model is a canary or a shadow, not both")
     if canary is None and not shadow:
@@ -38,14 +40,6 @@ def planned(registry: Registry, ref: str, *, canary: float | None, shadow: bool)
         return Rollout(now.incumbent, key, canary, now.shadow if now.shadow != key else None)
     kept = now.canary if now.canary != key else None
     return Rollout(now.incumbent, kept, now.canary_share if kept else 0.0, key)
-
-
-def key_of(registry: Registry, ref: str) -> ModelKey:
-    """Raises `ModelRefused`."""
-    model = registry.model(ref)
-    if model is None:
-        raise unknown(ref)
-    return model.key
 
 
 def before(registry: Registry) -> Rollout:
@@ -68,21 +62,6 @@ def order_checked(files: ModelFiles, registry: Registry, rollout: Rollout, actor
     if rollout.shadow is not None:
         _check_same_input(manifests[rollout.incumbent].input, manifests[rollout.shadow].input, rollout.shadow.ref)
     return registry.order(rollout, actor, detail)
-
-
-def settled(registry: Registry, deployment: Deployment, wait_s: float) -> Deployment:
-    """What became of it; still pending when the workers took longer than `wait_s`. Blocks."""
-    deadline = time.monotonic() + wait_s
-    while deployment.state is DeploymentState.PENDING and time.monotonic() < deadline:
-        time.sleep(POLL_S)
-        deployment = registry.settle(deployment.number)
-    return deployment
-
-
-def follows_from_it(deployment: Deployment) -> bool:
-    """Whether a policy that only came from the model before is to follow: of what serves, and serves alone."""
-    rollout = deployment.rollout
-    return deployment.state is DeploymentState.ACTIVE and rollout == Rollout(rollout.incumbent)
 
 
 def _check_same_input(served: ModelInput, shadow: ModelInput, ref: str) -> None:
