@@ -4,7 +4,6 @@ Importing and checking a model needs its files and the engines: those are comman
 """
 
 import asyncio
-import re
 from collections.abc import Callable
 from typing import Annotated, Final
 
@@ -32,7 +31,7 @@ from framegate.ingest.modelviews import (
 )
 from framegate.ingest.parameters import is_plain_text
 from framegate.kernel.errors import BlobMissing, FramegateError, ModelRefused
-from framegate.kernel.ids import NAME_PATTERN
+from framegate.kernel.ids import is_ref
 from framegate.kernel.rollout import ModelState, Rollout
 from framegate.kernel.states import Scope
 from framegate.observability.logs import get_log
@@ -49,7 +48,6 @@ Manager = Annotated[Principal, requires(Scope.MODELS_MANAGE)]
 Reader = Annotated[Principal, requires(Scope.RESULTS_READ)]
 RefPath = Annotated[str, Path(description="NAME@VERSION.", examples=["carton@2"])]
 
-_REF: Final = re.compile(NAME_PATTERN.strip("^$") + "@" + NAME_PATTERN.strip("^$"))
 #: For how long a deployment is followed until the workers have it.
 _FOLLOWED_S: Final = 120.0
 _ORDERS: Final = (*AUTHENTICATED, "needs-every-facility", "model-refused", "overloaded")
@@ -185,7 +183,7 @@ def _figures(api: Api, active: Deployment) -> Figures:
 
 async def _find(api: Api, ref: str) -> RegisteredModel:
     """Raises `Problem`."""
-    found = await run_in_threadpool(api.deps.registry.model, ref) if _REF.fullmatch(ref) else None
+    found = await run_in_threadpool(api.deps.registry.model, ref) if is_ref(ref) else None
     if found is None:
         raise Problem("not-found")
     return found

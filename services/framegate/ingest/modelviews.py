@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from framegate.ingest.schemas import View
+from framegate.kernel.ids import REF_PATTERN
 from framegate.kernel.manifest import ModelManifest
 from framegate.kernel.rollout import ModelState, Rollout
 from framegate.ports.notices import moment
@@ -20,10 +21,7 @@ from framegate.ports.registry import (
     Tally,
 )
 
-Ref = Annotated[
-    str,
-    Field(pattern=r"^[A-Za-z0-9._:-]{1,64}@[A-Za-z0-9._:-]{1,64}$", description="NAME@VERSION", examples=["carton@2"]),
-]
+Ref = Annotated[str, Field(pattern=REF_PATTERN, description="NAME@VERSION", examples=["carton@2"])]
 
 
 class Approval(BaseModel):

@@ -16,7 +16,6 @@ from framegate.ingest.api import Api, ApiDep
 from framegate.ingest.parameters import METADATA, Name, parse_meta, parse_moment
 from framegate.ingest.schemas import (
     CLASS_NAME,
-    MODEL_REF,
     REASON,
     ImagePage,
     ImageView,
@@ -25,7 +24,7 @@ from framegate.ingest.schemas import (
     image_document,
     stats_document,
 )
-from framegate.kernel.ids import CameraId, FacilityId, ImageId
+from framegate.kernel.ids import REF_PATTERN, CameraId, FacilityId, ImageId
 from framegate.kernel.states import ImageState, Lane, Scope, Verdict
 from framegate.ports.store import ImageFilter, ImageRecord
 from framegate.web.cursors import ImageCursors
@@ -68,7 +67,10 @@ class ListQuery(FacilityQuery):
     effective: Verdict | None = Field(None, description="With this verdict after what people decided.")
     reason: str | None = Field(None, description="That ended for this reason.", pattern=REASON, examples=["damage"])
     model: str | None = Field(
-        None, description="Whose outcome rests on this model, `name@version`.", pattern=MODEL_REF, examples=["carton@1"]
+        None,
+        description="Whose outcome rests on this model, `name@version`.",
+        pattern=REF_PATTERN,
+        examples=["carton@1"],
     )
     reviewed: bool | None = Field(None, description="Whether people decided about it.")
     lane: Lane | None = Field(None, description="From this lane.")

@@ -17,7 +17,6 @@ from framegate.ports.uploads import NewUpload
 
 #: What a class of damage may be called.
 CLASS_NAME: Final = r"^[^\p{C}]{1,128}$"
-MODEL_REF: Final = r"^[A-Za-z0-9._:-]{1,64}@[A-Za-z0-9._:-]{1,64}$"
 REASON: Final = "^[a-z0-9-]{1,64}$"
 EXAMPLE_ID: Final = "019ab3a0-5c1e-7c41-9d10-2f6f0c6a7e11"
 

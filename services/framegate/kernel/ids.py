@@ -14,12 +14,19 @@ CameraId = NewType("CameraId", str)
 DEFAULT_FACILITY = FacilityId("main")
 #: Cameras, facilities, docks, metadata names: nothing that needs quoting anywhere.
 NAME_PATTERN = r"^[A-Za-z0-9._:-]{1,64}$"
-_NAME = re.compile(NAME_PATTERN)
+#: Models, as NAME@VERSION.
+REF_PATTERN = r"^[A-Za-z0-9._:-]{1,64}@[A-Za-z0-9._:-]{1,64}$"
+_NAME, _REF = re.compile(NAME_PATTERN), re.compile(REF_PATTERN)
 
 
 def is_name(text: str) -> bool:
     """Whether `text` may name a camera, a facility or a dock."""
     return _NAME.match(text) is not None and not text.endswith("\n")
+
+
+def is_ref(text: str) -> bool:
+    """Whether `text` may name a model."""
+    return _REF.fullmatch(text) is not None
 
 
 def new_image_id(now_s: float | None = None) -> ImageId:
