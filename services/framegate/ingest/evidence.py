@@ -8,8 +8,8 @@ from hashlib import sha256
 from typing import Any, Final
 
 from framegate.ingest.evidencepage import index_page
+from framegate.ingest.imageviews import image_document
 from framegate.ingest.pictures import Detection
-from framegate.ingest.schemas import image_document
 from framegate.ingest.storedzip import Member
 from framegate.kernel.audit import Seal, moment, proof
 from framegate.kernel.blobkeys import EXTENSIONS

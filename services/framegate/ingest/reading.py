@@ -13,8 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from framegate.ingest.api import Api, ApiDep
-from framegate.ingest.parameters import METADATA, Name, parse_meta, parse_moment
-from framegate.ingest.schemas import (
+from framegate.ingest.imageviews import (
     CLASS_NAME,
     REASON,
     ImagePage,
@@ -24,6 +23,7 @@ from framegate.ingest.schemas import (
     image_document,
     stats_document,
 )
+from framegate.ingest.parameters import METADATA, Name, parse_meta, parse_moment
 from framegate.kernel.ids import REF_PATTERN, CameraId, FacilityId, ImageId
 from framegate.kernel.states import ImageState, Lane, Scope, Verdict
 from framegate.ports.store import ImageFilter, ImageRecord

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from framegate.ingest.api import Api, ApiDep
+from framegate.ingest.imageviews import CLASS_NAME, BoxView, ReviewView, review_document
 from framegate.ingest.jsonbody import BODY, documented, read_document
 from framegate.ingest.reading import FacilityQuery, parse_image_id
 from framegate.ingest.reviewviews import ReleaseView, ReviewItemList, ReviewStatsView, item_document, stats_document
-from framegate.ingest.schemas import CLASS_NAME, BoxView, ReviewView, review_document
 from framegate.kernel.reviews import (
     LONGEST_NOTE,
     MOST_BOXES,

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from framegate.ingest.schemas import EXAMPLE_ID, DetectionView, View, boxes_document
+from framegate.ingest.imageviews import DetectionView, boxes_document
+from framegate.ingest.schemas import EXAMPLE_ID, View
 from framegate.kernel.reviews import CONFIDENCE, LEAST_JUDGED, Tally
 from framegate.ports.notices import moment
 from framegate.ports.reviews import ReviewItem, ReviewStats
