@@ -81,7 +81,10 @@ async def test_a_policy_is_applied_once_and_whoever_comes_second_is_told(box: Ap
         assert (await client.get("/v1/policy/1")).json()["document"] == DOCUMENT
         for version in ("3", "0", "-1", "x", "9" * 40):
             assert slug_of(await client.get(f"/v1/policy/{version}")) == "not-found", version
-    assert [entry.action for entry in box.store.state.audit if entry.action.startswith("policy")][-1:] != []
+    told = [(entry.action, entry.actor.partition(" (")[0]) for entry in box.store.state.audit]
+    assert [one for one in told if one[0].startswith("policy")] == [
+        ("policy.added", who) for who in ("framegate", "test")
+    ]
 
 
 async def test_what_cannot_be_applied_is_refused_with_its_faults_and_what_is_for_people_only_by_force(
