@@ -17,7 +17,7 @@ from framegate.ingest.jsonbody import BODY, documented, read_document
 from framegate.ingest.parameters import Name, is_plain_text
 from framegate.ingest.reading import FacilityQuery
 from framegate.ingest.schemas import View
-from framegate.kernel.ids import FacilityId, is_name
+from framegate.kernel.ids import is_name
 from framegate.kernel.states import DEFAULT_SCOPES, Scope
 from framegate.ports.notices import moment
 from framegate.ports.store import ApiKey
@@ -166,13 +166,9 @@ async def _find(api: Api, principal: Principal, key_id: str) -> ApiKey:
     found = await run_in_threadpool(api.deps.keys.find_key, key_id) if is_name(key_id) else None
     if found is None or not found.facilities & principal.visible(None):
         raise Problem("not-found")
-    if _elsewhere(found, principal):
+    if principal.is_elsewhere(found.facilities):
         raise Problem("belongs-elsewhere-too")
     return found
-
-
-def _elsewhere(key: ApiKey, principal: Principal) -> frozenset[FacilityId]:
-    return key.facilities - principal.facilities
 
 
 def _document(key: ApiKey, principal: Principal) -> dict[str, Any]:
@@ -181,7 +177,7 @@ def _document(key: ApiKey, principal: Principal) -> dict[str, Any]:
         "name": key.name,
         "scopes": sorted(key.scopes),
         "facilities": sorted(key.facilities & principal.facilities),
-        "elsewhere": bool(_elsewhere(key, principal)),
+        "elsewhere": principal.is_elsewhere(key.facilities),
         "created_at": moment(key.created_at),
         "expires_at": moment(key.expires_at),
         "revoked_at": moment(key.revoked_at),

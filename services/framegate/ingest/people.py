@@ -195,7 +195,7 @@ async def _find(api: Api, principal: Principal, name: str) -> Person:
 async def _only_ours(api: Api, principal: Principal, name: str) -> Person:
     """Raises `Problem`."""
     found = await _find(api, principal, name)
-    if found.roles.keys() - principal.facilities:
+    if principal.is_elsewhere(found.roles.keys()):
         raise Problem("belongs-elsewhere-too")
     return found
 
@@ -226,7 +226,7 @@ def _document(person: Person, principal: Principal) -> dict[str, Any]:
     return {
         "name": person.name,
         "roles": {place: role for place, role in sorted(person.roles.items()) if place in principal.facilities},
-        "elsewhere": bool(person.roles.keys() - principal.facilities),
+        "elsewhere": principal.is_elsewhere(person.roles.keys()),
         "state": PersonState.DISABLED if person.disabled_at else state,
         "created_at": moment(person.created_at),
     }

@@ -80,11 +80,11 @@ class Viewer:
 
     def tell(self, event: bytes) -> bool:
         """False: the viewer is too slow, will hear nothing more than that, and needs no memory any longer."""
-        if not self._dropped and self._queue.full():
-            self._queue, self._dropped = asyncio.Queue(QUEUE), True
-            self._queue.put_nowait(RESET)
-        elif not self._dropped:
-            self._queue.put_nowait(event)
+        if self._dropped:
+            return False
+        if self._queue.full():
+            self._queue, self._dropped, event = asyncio.Queue(QUEUE), True, RESET
+        self._queue.put_nowait(event)
         return not self._dropped
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 from collections import OrderedDict
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,6 +67,10 @@ class Principal:
         if self.facilities and self.facilities <= self.disabled:
             raise Problem("facility-disabled")
         return self.facilities - self.disabled
+
+    def is_elsewhere(self, facilities: Set[FacilityId]) -> bool:
+        """Whether what belongs to these facilities also belongs to some that are not the caller's."""
+        return not facilities <= self.facilities
 
 
 class Authenticator:
