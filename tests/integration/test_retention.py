@@ -227,6 +227,7 @@ def test_a_hold_by_command_refuses_erasure_until_it_is_lifted_with_a_reason(desk
     "arguments",
     [["hold", "add", "--reason", "x"], ["hold", "add", "x", "--reason", "x"],
      ["hold", "add", "--camera", "c", "--reason", " "], ["hold", "add", "--camera", "c", "--from", "x", "--reason", "x"],
+     ["hold", "add", "--camera", "c", "--from", "0001-01-01T00:00+05:00", "--reason", "x"],
      ["hold", "add", "--metadata", "x", "--reason", "x"], ["hold", "lift", "1234", "--reason", "x"],
      ["hold", "add", "0193e2a4-7c1b-7f3a-9d5e-2b1c0a998877", "--reason", "x"],
      ["erase", "x", "--reason", "x"]],

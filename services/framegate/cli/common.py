@@ -4,6 +4,7 @@ import getpass
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -15,7 +16,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from framegate.kernel.errors import ConfigurationError
-from framegate.kernel.ids import is_name
+from framegate.kernel.ids import ImageId, is_name
 
 #: For people; results that programs read go to standard output.
 console = Console(stderr=True)
@@ -51,6 +52,23 @@ def check_name(name: str) -> None:
     """Raises `ConfigurationError` for what nothing can be called."""
     if not is_name(name):
         raise ConfigurationError(f"{name!r} is not a name: use up to 64 letters, digits and . _ : -")
+
+
+def parse_image_id(text: str) -> ImageId:
+    """Raises `ConfigurationError`."""
+    try:
+        return ImageId(UUID(text))
+    except ValueError:
+        raise ConfigurationError(f"{text!r} is no image id") from None
+
+
+def parse_moment(text: str) -> datetime:
+    """A day or a moment of ISO 8601; without a zone it is UTC. Raises ValueError."""
+    at = datetime.fromisoformat(text)
+    try:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except OverflowError as error:  # a zone can lead out of the years that there are
+        raise ValueError(str(error)) from None
 
 
 def login() -> str:

@@ -4,18 +4,17 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
 from framegate.bootstrap import open_blobs
-from framegate.cli.common import DataOption, console, login
+from framegate.cli.common import DataOption, console, login, parse_image_id
 from framegate.cli.stores import stores_of
 from framegate.ingest.evidence import EvidenceSources, export_evidence
 from framegate.ingest.pictures import draw_boxes
 from framegate.ingest.storedzip import Member, stored_zip
 from framegate.kernel.errors import ConfigurationError
-from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId, ImageId
+from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
 from framegate.settings import Settings
 
 
@@ -38,10 +37,7 @@ def evidence_command(
 
     Open index.html in it. Every export is in the audit.
     """
-    try:
-        image_id = ImageId(UUID(image))
-    except ValueError:
-        raise ConfigurationError(f"{image!r} is no image id") from None
+    image_id = parse_image_id(image)
     to = to or Path(f"evidence-{image_id}.zip")
     if to != Path("-") and to.exists():
         raise ConfigurationError(f"{to} exists: move it away, or name another file with --out")

@@ -1,9 +1,8 @@
 """Legal holds, and erasing one image by hand."""
 
 import json as jsonlib
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import typer
 from rich.text import Text
@@ -18,6 +17,8 @@ from framegate.cli.common import (
     console,
     login,
     out,
+    parse_image_id,
+    parse_moment,
     short_id,
     table_of,
 )
@@ -25,7 +26,7 @@ from framegate.cli.stores import stores_of
 from framegate.kernel.audit import moment
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.holds import Hold, HoldScope
-from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, FacilityId, ImageId
+from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, FacilityId
 from framegate.settings import Settings
 from framegate.sweep.retention import delete_files
 
@@ -67,8 +68,9 @@ def hold_add(
         name: value for name, value in (("shipment", shipment), ("sscc", sscc)) if value is not None
     }
     times = _time("--from", since), _time("--until", until)
+    image_id = None if image is None else parse_image_id(image)
     try:
-        scope = HoldScope(_image(image), values, CameraId(camera) if camera else None, *times)
+        scope = HoldScope(image_id, values, CameraId(camera) if camera else None, *times)
     except ValueError as error:
         raise ConfigurationError(f"{error}: give IMAGE_ID, --shipment, --sscc, --metadata or --camera") from None
     reason = _reason(reason)
@@ -140,8 +142,7 @@ def erase_command(
     Refused while the image is inspected, and under a hold. Other images of the same bytes are others: erase each.
     """
     settings, reason = Settings.read(data=data), _reason(reason)
-    image_id = _image(image)
-    assert image_id is not None  # noqa: S101 (an argument)
+    image_id = parse_image_id(image)
     with stores_of(settings) as stores:
         record = stores.results.image(frozenset({FacilityId(facility)}), image_id)
         blobs = open_blobs(settings)
@@ -154,13 +155,6 @@ def erase_command(
         )
     else:
         console.print(f"Image {image_id} is erased.")
-
-
-def _image(text: str | None) -> ImageId | None:
-    try:
-        return None if text is None else ImageId(UUID(text))
-    except ValueError:
-        raise ConfigurationError(f"{text!r} is no image id") from None
 
 
 def _metadata(pairs: list[str]) -> dict[str, str]:
@@ -177,10 +171,9 @@ def _time(option: str, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        at = datetime.fromisoformat(text)
+        return parse_moment(text)
     except ValueError:
         raise ConfigurationError(f"{option} takes a day or a moment such as 2026-03-01T06:30, not {text!r}") from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _reason(text: str) -> str:

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from framegate.bootstrap import Stores, open_blobs
-from framegate.cli.common import DataOption, JsonOption, console, login, note, out, progress_bar, table_of
+from framegate.cli.common import DataOption, JsonOption, console, login, note, out, parse_moment, progress_bar, table_of
 from framegate.cli.stores import stores_of
 from framegate.kernel.durations import parse_duration
 from framegate.kernel.errors import ConfigurationError
@@ -113,14 +113,13 @@ def _facilities(stores: Stores, named: str | None) -> tuple[FacilityId, ...]:
 
 
 def _moment(option: str, said: str | None, now: datetime) -> datetime | None:
-    """An age, or a moment; without a zone it is UTC."""
+    """An age, or a moment."""
     if said is None:
         return None
     try:
         return now - timedelta(seconds=parse_duration(said))
     except ValueError as error:
         try:
-            moment = datetime.fromisoformat(said)
+            return parse_moment(said)
         except ValueError:
             raise ConfigurationError(f"{option}: {error}, or as a day such as 2026-05-01") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
