@@ -6,11 +6,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
-from framegate import __version__
 from framegate.inference.fleet import Fleet
 from framegate.kernel.errors import FramegateError, Transient
 from framegate.kernel.rollout import Rollout
-from framegate.observability.catalogue import BUILD_INFO, MODEL_LOAD_FAILURES
+from framegate.observability.catalogue import MODEL_INFO, MODEL_LOAD_FAILURES
 from framegate.observability.logs import Log
 from framegate.observability.metrics import Metrics
 from framegate.ports.clock import Clock
@@ -117,14 +116,14 @@ class DeploymentWatch:
 
     def _serve(self, active: Deployment) -> None:
         if self._serving:
-            self._metrics.set(BUILD_INFO, 0, **self._running())
+            self._metrics.set(MODEL_INFO, 0, **self._running())
         self._fleet.serve(active.rollout)
         self._serving = active.number
-        self._metrics.set(BUILD_INFO, 1, **self._running())
+        self._metrics.set(MODEL_INFO, 1, **self._running())
 
     def _running(self) -> dict[str, str]:
         now = self._fleet.incumbent
-        return {"version": __version__, "model": now.key.ref, "engine": now.engine.description}
+        return {"model": now.key.ref, "engine": now.engine.description, "role": "incumbent"}
 
     def _problem(self, rollout: Rollout) -> str:
         try:

@@ -148,7 +148,7 @@ class ApiDependencies:
     evidence: EvidenceSources
     clock: Clock
     metrics: IngestMetrics
-    render_metrics: Callable[[], bytes]
+    render_metrics: Callable[[str], tuple[bytes, str]]
     pepper: bytes
     version: str
     limits: ApiLimits = field(default_factory=ApiLimits)

@@ -25,7 +25,6 @@ router = APIRouter(tags=["health"])
 
 _REPORTED_WITHIN: Final = timedelta(seconds=10)
 _PATIENCE_S: Final = 5.0
-_METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @router.get("/healthz", dependencies=[public()], response_model=AliveView, responses=problems(*ANYWHERE))
@@ -66,9 +65,10 @@ def _missing(api: Api) -> dict[str, str]:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(*ANYWHERE)},
 )
-async def metrics(api: ApiDep) -> Response:
-    """In the Prometheus text format."""
-    return Response(await run_in_threadpool(api.deps.render_metrics), headers={"Content-Type": _METRICS})
+async def metrics(api: ApiDep, request: Request) -> Response:
+    """In the Prometheus text format, or as OpenMetrics for who accepts that."""
+    body, content_type = await run_in_threadpool(api.deps.render_metrics, request.headers.get("accept", ""))
+    return Response(body, headers={"Content-Type": content_type})
 
 
 @router.get(

@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
+#: What is scraped and its content type, for an `Accept` header.
+Render = Callable[[str], tuple[bytes, str]]
 #: Reasons why a process is not ready, by stage; empty when it is.
 Reasons = Callable[[], dict[str, str]]
 
@@ -14,7 +16,7 @@ Reasons = Callable[[], dict[str, str]]
 class HealthServer:
     """Listens on `port` (0: any free one, see `port` after `start`) of `host` until closed."""
 
-    def __init__(self, render_metrics: Callable[[], bytes], reasons: Reasons, host: str, port: int) -> None:
+    def __init__(self, render_metrics: Render, reasons: Reasons, host: str, port: int) -> None:
         self._server = ThreadingHTTPServer((host, port), _handler(render_metrics, reasons))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
@@ -34,14 +36,15 @@ class HealthServer:
         self._thread.join(timeout=5)
 
 
-def _handler(render_metrics: Callable[[], bytes], reasons: Reasons) -> type[BaseHTTPRequestHandler]:
+def _handler(render_metrics: Render, reasons: Reasons) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = 10
 
         def do_GET(self) -> None:
             match self.path.partition("?")[0]:
                 case "/metrics":
-                    self._answer(200, "text/plain; version=0.0.4; charset=utf-8", render_metrics())
+                    body, content_type = render_metrics(self.headers.get("Accept", ""))
+                    self._answer(200, content_type, body)
                 case "/healthz":
                     self._answer(200, "application/json", b'{"alive":true}')
                 case "/readyz":

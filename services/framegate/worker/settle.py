@@ -126,7 +126,7 @@ class Settler(Generic[J]):
             image = completion.claim.image
             # The database's clock from acceptance to claim, this process's for the rest: no host's clock is compared.
             waited = (completion.claim.claimed_at - image.received_at).total_seconds()
-            self._metrics.observe(VERDICT_SECONDS, max(0.0, waited) + completion.work_ms / 1000)
+            self._metrics.observe(VERDICT_SECONDS, max(0.0, waited) + completion.work_ms / 1000, lane=str(image.lane))
             self._metrics.count(OUTCOMES, state=str(state), verdict=str(verdict or ""))
         if isinstance(completion.result, Failed):
             image_id, reason = str(completion.claim.image.image_id), completion.result.reason

@@ -323,13 +323,13 @@ def test_the_first_attempt_is_timed_from_what_happened_and_what_waits_is_a_gauge
     office.clock.advance(3)
     office.hook.receiver = lambda _endpoint, _message: 500
     office.look()
-    rendered = office.metrics.render().decode()
+    rendered = office.metrics.render()[0].decode()
     assert f"{FIRST_ATTEMPT_SECONDS.name}_sum 3.0" in rendered
     office.clock.advance(5)
     office.service._due = Due(office.clock)
     office.look()
     assert office.metrics.value(HOOK_WAITING) == 1
-    assert f"{FIRST_ATTEMPT_SECONDS.name}_count 1.0" in office.metrics.render().decode()
+    assert f"{FIRST_ATTEMPT_SECONDS.name}_count 1.0" in office.metrics.render()[0].decode()
 
 
 def test_time_escalates_and_resolves_without_any_alert(office: Office) -> None:

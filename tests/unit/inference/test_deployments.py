@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from framegate import __version__
 from framegate.adapters.memory import FakeClock, MemoryStore
 from framegate.adapters.memory_engine import MemoryEngine
 from framegate.inference.deployments import DeploymentWatch
@@ -15,7 +14,7 @@ from framegate.kernel.errors import DependencyUnavailable, FramegateError, Model
 from framegate.kernel.manifest import Head, ModelInput, ModelManifest
 from framegate.kernel.rollout import ModelKey, Rollout
 from framegate.kernel.states import Stage
-from framegate.observability.catalogue import BUILD_INFO, MODEL_LOAD_FAILURES
+from framegate.observability.catalogue import MODEL_INFO, MODEL_LOAD_FAILURES
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.ports.registry import DeploymentState
@@ -109,9 +108,9 @@ def test_all_workers_swap_only_when_the_last_one_is_ready(hall: Hall) -> None:
     two.look()
     one.look()
     assert (fleet_one.rollout, fleet_two.rollout) == (Rollout(NEW), Rollout(NEW))
-    running = {"version": __version__, "engine": "memory 1 cpu f32"}
-    assert hall.metrics.value(BUILD_INFO, {**running, "model": OLD.ref}) == 0
-    assert hall.metrics.value(BUILD_INFO, {**running, "model": NEW.ref}) == 1
+    running = {"role": "incumbent", "engine": "memory 1 cpu f32"}
+    assert hall.metrics.value(MODEL_INFO, {**running, "model": OLD.ref}) == 0
+    assert hall.metrics.value(MODEL_INFO, {**running, "model": NEW.ref}) == 1
 
 
 def test_a_worker_says_that_it_serves_also_after_a_dependency_was_away(

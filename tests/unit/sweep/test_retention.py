@@ -47,7 +47,7 @@ def test_what_is_due_goes_with_its_file_and_nothing_else_does(box: Box) -> None:
     for _ in range(2):
         box.watch.look()
     assert [box.there(image) for image in (*old, young)] == [(False, False)] * 3 + [(True, True)]
-    shown = box.metrics.render().decode()
+    shown = box.metrics.render()[0].decode()
     assert 'framegate_parts_erased_total{part="original"} 3.0' in shown
     assert 'framegate_parts_erased_total{part="metadata"} 3.0' in shown
     box.clock.advance(DAY_S)
@@ -69,7 +69,7 @@ def test_an_erasure_whose_files_are_still_there_is_finished_by_the_next_look(
         patch.setattr(box.blobs, "delete", away)
         box.watch.look()
     assert box.there(image) == (True, None)
-    assert 'framegate_housekeeping_failures_total{work="retention"} 1.0' in box.metrics.render().decode()
+    assert 'framegate_housekeeping_failures_total{work="retention"} 1.0' in box.metrics.render()[0].decode()
     box.watch.look()
     assert box.there(image) == (False, False)
 

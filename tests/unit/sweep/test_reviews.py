@@ -23,7 +23,7 @@ class Desk:
         self.watch = ReviewWatch(self.store.reviews, rules, self.metrics, get_log(stage="sweep"))
 
     def shown(self) -> dict[str, str]:
-        lines = self.metrics.render().decode().splitlines()
+        lines = self.metrics.render()[0].decode().splitlines()
         return dict(line.rsplit(" ", 1) for line in lines if line.startswith("framegate_review_"))
 
 
@@ -65,4 +65,4 @@ def test_a_database_that_is_away_is_counted_and_the_next_look_comes(
 
     monkeypatch.setattr(desk.store.reviews, "settle", away)
     desk.watch.look()
-    assert 'framegate_housekeeping_failures_total{work="reviews"} 1.0' in desk.metrics.render().decode()
+    assert 'framegate_housekeeping_failures_total{work="reviews"} 1.0' in desk.metrics.render()[0].decode()
