@@ -282,6 +282,11 @@ class Settings(BaseSettings):
         return self.preprocess.codec
 
 
+def secrets_of_environment() -> tuple[str | None, ...]:
+    """What only boto3 reads, for whoever must not write it."""
+    return os.environ.get("AWS_SECRET_ACCESS_KEY"), os.environ.get("AWS_SESSION_TOKEN")
+
+
 def child_environment(**changes: str) -> dict[str, str]:
     """This process's environment with `changes`, for a child process."""
     return {**os.environ, **changes}

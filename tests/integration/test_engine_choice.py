@@ -49,8 +49,8 @@ def test_openvino_serves_the_starter_because_it_agrees_and_the_log_says_what_els
 ) -> None:
     description, line = chosen(starter)
     assert description.startswith("openvino")
-    assert line["because"].startswith("it agrees with onnxruntime f32: of 15 boxes in 2 frames 0 lost")
-    assert [reason for reason in line["not_taken"] if "no CUDA: none in this test" in reason]
+    assert line["reason"].startswith("it agrees with onnxruntime f32: of 15 boxes in 2 frames 0 lost")
+    assert [reason for reason in line["refused"] if "no CUDA: none in this test" in reason]
 
 
 def test_where_openvino_is_not_installed_onnxruntime_serves(
@@ -59,7 +59,7 @@ def test_where_openvino_is_not_installed_onnxruntime_serves(
     monkeypatch.setitem(sys.modules, "framegate.adapters.engine_openvino", None)
     description, line = chosen(starter)
     assert description.startswith("onnxruntime")
-    assert any(reason.startswith("openvino: not installed") for reason in line["not_taken"])
+    assert any(reason.startswith("openvino: not installed") for reason in line["refused"])
 
 
 def test_an_openvino_that_sees_something_else_does_not_serve(
@@ -70,7 +70,7 @@ def test_an_openvino_that_sees_something_else_does_not_serve(
     monkeypatch.setattr(OpenVinoEngine, "infer", lambda self, frames: honest(self, frames) * unsure)
     description, line = chosen(starter)
     assert description.startswith("onnxruntime")
-    assert any("disagrees with onnxruntime f32" in reason for reason in line["not_taken"])
+    assert any("disagrees with onnxruntime f32" in reason for reason in line["refused"])
 
 
 def test_a_check_that_vouches_for_this_very_engine_makes_the_comparison_unnecessary(
@@ -84,7 +84,7 @@ def test_a_check_that_vouches_for_this_very_engine_makes_the_comparison_unnecess
     monkeypatch.setattr(engines, "reference_engine", compared)
     vouched, line = chosen(replace(starter, check={"agrees": True, "engine": description}))
     assert vouched == description
-    assert "vouches" in line["because"]
+    assert "vouches" in line["reason"]
     for other in ({"agrees": False, "engine": description}, {"agrees": True, "engine": "openvino 2020.1 cpu f32"}):
         assert chosen(replace(starter, check=other))[0].startswith("onnxruntime")
 
@@ -137,7 +137,7 @@ def test_checking_the_starter_on_the_command_line_writes_what_the_workers_obey(
     assert checked["images"] == 24
     assert checked["measured"]["engine"]["boxes"] == 65
     assert manifest.input == ModelManifest.parse(before, "before").input
-    assert chosen(manifest)[1]["because"].startswith("the model's own check vouches")
+    assert chosen(manifest)[1]["reason"].startswith("the model's own check vouches")
 
 
 def test_the_starter_in_the_package_is_never_written_to(models: typer.Typer) -> None:

@@ -70,7 +70,9 @@ class Dispatcher:
             except RuntimeError as error:  # this process may have no more threads
                 self._ended(delivery)
                 left = len(claimed) - begun
-                self._log.error("deliveries left to their leases", action="no_thread", count=left, error=str(error))
+                self._log.error(
+                    "deliveries left to their leases", action="thread_refused", count=left, error=str(error)
+                )
                 return begun
         return len(claimed)
 
@@ -111,12 +113,12 @@ class Dispatcher:
         if attempt.ending is not Ending.DELIVERED:
             self._log.warning(
                 "not delivered",
-                action="not_delivered",
-                endpoint=str(endpoint.endpoint_id),
-                message=delivery.message.message_id,
+                action="hook_attempt_failed",
+                hook=str(endpoint.endpoint_id),
+                message_id=delivery.message.message_id,
                 attempt=delivery.attempts + 1,
                 reason=str(attempt.reason),
-                again_in_s=ended.delay_s and round(ended.delay_s, 1),
+                retry_in_s=ended.delay_s and round(ended.delay_s, 1),
                 disabled=ended.disable or None,
             )
 
@@ -129,7 +131,7 @@ class Dispatcher:
             return hook.deliver(Endpoint(str(to.endpoint_id), to.kind, to.target, secrets), delivery.message)
         except Exception as error:
             # A hook raises only by a mistake of ours, or where a kind is not installed; it is tried again as a receiver's.
-            self._log.exception("a hook failed", action="hook_failed", kind=str(to.kind))
+            self._log.exception("a hook failed", action="hook_failed", hook=str(to.endpoint_id), kind=str(to.kind))
             took_ms = (self._clock.monotonic() - started) * 1000
             return Attempt(Ending.RETRY, None, Reason.INTERNAL, f"our own fault: {error}", elapsed_ms=took_ms)
 
@@ -142,8 +144,8 @@ class Dispatcher:
                 if pause_s is None or self._clock.wait(self._give_up, pause_s):
                     self._log.error(
                         "an attempt was not recorded: the message will be sent again, with the same id",
-                        action="not_recorded",
-                        message=delivery.message.message_id,
+                        action="hook_attempt_not_recorded",
+                        message_id=delivery.message.message_id,
                         error=str(error),
                     )
                     return False

@@ -72,14 +72,14 @@ class AlertService:
             if not more and not stop.is_set():
                 self._wakeup.wait(self._options.poll.total_seconds())
         if not self._dispatcher.drain(self._options.drain.total_seconds()):
-            self._log.warning("deliveries were left to their leases", action="drain_timeout")
+            self._log.warning("deliveries were left to their leases", action="drain_timed_out")
 
     def look(self) -> bool:
         """One round; whether more alerts wait already."""
         if not self._recovered:
             freed = self._deliveries.recover(self._owner)
             if freed:
-                self._log.warning("deliveries of a predecessor freed", action="deliveries_recovered", count=freed)
+                self._log.warning("deliveries of a predecessor freed", action="predecessor_freed", count=freed)
             self._recovered = True
         more = self._group()
         if self._due.is_due("tend", self._options.tend_every):

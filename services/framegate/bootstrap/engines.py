@@ -40,11 +40,12 @@ def make_engine(settings: Settings, manifest: ModelManifest) -> Engine:
     golden = _Golden(settings, manifest)
     choice = choose(candidates(settings, manifest), golden.veto)
     get_log().info(
-        f"engine: {choice.engine.description}",
+        "engine chosen",
         action="engine_chosen",
         model=manifest.ref,
-        because=golden.because or "it is what others are compared with",
-        not_taken=list(choice.refused),
+        engine=choice.engine.description,
+        reason=golden.because or "it is what others are compared with",
+        refused=list(choice.refused),
     )
     return choice.engine
 

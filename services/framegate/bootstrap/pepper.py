@@ -4,13 +4,20 @@ import os
 import secrets
 from contextlib import suppress
 
+from framegate.observability.redaction import keep_secret
 from framegate.settings import Settings
 
 
 def read_pepper(settings: Settings) -> bytes:
-    """From the setting, or from a file in the data directory that is made at its first use (0600)."""
+    """From the setting, or from a file in the data directory that is made at its first use (0600). Never logged."""
+    pepper = _pepper(settings)
+    keep_secret(pepper)
+    return pepper.encode()
+
+
+def _pepper(settings: Settings) -> str:
     if settings.pepper is not None:
-        return settings.pepper.get_secret_value().encode()
+        return settings.pepper.get_secret_value()
     file = settings.pepper_file or settings.data / "secrets" / "pepper"
     if not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -23,4 +30,4 @@ def read_pepper(settings: Settings) -> bytes:
         with suppress(FileExistsError):
             os.link(draft, file)
         draft.unlink()
-    return file.read_text("ascii").strip().encode()
+    return file.read_text("ascii").strip()

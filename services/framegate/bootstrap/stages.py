@@ -147,7 +147,7 @@ def _inference(parts: _Parts, options: WorkerOptions) -> _Made:
     from framegate.inference.shadow import ShadowRunner
     from framegate.inference.stage import InferenceHandler
 
-    stores, clock, metrics, log = parts.stores, parts.clock, parts.metrics, get_log(worker=parts.process)
+    stores, clock, metrics, log = parts.stores, parts.clock, parts.metrics, get_log(stage=str(Stage.INFERENCE))
     open_model, settings = parts.files.with_weights, parts.settings
     fleet = Fleet(warm_models(open_model, lambda m: make_engine(settings, m), clock), clock)
     classifier = warm_models(open_model, lambda m: make_engine(settings, m), clock, decode_classes)

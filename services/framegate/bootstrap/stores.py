@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote, urlsplit
 
 from framegate.adapters.blobs_local import LocalBlobs
 from framegate.adapters.clock import SystemClock
@@ -36,6 +37,7 @@ from framegate.adapters.postgres import (
 )
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.states import Stage
+from framegate.observability.redaction import keep_secret
 from framegate.pipeline import ALL_QUEUES, queues_at
 from framegate.ports.blobs import Blobs
 from framegate.ports.objects import Objects
@@ -90,6 +92,9 @@ def open_stores(settings: Settings, url: str) -> Stores:
 
     With a queue in SQS, raises `ConfigurationError` when its client cannot be made.
     """
+    # As it stands there, and as it is meant.
+    password = urlsplit(url).password or ""
+    keep_secret(password, unquote(password))
     database = Database(url)
     outbox: Outbox | None = None
     queue: Callable[[str], ClosingQueue]

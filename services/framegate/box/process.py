@@ -21,7 +21,7 @@ def run_stages(stages: Sequence[Stage], settings: Settings, database_url: str) -
     pin(settings.pin_cpu)
     stop = threading.Event()
     stop_on_signals(stop)
-    metrics, log = Metrics(), get_log(worker=worker_name(settings, stages))
+    metrics, log = Metrics(), get_log()
     starting = dict.fromkeys(map(str, stages), "starting")
     services: dict[Stage, Service] = {}
 
@@ -58,7 +58,7 @@ def _run_all(services: Mapping[Stage, Service], stop: threading.Event) -> bool:
                 service.run(stop)
             except BaseException as error:
                 errors.append(error)
-                get_log().error("stage died", action="stage_died", error=f"{type(error).__name__}: {error}")
+                get_log().error("a stage died", action="stage_died", error=f"{type(error).__name__}: {error}")
             finally:
                 stop.set()
 

@@ -53,7 +53,7 @@ class Supervisor:
         self._children = [_Child(spec) for spec in specs]
         self._output, self._watch = output, watch
         self._stopping = False
-        self._log: Log = get_log(process="supervisor")
+        self._log: Log = get_log(worker="box/supervisor")
 
     def pids(self) -> dict[str, int]:
         """The process ids of the children that run."""
@@ -79,7 +79,7 @@ class Supervisor:
             self._watch()
         except (Transient, OSError) as error:
             # Not the end of the box: the workers wait with their leases, and the next look tries again.
-            self._log.error("cannot restart", action="watch_failed", error=str(error))
+            self._log.error("the database cannot be restarted", action="database_restart_failed", error=str(error))
 
     def _tend(self, child: _Child) -> None:
         now = time.monotonic()
@@ -101,7 +101,9 @@ class Supervisor:
         child.failures += 1
         pause = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2.0 ** min(child.failures, 10)) * random.uniform(0.5, 1)  # noqa: S311
         child.process, child.not_before = None, time.monotonic() + pause
-        self._log.warning("died", action="child_died", child=child.spec.name, ended=ended, restart_in_s=round(pause, 2))
+        self._log.warning(
+            "a process died", action="child_died", child=child.spec.name, ended=ended, retry_in_s=round(pause, 2)
+        )
 
     def _start(self, child: _Child) -> None:
         child.process = subprocess.Popen(
@@ -114,7 +116,7 @@ class Supervisor:
             start_new_session=True,
         )
         child.started = time.monotonic()
-        self._log.info("started", action="child_started", child=child.spec.name, pid=child.process.pid)
+        self._log.info("a process was started", action="child_started", child=child.spec.name, pid=child.process.pid)
 
     def stop(self, timeout_s: float = 22.0) -> None:
         """SIGTERM to all at once, SIGKILL to what still runs after `timeout_s`. Nothing is started after it."""
@@ -130,7 +132,9 @@ class Supervisor:
             try:
                 child.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                self._log.error("killed: did not stop in time", action="child_killed", child=child.spec.name)
+                self._log.error(
+                    "a process was killed: it did not stop in time", action="child_killed", child=child.spec.name
+                )
                 child.process.kill()
                 child.process.wait(5)
             child.process = None

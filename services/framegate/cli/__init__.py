@@ -10,7 +10,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from framegate.cli.common import console
+from framegate.cli.common import colours, console
 from framegate.cli.lazy import LazyGroup
 from framegate.kernel.errors import FramegateError
 from framegate.observability.logs import configure_logs
@@ -74,7 +74,7 @@ def main() -> None:
     # Until a command runs, and what is imported by then for good: looking for garbage in it would cost a tenth of the start.
     gc.disable()
     # Standard output is for results: without this, what a command logs on its way would land among them.
-    configure_logs(level="WARNING", json=False)
+    configure_logs(level="WARNING", json=False, colours=colours())
     try:
         app()
     except FramegateError as error:

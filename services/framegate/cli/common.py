@@ -17,6 +17,9 @@ from rich.text import Text
 
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import ImageId, is_name
+from framegate.observability.logs import configure_logs
+from framegate.observability.redaction import keep_secret
+from framegate.settings import Settings, secrets_of_environment
 
 #: For people; results that programs read go to standard output.
 console = Console(stderr=True)
@@ -30,6 +33,17 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who answers for it. Default: your login")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The newest ones, so many")]
+
+
+def colours(of: Console = console) -> bool:
+    """A terminal, and nobody wants none (NO_COLOR)."""
+    return of.is_terminal and not of.no_color
+
+
+def log_as(settings: Settings, worker: str) -> None:
+    """For a process of the pipeline: JSON, or for people on a terminal. A tool logs warnings only."""
+    keep_secret(*secrets_of_environment())
+    configure_logs(level=settings.log_level, json=settings.log_json, colours=colours(), worker=worker)
 
 
 def note(text: str, what: str = "note") -> None:

@@ -6,14 +6,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from framegate.bootstrap import bucket_events, check_queues, make_api, migrate, open_stores, provision
+from framegate.bootstrap import bucket_events, check_queues, make_api, migrate, open_stores, provision, worker_name
 from framegate.box.process import run_stages
 from framegate.box.signals import EXIT_RESTART, die_with_parent, pin
-from framegate.cli.common import DataOption, console
+from framegate.cli.common import DataOption, console, log_as
 from framegate.cli.stores import stores_of
 from framegate.kernel.errors import ConfigurationError, FramegateError
 from framegate.kernel.states import Stage
-from framegate.observability.logs import configure_logs, get_log
+from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.pipeline import PIPELINE
 from framegate.settings import Settings
@@ -49,7 +49,7 @@ def run(
 ) -> None:
     """Runs stages."""
     settings = Settings.read(data=data)
-    configure_logs(level=settings.log_level, json=settings.log_json)
+    log_as(settings, worker_name(settings, stages))
     die_with_parent(settings.parent)
     url = _database_url(settings)
     check_queues(settings, stages)
@@ -72,7 +72,7 @@ def _serve(settings: Settings, url: str) -> int:
         with bucket_events(settings, stores, metrics):
             run_server(make_api(settings, stores, metrics), settings.api.host, settings.api.port)
     except FramegateError as error:
-        get_log().error("cannot serve", action="serve_failed", error=str(error))
+        get_log().error("the API cannot serve", action="serve_failed", error=str(error))
         return EXIT_RESTART
     finally:
         stores.close()

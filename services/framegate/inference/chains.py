@@ -98,7 +98,7 @@ class ChainModels:
             self._metrics.count(MODEL_LOAD_FAILURES)
             self._log.error("cannot load a chain's model", action="chain_load_failed", model=ref, error=str(error))
             return None
-        self._log.info("chain's model ready", action="chain_ready", model=ref, engine=model.engine.description)
+        self._log.info("chain's model ready", action="chain_loaded", model=ref, engine=model.engine.description)
         return model
 
     def tidy(self) -> None:

@@ -74,9 +74,9 @@ class DeploymentWatch:
                 self.look()
                 self._beside()
             except Transient as error:
-                self._log.debug("cannot see deployments", action="deployments_failed", error=str(error))
+                self._log.debug("cannot follow deployments", action="deployment_watch_failed", error=str(error))
             except Exception:
-                self._log.exception("cannot follow deployments", action="deployments_failed")
+                self._log.exception("cannot follow deployments", action="deployment_watch_failed")
 
     def look(self) -> None:
         """Once."""
@@ -133,6 +133,8 @@ class DeploymentWatch:
         except Exception as error:
             # What serves goes on: it was not touched.
             self._metrics.count(MODEL_LOAD_FAILURES)
-            self._log.exception("cannot load", action="model_load_failed", models=[k.ref for k in rollout.models])
+            self._log.exception(
+                "cannot load a model", action="model_load_failed", models=[k.ref for k in rollout.models]
+            )
             return str(error) or type(error).__name__
         return ""

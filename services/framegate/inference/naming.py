@@ -90,8 +90,16 @@ class Naming:
             self._metrics.count(CHAIN_IMAGES, links - len(silent), result="named")
             self._metrics.count(CHAIN_IMAGES, len(silent), result="unavailable")
         for (n, ref), fault in silent.items():
-            image = str(frames[n].image.image_id)
-            self._log.warning("no labels", action="chain_unavailable", image=image, model=ref, error=str(fault))
+            image = frames[n].image
+            self._log.warning(
+                "a chain's model named nothing",
+                action="chain_unavailable",
+                image=str(image.image_id),
+                facility=image.facility,
+                camera=image.camera,
+                model=ref,
+                error=str(fault),
+            )
 
 
 def _label(model: LoadedModel, detection: int | None, answer: Probabilities | EngineFault) -> Label | EngineFault:

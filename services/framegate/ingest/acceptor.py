@@ -11,7 +11,7 @@ from framegate.ports.store import Accepted, Intake, NewImage
 #: Told once for each image, from the thread that led its transaction; must not block or raise.
 Done = Callable[[Accepted | BaseException], None]
 
-_log = get_log(component="ingest")
+_log = get_log(stage="ingest")
 
 
 class Acceptor:

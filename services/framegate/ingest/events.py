@@ -24,7 +24,7 @@ _VISIBILITY: Final = timedelta(minutes=5)
 #: Deliveries after which a message that fails by itself is given up. What is merely not available is waited for.
 _MOST_DELIVERIES: Final = 5
 _LONGEST_PAUSE_S: Final = 5.0
-_log = get_log(component="bucket-events")
+_log = get_log(stage="ingest", component="bucket-events")
 
 
 class BucketEvents:
@@ -96,7 +96,7 @@ class BucketEvents:
             return error
         if isinstance(result, Skipped):
             self._metrics.count(BUCKET_EVENTS, result="skipped")
-            _log.info("skipped", action="bucket_event_skipped", reason=result.reason, what=result.what)
+            _log.info("an object was skipped", action="bucket_event_skipped", reason=result.reason, object=result.what)
         else:
             self._metrics.count(BUCKET_EVENTS, result="known" if result.replayed else "accepted")
         return None
@@ -104,5 +104,5 @@ class BucketEvents:
     def _bury(self, delivery: Delivery, slug: str, cause: str) -> None:
         self._queue.dead_letter(delivery, cause)
         self._metrics.count(DEAD_LETTERS, stage="ingest", cause=slug)
-        _log.error("dead letter", action="dead_letter", message=delivery.message_id, cause=cause)
+        _log.error("a message is dead", action="dead_lettered", message_id=delivery.message_id, cause=cause)
         tell_of_dead_letter(self._tell, _log, delivery.queue, cause)

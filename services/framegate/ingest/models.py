@@ -171,7 +171,7 @@ async def _follow(api: Api, deployment: Deployment) -> None:
             deployment = await run_in_threadpool(api.deps.registry.settle, deployment.number)
         await run_in_threadpool(api.deps.deploying.conclude, deployment)
     except FramegateError as error:
-        get_log().warning("cannot follow a deployment", action="deployment_not_followed", error=str(error))
+        get_log().warning("cannot follow a deployment", action="deployment_follow_failed", error=str(error))
 
 
 def _figures(api: Api, active: Deployment) -> Figures:

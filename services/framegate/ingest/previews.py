@@ -22,7 +22,7 @@ MOST_LARGE: Final = 32
 _KEPT_BYTES: Final = 32 << 20
 _CROWDED: Final = "Too many pictures at once."
 
-_log = get_log(component="previews")
+_log = get_log(stage="ingest", component="previews")
 
 
 class Size(StrEnum):
@@ -107,7 +107,12 @@ def _render(blobs: Blobs, record: ImageRecord, size: Size, boxes: bool) -> bytes
     except BlobMissing:
         raise Problem("content-gone") from None
     if hashlib.sha256(data).hexdigest() != facts.sha256:
-        _log.error("an original is not the one that came in", action="content_changed", image_id=str(facts.image_id))
+        _log.error(
+            "an original is not the one that came in",
+            action="content_changed",
+            image=str(facts.image_id),
+            facility=facts.facility,
+        )
         raise Problem("content-changed")
     detections = record.detections if boxes else ()
     made = render(data, facts.orientation, _LONGEST[size], detections, (facts.width, facts.height))

@@ -17,7 +17,7 @@ from framegate.ports.blobs import Blobs
 from framegate.ports.store import Accepted, NewImage
 from framegate.web.problems import Problem
 
-_log = get_log(component="ingest")
+_log = get_log(stage="ingest")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,57 +1,124 @@
-"""Structured logs: one event a line, `action=` says what happened, ids are bound where they are known."""
+"""Structured logs: one event a line, `action=` says what happened (`actions.py`), ids are bound where they are known."""
 
+import json
 import logging
 import sys
-from collections.abc import MutableMapping
-from typing import Any, TextIO, cast
+from collections.abc import Callable, MutableMapping
+from contextlib import AbstractContextManager, suppress
+from typing import Any, Final
 
 import structlog
 
-#: Values under these keys never reach a log line.
-SECRET_KEYS = frozenset({"authorization", "key", "password", "pepper", "secret", "token", "database_url"})
+from framegate.observability.redaction import REDACTED, clean, clean_text, is_secret
+from framegate.observability.rendering import line_of
 
 Log = structlog.stdlib.BoundLogger
+#: Takes a whole line without its end.
+Write = Callable[[str], object]
+_Event = MutableMapping[str, Any]
+#: In this order, before all others.
+_FIRST: Final = ("timestamp", "level", "action", "event")
 
 
-def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replaces what must not be written."""
-    for name in SECRET_KEYS & event.keys():
-        event[name] = "[redacted]"
-    return event
+def redact(_logger: object, _method: str, event: _Event) -> _Event:
+    """Replaces what must not be written, in fields, text and tracebacks."""
+    return {name: REDACTED if is_secret(name) else clean(value) for name, value in event.items()}
 
 
-class _StandardError:
-    """Whatever standard error is when something is logged; it may have been replaced, and the old one closed, since."""
-
-    def write(self, text: str) -> int:
-        return sys.stderr.write(text)
-
-    def flush(self) -> None:
+def _to_standard_error(line: str) -> None:
+    # Whatever standard error is now; it may have been replaced, and the old one closed, since. In one piece, so that
+    # processes that share it do not mix their lines. A full disk or a closed terminal must stop nobody's work.
+    with suppress(OSError, ValueError):
+        sys.stderr.write(line + "\n")
         sys.stderr.flush()
 
 
-def configure_logs(*, level: str = "INFO", json: bool | None = None) -> None:
-    """To standard error; JSON unless it is a terminal (or as asked). Call once, before the first log line."""
+def configure_logs(
+    *,
+    level: str = "INFO",
+    json: bool | None = None,
+    colours: bool | None = None,
+    worker: str = "",
+    write: Write = _to_standard_error,
+) -> None:
+    """To standard error; JSON unless it is a terminal (or as asked). Call it before the first log line; again changes all.
+
+    `worker` is on every line; `write` takes the lines instead of standard error.
+    """
     as_json = not sys.stderr.isatty() if json is None else json
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        redact,
-        structlog.processors.format_exc_info,
-    ]
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
+    coloured = sys.stderr.isatty() if colours is None else colours
+
+    def name_worker(_logger: object, _method: str, event: _Event) -> _Event:
+        if worker:
+            event.setdefault("worker", worker)
+        return event
+
+    def render(_logger: object, _method: str, event: _Event) -> str:
+        ordered = {name: event[name] for name in _FIRST if name in event} | dict(event)
+        return json_line(ordered) if as_json else line_of(ordered, colours=coloured)
+
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            name_worker,
+            structlog.processors.format_exc_info,
+            redact,
+            render,
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _StandardError())),
-        cache_logger_on_first_use=True,
+        logger_factory=lambda *_: _Writer(write),
+        cache_logger_on_first_use=False,  # what was made before, by a module that was imported, must follow
     )
+    _listen_to_libraries(level)
 
 
-def get_log(**bound: object) -> Log:
-    """A logger with `bound` on every line."""
-    log: Log = structlog.get_logger().bind(**bound)
+def get_log(**fields: object) -> Log:
+    """A logger with these on every line."""
+    log: Log = structlog.get_logger(**fields)
     return log
+
+
+def bound(**fields: object) -> AbstractContextManager[None]:
+    """On every line of this task, and of the threads that it waits for, until it ends."""
+    return structlog.contextvars.bound_contextvars(**fields)
+
+
+def json_line(event: MutableMapping[str, Any]) -> str:
+    """One line whatever is in it: control characters and all that is not ASCII are escapes."""
+    return json.dumps(event)
+
+
+class _Writer:
+    """What structlog hands the rendered line to, whatever its level."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+
+    def msg(self, line: str) -> None:
+        self._write(line)
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
+class _Libraries(logging.Handler):
+    """Lines of libraries, and Python's warnings: through the same redaction and the same renderer."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = record.getMessage()
+        except Exception:  # its arguments do not fit its text: what is left of it
+            text = clean_text(str(record.msg))
+        log = structlog.get_logger(component=record.name)
+        log.log(min(record.levelno, logging.ERROR), text, action="library_said", exc_info=record.exc_info or None)
+
+
+def _listen_to_libraries(level: str) -> None:
+    """Warnings and worse; with DEBUG also what informs. Never their own DEBUG: boto3 writes whole requests there."""
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, _Libraries)]:
+        root.removeHandler(handler)
+    root.addHandler(_Libraries())
+    root.setLevel(logging.INFO if level.upper() == "DEBUG" else logging.WARNING)
+    logging.captureWarnings(capture=True)

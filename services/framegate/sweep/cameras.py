@@ -30,19 +30,16 @@ class CameraWatch:
                 self._metrics.set(CAMERA_FAULTS, count, fault=fault)
         except Transient as error:
             self._metrics.count(HOUSEKEEPING_FAILURES, work="cameras")
-            self._log.warning("cannot watch cameras", action="camera_watch_failed", error=str(error))
+            self._log.warning("cannot keep house", action="housekeeping_failed", work="cameras", error=str(error))
 
     def _follow(self) -> int:
         followed = self._cameras.follow(self._limits, _AT_ONCE)
         for change in followed.changes:
             what = "began" if change.began else "ended"
             self._metrics.count(CAMERA_FAULT_CHANGES, fault=str(change.fault), change=what)
-            self._log.warning(
-                f"camera fault {what}",
-                action=f"camera_fault_{what}",
-                facility=change.facility,
-                camera=change.camera,
-                fault=str(change.fault),
-                detail=change.detail,
-            )
+            log = self._log.bind(facility=change.facility, camera=change.camera, fault=str(change.fault))
+            if change.began:
+                log.warning("a camera has a fault", action="camera_fault_began", detail=change.detail)
+            else:
+                log.info("a camera is well again", action="camera_fault_ended", detail=change.detail)
         return followed.images

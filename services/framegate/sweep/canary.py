@@ -70,6 +70,6 @@ class CanaryGuard:
         reason = beyond(tallies.get(rollout.incumbent.ref), tallies.get(canary.ref), self._bounds)
         if reason:
             self._metrics.count(CANARY_ROLLBACKS)
-            self._log.error("canary taken back", action="canary_rollback", model=canary.ref, reason=reason)
+            self._log.error("canary taken back", action="canary_rolled_back", model=canary.ref, reason=reason)
             detail = f"canary {canary.ref} taken back: {reason}"
             self._registry.order(Rollout(rollout.incumbent, shadow=rollout.shadow), "framegate", detail)

@@ -30,17 +30,17 @@ class RetentionWatch:
                     break
         except Transient as error:
             self._metrics.count(HOUSEKEEPING_FAILURES, work="retention")
-            self._log.warning("cannot erase", action="retention_failed", error=str(error))
+            self._log.warning("cannot keep house", action="housekeeping_failed", work="retention", error=str(error))
 
     def _step(self) -> bool:
         walked = self._retention.walk(self._clock.now(), _AT_ONCE)
         if walked is None:
             return False
+        log = self._log.bind(facility=walked.facility)
         for part, count in walked.erased.items():
             self._metrics.count(PARTS_ERASED, count, part=part)
+            log.info("retention is over", action="parts_erased", part=str(part), count=count)
         if walked.erased:
-            counts = {str(part): count for part, count in walked.erased.items()}
-            self._log.info("retention is over", action="erased", facility=walked.facility, **counts)
             delete_files(self._retention, self._blobs)
         return True
 

@@ -28,4 +28,4 @@ class ReviewWatch:
             self._metrics.set(REVIEW_OLDEST_SECONDS, backlog.oldest_s)
         except Transient as error:
             self._metrics.count(HOUSEKEEPING_FAILURES, work="reviews")
-            self._log.warning("cannot settle reviews", action="review_settling_failed", error=str(error))
+            self._log.warning("cannot keep house", action="housekeeping_failed", work="reviews", error=str(error))

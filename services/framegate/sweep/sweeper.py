@@ -163,7 +163,7 @@ class Sweeper:
     def _relay_unsent(self) -> None:
         while self._relay and (sent := self._relay.relay(_UNSENT, _AT_ONCE)):
             self._metrics.count(MESSAGES_RELAYED, sent)
-            self._log.warning("messages sent for others", action="relayed", count=sent)
+            self._log.warning("messages sent for others", action="messages_relayed", count=sent)
             if sent < _AT_ONCE:
                 return
 
@@ -175,7 +175,7 @@ class Sweeper:
         if reissued:
             self._log.warning(
                 "overdue images sent again",
-                action="reissued",
+                action="images_reissued",
                 count=len(reissued),
                 images=[str(image.image_id) for image in reissued[:10]],
             )

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from framegate.observability.logs import get_log
+from framegate.observability.logs import bound, get_log
 from framegate.web.problems import Problem, problem_response
 
 #: Told of every problem that is answered: the request's scope and the slug.
@@ -58,12 +58,13 @@ class Edge:
                 message["headers"] = headers
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_headers)
-        except Exception:
-            # The path and the traceback go to the log only; what was sent by the client goes nowhere.
-            _log.exception("request failed", action="request_failed", request_id=identity)
-            if started:
-                raise
-            self._on_problem(scope, "internal-error")
-            await problem_response(Problem("internal-error"), identity)(scope, receive, send_with_headers)
+        with bound(request_id=identity):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except Exception:
+                # The path and the traceback go to the log only; what else was sent by the client goes nowhere.
+                _log.exception("a request failed", action="request_failed", method=scope["method"], path=scope["path"])
+                if started:
+                    raise
+                self._on_problem(scope, "internal-error")
+                await problem_response(Problem("internal-error"), identity)(scope, receive, send_with_headers)

@@ -25,7 +25,7 @@ from framegate.worker.handler import Handler, Held, WorkerOptions
 from framegate.worker.lease import Lease
 from framegate.worker.retry import after_missing_blob, convicted, poison
 from framegate.worker.settle import Done, failed_attempt
-from framegate.worker.telling import tell_of_dead_letter
+from framegate.worker.telling import about, tell_of_dead_letter
 
 J = TypeVar("J")
 _BUSY_DELAY = timedelta(seconds=5)
@@ -135,7 +135,7 @@ class Fetcher(Generic[J]):
     def _bury(self, delivery: Delivery, slug: str, cause: str) -> None:
         self._queue.dead_letter(delivery, cause)
         self._metrics.count(DEAD_LETTERS, stage=self._stage, cause=slug)
-        self._log.error("dead letter", action="dead_letter", message=delivery.message_id, cause=cause)
+        self._log.error("a message is dead", action="dead_lettered", message_id=delivery.message_id, cause=cause)
         tell_of_dead_letter(self._options.tell, self._log, delivery.queue, cause)
 
     def _claim_insisting(self, messages: Sequence[tuple[Delivery, Message]], stop: threading.Event) -> list[Held[J]]:
@@ -222,12 +222,12 @@ class Fetcher(Generic[J]):
             except Transient as error:
                 # Not the image's fault: keep the lease and try until the dependency is back.
                 self._breaker.failed(error)
-                self._log.warning("cannot load", action="load_failed", error=str(error))
+                self._log.warning("cannot load", action="load_failed", error=str(error), **about(held.claim))
                 if not self._breaker.pause(stop):
                     continue
                 self._done(Done(held, None, ending=Ending.DEPENDENCY, cause=str(error)))
             except Exception as error:
-                self._log.exception("load failed", action="load_failed", image=str(held.claim.image.image_id))
+                self._log.exception("cannot load", action="load_failed", **about(held.claim))
                 self._done(self._failed(held, error))
             else:
                 if not self._ready(held):

@@ -103,9 +103,9 @@ class Lease(Generic[J]):
             try:
                 self.renew_due()
             except Transient as error:
-                self._log.warning("lease not renewed", action="lease_failed", error=str(error))
+                self._log.warning("lease not renewed", action="lease_renewal_failed", error=str(error))
             except Exception as error:
-                self._log.exception("thread died", action="thread_died", thread=self._thread.name)
+                self._log.exception("a thread died", action="thread_died", thread=self._thread.name)
                 self.failure = error
                 return
 
@@ -121,4 +121,4 @@ class Lease(Generic[J]):
         for entry in due:
             entry.renewed = now
         if lost or lost_claims:
-            self._log.warning("leases lost", action="lease_lost", messages=len(lost), claims=len(lost_claims))
+            self._log.warning("leases lost", action="leases_lost", messages=len(lost), claims=len(lost_claims))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Generic, TypeVar
 
-from framegate.kernel.errors import DecoderCrashed, EngineFault, Transient, Unrecoverable
+from framegate.kernel.errors import DecoderCrashed, EngineFault, FramegateError, Transient, Unrecoverable
 from framegate.observability.catalogue import BATCH_IMAGES, STAGE_SECONDS
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
@@ -21,6 +21,7 @@ from framegate.worker.fetch import Fetcher
 from framegate.worker.handler import Handler, Held, WorkerOptions
 from framegate.worker.lease import Lease
 from framegate.worker.settle import Done, Settler, failed_attempt
+from framegate.worker.telling import about
 
 J = TypeVar("J")
 _SETTLE_TOGETHER = 64
@@ -43,7 +44,7 @@ class Worker(Generic[J]):
         self.stage = handler.stage
         self._handler, self._queue, self._progress, self._options = handler, queue, progress, options
         self._clock, self._metrics = clock, metrics
-        self._log = get_log(stage=str(handler.stage), worker=options.owner)
+        self._log = get_log(stage=str(handler.stage))
         self._breaker = Breaker(clock, metrics, str(handler.stage))
         self._ready: ReadyBuffer[Held[J]] = ReadyBuffer(alone=lambda h: h.claim.solo and not options.isolates)
         self._done: ReadyBuffer[Done[J]] = ReadyBuffer()
@@ -117,14 +118,14 @@ class Worker(Generic[J]):
     def _join(self, thread: threading.Thread, deadline: float) -> None:
         thread.join(timeout=max(0.1, deadline - self._clock.monotonic()))
         if thread.is_alive():
-            self._log.error("still busy", action="drain_timeout", thread=thread.name)
+            self._log.error("a thread is still busy", action="drain_timed_out", thread=thread.name)
 
     def _watched(self, name: str, body: Callable[[], None], stop: threading.Event) -> threading.Thread:
         def watch() -> None:
             try:
                 body()
             except BaseException as error:
-                self._log.exception("thread died", action="thread_died", thread=name)
+                self._log.exception("a thread died", action="thread_died", thread=name)
                 self._fatal = self._fatal or error
                 stop.set()
 
@@ -144,7 +145,9 @@ class Worker(Generic[J]):
             else:
                 self._breaker.succeeded()
                 if claims or messages:
-                    self._log.warning("freed", action="predecessor_freed", claims=claims, messages=messages)
+                    self._log.warning(
+                        "freed what a predecessor held", action="predecessor_freed", claims=claims, messages=messages
+                    )
                 return
 
     def _work(self, stop: threading.Event) -> None:
@@ -161,7 +164,7 @@ class Worker(Generic[J]):
             try:
                 settler.settle(finished)
             except Transient as error:  # only when told to give up
-                self._log.error("not settled", action="gave_up", count=len(finished), error=str(error))
+                self._log.error("not settled", action="settling_given_up", count=len(finished), error=str(error))
 
     def _gather(self) -> timedelta:
         """While a further batch is ready nobody waits for one result: several then share a transaction."""
@@ -200,9 +203,8 @@ class Worker(Generic[J]):
         """One bad image never fails its neighbours: at most 2 log2(n) further calls find it."""
         if len(batch) == 1:
             ending = Ending.CRASH if isinstance(error, DecoderCrashed) else Ending.ERROR
-            self._log.warning(
-                "attempt failed", action="handle_failed", image=str(batch[0].claim.image.image_id), error=str(error)
-            )
+            if not isinstance(error, FramegateError):  # a mistake of ours: its cause alone does not say where
+                self._log.exception("a stage failed", action="handle_failed", **about(batch[0].claim))
             return [failed_attempt(batch[0], ending, error, self._options)]
         middle = len(batch) // 2
         return [*self._handle(batch[:middle], stop), *self._handle(batch[middle:], stop)]

@@ -19,7 +19,7 @@ from framegate.worker.breaker import Breaker
 from framegate.worker.handler import Handler, Held, WorkerOptions
 from framegate.worker.lease import Lease
 from framegate.worker.retry import Next, after_crash, after_error, backoff, poison
-from framegate.worker.telling import tell_of_dead_letter
+from framegate.worker.telling import about, tell_of_dead_letter
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -99,7 +99,9 @@ class Settler(Generic[J]):
             self._after(kept)
         if lost:
             self._metrics.count(CLAIMS_LOST, len(lost), stage=self._stage)
-            self._log.warning("claims lost", action="claim_lost", images=[str(h.claim.image.image_id) for h in lost])
+            self._log.warning(
+                "claims were lost", action="claims_lost", images=[str(h.claim.image.image_id) for h in lost]
+            )
             self._insist(lambda: self._queue.release([h.delivery for h in lost], _LOST_DELAY))
         for completion, ok in zip(completions, holds, strict=True):
             if ok:
@@ -129,14 +131,14 @@ class Settler(Generic[J]):
             self._metrics.observe(VERDICT_SECONDS, max(0.0, waited) + completion.work_ms / 1000, lane=str(image.lane))
             self._metrics.count(OUTCOMES, state=str(state), verdict=str(verdict or ""))
         if isinstance(completion.result, Failed):
-            image_id, reason = str(completion.claim.image.image_id), completion.result.reason
-            self._log.error("image failed", action="image_failed", image=image_id, reason=reason)
+            failed, ids = completion.result, about(completion.claim)
+            self._log.error("an image failed", action="image_failed", reason=failed.reason, detail=failed.detail, **ids)
 
     def _after(self, kept: Sequence[Held[J]]) -> None:
         try:
             self._handler.settled([h.job for h in kept if h.job is not None])
         except Exception:
-            self._log.exception("clean-up failed", action="cleanup_failed")
+            self._log.exception("cannot clean up", action="clean_up_failed")
 
     def _end(self, done: Sequence[Done[J]]) -> None:
         groups: dict[tuple[Ending, str], list[Done[J]]] = defaultdict(list)
@@ -150,18 +152,21 @@ class Settler(Generic[J]):
             self._put_back(d)
 
     def _put_back(self, d: Done[J]) -> None:
-        delivery, image = d.held.delivery, str(d.held.claim.image.image_id)
+        delivery, ids = d.held.delivery, about(d.held.claim)
         if d.then is Next.DEAD_LETTER:
             self._insist(lambda: self._queue.dead_letter(delivery, d.cause))
             self._metrics.count(DEAD_LETTERS, stage=self._stage, cause="attempts")
-            self._log.error("dead letter", action="dead_letter", image=image, cause=d.cause)
+            self._log.error(
+                "a message is dead", action="dead_lettered", message_id=delivery.message_id, cause=d.cause, **ids
+            )
             tell_of_dead_letter(self._options.tell, self._log, delivery.queue, d.cause, d.held.claim.image.facility)
             return
         charged = d.ending in (Ending.ERROR, Ending.CRASH)
         delay = backoff(d.held.claim.attempt) if charged else timedelta()
         self._insist(lambda: self._queue.release([delivery], delay))
         if charged:
-            self._log.warning("attempt failed", action="attempt_failed", image=image, cause=d.cause)
+            seconds = round(delay.total_seconds(), 1)
+            self._log.warning("an attempt failed", action="attempt_failed", cause=d.cause, retry_in_s=seconds, **ids)
 
     def _insist(self, call: Callable[[], R]) -> R:
         while True:
@@ -169,7 +174,7 @@ class Settler(Generic[J]):
                 answer = call()
             except Transient as error:
                 self._breaker.failed(error)
-                self._log.warning("cannot settle", action="settle_failed", error=str(error))
+                self._log.warning("cannot settle", action="settling_failed", error=str(error))
                 if self._breaker.pause(self._give_up):
                     raise DependencyUnavailable("gave up settling: the leases will run out") from error
             else:

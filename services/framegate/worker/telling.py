@@ -6,6 +6,7 @@ from framegate.kernel.errors import FramegateError
 from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
 from framegate.kernel.inspection import Alert
 from framegate.observability.logs import Log
+from framegate.ports.progress import Claim
 
 #: Raises an alert. It may fail like every call of a store.
 Tell = Callable[[FacilityId, Alert], None]
@@ -15,6 +16,14 @@ def told_nobody(_facility: FacilityId, _alert: Alert) -> None:
     """For tools and tests."""
 
 
+def about(claim: Claim) -> dict[str, str | int]:
+    """Whose work a log line is about. The trace id is the second field of a W3C traceparent."""
+    image, trace = claim.image, claim.message.trace.split("-")
+    ids: dict[str, str | int] = {"image": str(image.image_id), "facility": image.facility, "camera": image.camera}
+    ids |= {"attempt": claim.attempt} | ({"look": claim.message.look} if claim.message.look > 1 else {})
+    return ids | ({"trace_id": trace[1]} if len(trace) > 1 else {})
+
+
 def tell_of_dead_letter(tell: Tell, log: Log, queue: str, cause: str, facility: FacilityId | None = None) -> None:
     """One incident for a queue, whatever is in it. Never raises: the message is away already, and is counted and logged."""
     summary = f"A message of {queue} could not be handled: {cause[:500]} (framegate dead-letters list)"
@@ -22,4 +31,4 @@ def tell_of_dead_letter(tell: Tell, log: Log, queue: str, cause: str, facility: 
     try:
         tell(facility or DEFAULT_FACILITY, alert)
     except FramegateError as error:
-        log.warning("an alert was not raised", action="alert_not_raised", subject=alert.subject, error=str(error))
+        log.warning("an alert was not raised", action="alert_failed", subject=alert.subject, error=str(error))

@@ -1,6 +1,5 @@
 """The life cycle: one box owns the database of a data directory, commands share it."""
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,8 +31,9 @@ from framegate.adapters.embedded_postgres.sockets import (
     private_directory,
     socket_directory,
 )
+from framegate.observability.logs import get_log
 
-logger = logging.getLogger(__name__)
+_log = get_log(component="postgres")
 
 _START_S = 30.0
 _LEAST_S = 2.0
@@ -45,6 +45,10 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _NOT_YET_S = 10.0
 _NOBODY_S = 1.0
+
+
+def _note(text: str) -> None:
+    _log.info("waiting", action="database_awaited", detail=text)
 
 
 class EmbeddedPostgres:
@@ -82,7 +86,7 @@ class EmbeddedPostgres:
             raise PostgresNotRunning
         if is_alive(self._pid):
             return False
-        logger.warning("the database's process %d has ended: starting it again", self._pid)
+        _log.warning("the database died and is started again", action="database_died", pid=self._pid)
         self.start()
         return True
 
@@ -116,7 +120,7 @@ class EmbeddedPostgres:
             box.write_pid()
             users = FileLock(self._run_dir / "users.lock")
             try:
-                yield self._join(users, logger.info, detached=False)
+                yield self._join(users, _note, detached=False)
             finally:
                 self.stop()
                 users.close()
@@ -124,7 +128,7 @@ class EmbeddedPostgres:
             box.close()
 
     @contextmanager
-    def shared(self, notify: Callable[[str], None] = logger.info) -> Iterator[str]:
+    def shared(self, notify: Callable[[str], None] = _note) -> Iterator[str]:
         """For commands: the box's database, or one that the last command to leave stops. Waits up to 60 s to start."""
         self._prepare()
         users = FileLock(self._run_dir / "users.lock")
@@ -159,7 +163,7 @@ class EmbeddedPostgres:
             time.sleep(_FIRST_PAUSE_S)
 
     @contextmanager
-    def _transition(self, notify: Callable[[str], None] = logger.info) -> Iterator[None]:
+    def _transition(self, notify: Callable[[str], None] = _note) -> Iterator[None]:
         with exclusive(self._run_dir / "transition.lock", _LOCK_S, notify):
             yield
 
@@ -258,7 +262,7 @@ class EmbeddedPostgres:
 
 
 @contextmanager
-def database_of(data_dir: Path, notify: Callable[[str], None] = logger.info) -> Iterator[str]:
+def database_of(data_dir: Path, notify: Callable[[str], None] = _note) -> Iterator[str]:
     """The URL of the box's database for one command, with the box up or down; `notify` hears about a long wait."""
     with EmbeddedPostgres(data_dir).shared(notify) as url:
         yield url

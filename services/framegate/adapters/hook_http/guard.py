@@ -54,7 +54,7 @@ class Guard:
             if not self.permits(url, address):
                 # The address is for the operator only: whoever may make hooks must not map our network with them.
                 get_log().warning(
-                    f"a hook to {url.host} is blocked",
+                    "a receiver is blocked",
                     action="hook_blocked",
                     host=url.host,
                     port=url.port,
