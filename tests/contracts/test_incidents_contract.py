@@ -238,3 +238,18 @@ def test_a_change_is_due_for_every_endpoint_that_wants_it_and_no_other(harness: 
     harness.incidents.resolve(HERE, only(harness).incident_id, "lead", announce)
     told = {d.subscription.endpoint_id for d in claimed(harness)}
     assert told == {wants_all.endpoint_id, wants_ends.endpoint_id, wants_critical.endpoint_id}
+
+
+def test_the_incidents_of_an_image_are_those_that_took_its_alerts(harness: Harness) -> None:
+    image, other = accept(harness.intake), accept(harness.intake)
+    wide = replace(PALLET, rule="wide")
+    for one, alerts in ((image, (PALLET, wide)), (other, (PALLET,))):
+        advance_to(harness.progress, one, Stage.GATE)
+        held = must_claim(harness.progress, Stage.GATE, one)
+        assert complete(harness.progress, held, outcome(Verdict.FAIL, 1, *alerts))
+    harness.incidents.group(10, announce)
+    assert [found.rule for found in harness.incidents.of_image(HERE, other.image_id)] == ["damage"]
+    found = harness.incidents.of_image(HERE, image.image_id)
+    assert sorted(one.rule for one in found) == ["damage", "wide"]
+    assert found == sorted(found, key=lambda one: (one.opened_at, one.incident_id))
+    assert harness.incidents.of_image(frozenset({OTHER_FACILITY}), image.image_id) == []

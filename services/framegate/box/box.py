@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import httpx
 
@@ -22,6 +21,7 @@ from framegate.bootstrap import (
     open_stores,
 )
 from framegate.box.directory import prepare_data_dir
+from framegate.box.logfiles import BoxLog
 from framegate.box.supervisor import ChildSpec, Supervisor
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.states import Stage
@@ -58,6 +58,7 @@ def child_specs(settings: Settings, data: Path, url: str) -> list[ChildSpec]:
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     environment["FRAMEGATE_WORKER__PORT"] = "0"  # one port cannot serve them all: each takes a free one
     environment.pop("DATABASE_URL_FILE", None)
+    environment["FRAMEGATE_LOG_JSON"] = "true"  # whoever shows their lines writes them for people
 
     def spec(name: str, *arguments: str, **more: str) -> ChildSpec:
         return ChildSpec(name, arguments, {**environment, "FRAMEGATE_WORKER_NAME": f"box/{name}", **more})
@@ -99,8 +100,8 @@ class Box:
 
 
 @contextmanager
-def open_box(settings: Settings, output: IO[bytes] | None) -> Iterator[Box]:
-    """Starts Postgres and prepares everything that the children need; the caller runs `box.supervisor`."""
+def open_box(settings: Settings, logs: BoxLog) -> Iterator[Box]:
+    """Starts Postgres and prepares what the children need, whose lines go to `logs`; the caller runs `box.supervisor`."""
     data = prepare_data_dir(settings.data)
     if settings.model and not is_registered(settings.model):
         load_manifest(settings.model)  # a wrong model must fail here and now, before anything is started
@@ -115,7 +116,9 @@ def open_box(settings: Settings, output: IO[bytes] | None) -> Iterator[Box]:
             adopt_model(settings.model_copy(update={"data": data}), stores, "operator")
         finally:
             stores.close()
-        box = Box(settings, data, url, Supervisor(child_specs(settings, data, url), output, postgres.ensure_running))
+        box = Box(
+            settings, data, url, Supervisor(child_specs(settings, data, url), logs.follow, postgres.ensure_running)
+        )
         # For links in messages that commands of this box make.
         (data / PUBLIC_URL_FILE).write_text(box.base_url, "ascii")
         yield box

@@ -23,6 +23,7 @@ from framegate.box.box import Box, free_port, open_box
 from framegate.box.client import IMAGE_SUFFIXES, ApiClient, RefusedUpload, api_client, shown
 from framegate.box.directory import prepare_data_dir
 from framegate.box.keys import create_key
+from framegate.box.logfiles import DIRECTORY, BoxLog, tail
 from framegate.box.signals import stop_on_signals
 from framegate.box.verify import Report, verify
 from framegate.kernel.errors import ConfigurationError, DependencyUnavailable
@@ -86,16 +87,15 @@ def _run(
     settings: Settings, shots: list[Shot], console: Console, stop: threading.Event, *, once: bool, json: bool
 ) -> int:
     started = time.monotonic()
-    log_file = settings.data / "framegate.log"
-    with log_file.open("ab") as log:
+    with BoxLog(settings.data) as logs:
         configure_logs(level="ERROR", json=False)
-        console.print(f"Starting a box in {settings.data} (log: {log_file.name}) ...")
-        with open_box(settings, log) as box, _supervised(box):
+        console.print(f"Starting a box in {settings.data} (its logs: {DIRECTORY}/) ...")
+        with open_box(settings, logs) as box, _supervised(box):
             if not box.wait_ready(_READY_S, stop):
                 if stop.is_set():
                     return 1
-                console.print(f"[red]The box did not become ready.[/] The end of {log_file}:")
-                console.print(log_file.read_text("utf-8", "replace")[-2000:], markup=False)
+                console.print("[red]The box did not become ready.[/] The end of its logs:")
+                console.print(tail(settings.data), markup=False)
                 return 1
             console.print(f"Ready after {time.monotonic() - started:.1f} s.")
             key = _prepare(box)

@@ -40,18 +40,21 @@ class _Child:
 
 
 class Supervisor:
-    """Owns its children. `watch` is called about once a second, to keep what is not a child (Postgres) alive."""
+    """Owns its children. `watch` is called about once a second, to keep what is not a child (Postgres) alive.
+
+    `follow` takes what each child writes; None: they write where this process does.
+    """
 
     def __init__(
         self,
         specs: Sequence[ChildSpec],
-        output: IO[bytes] | None,
+        follow: Callable[[str, IO[bytes]], object] | None,
         watch: Callable[[], object],
         command: Sequence[str] = (sys.executable, "-m", "framegate"),
     ) -> None:
         self._command = command
         self._children = [_Child(spec) for spec in specs]
-        self._output, self._watch = output, watch
+        self._follow, self._watch = follow, watch
         self._stopping = False
         self._log: Log = get_log(worker="box/supervisor")
 
@@ -110,12 +113,14 @@ class Supervisor:
             [*self._command, *child.spec.arguments],
             env={**child.spec.environment, "FRAMEGATE_PARENT": str(os.getpid())},
             stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._output,
+            stdout=None if self._follow is None else subprocess.PIPE,
+            stderr=None if self._follow is None else subprocess.STDOUT,
             # A Ctrl-C in the terminal goes to the supervisor alone, which stops the children in order.
             start_new_session=True,
         )
         child.started = time.monotonic()
+        if self._follow is not None and child.process.stdout is not None:
+            self._follow(child.spec.name, child.process.stdout)
         self._log.info("a process was started", action="child_started", child=child.spec.name, pid=child.process.pid)
 
     def stop(self, timeout_s: float = 22.0) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from framegate.box.directory import prepare_data_dir
 from framegate.box.signals import stop_on_signals
-from framegate.cli.common import DataOption, JsonOption, console
-from framegate.observability.logs import configure_logs
+from framegate.cli.common import DataOption, JsonOption, console, log_as, show_as
 from framegate.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,20 +45,23 @@ def _settings(data: Path | None, port: int | None, host: str | None, model: str 
 def up(data: DataOption = None, port: PortOption = None, host: HostOption = None, model: ModelOption = None) -> None:
     """Runs a whole box in the foreground: Postgres, the API and every stage. Ctrl-C or SIGTERM stops it.
 
-    State lives in the data directory and survives restarts and crashes. Make a key for a camera in another terminal:
+    State lives in the data directory and survives restarts and crashes; its newest logs are there, too. Make a key for a camera
+    in another terminal:
 
         framegate keys create --data DIR --name dock-3
     """
     from framegate.box.box import open_box
+    from framegate.box.logfiles import BoxLog
 
     settings = _settings(data, port, host, model)
-    configure_logs(level=settings.log_level, json=settings.log_json)
     stop = threading.Event()
     stop_on_signals(stop)
-    with open_box(settings, None) as box:
-        _tell_of_first_login(box)
-        threading.Thread(target=lambda: _announce(box, stop), name="announce", daemon=True).start()
-        box.supervisor.run(stop)
+    with BoxLog(prepare_data_dir(settings.data), show_as(settings)) as logs:
+        log_as(settings, "box/supervisor", logs.write)
+        with open_box(settings, logs) as box:
+            _tell_of_first_login(box)
+            threading.Thread(target=lambda: _announce(box, stop), name="announce", daemon=True).start()
+            box.supervisor.run(stop)
 
 
 def _tell_of_first_login(box: "Box") -> None:

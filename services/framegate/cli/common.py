@@ -17,8 +17,9 @@ from rich.text import Text
 
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import ImageId, is_name
-from framegate.observability.logs import configure_logs
+from framegate.observability.logs import Write, configure_logs, read_line, to_standard_error, wants_json
 from framegate.observability.redaction import keep_secret
+from framegate.observability.rendering import line_of
 from framegate.settings import Settings, secrets_of_environment
 
 #: For people; results that programs read go to standard output.
@@ -40,10 +41,21 @@ def colours(of: Console = console) -> bool:
     return of.is_terminal and not of.no_color
 
 
-def log_as(settings: Settings, worker: str) -> None:
-    """For a process of the pipeline: JSON, or for people on a terminal. A tool logs warnings only."""
+def log_as(settings: Settings, worker: str, write: Write | None = None) -> None:
+    """For a process of the pipeline: JSON, or for people on a terminal. `write` takes lines of JSON instead."""
     keep_secret(*secrets_of_environment())
-    configure_logs(level=settings.log_level, json=settings.log_json, colours=colours(), worker=worker)
+    if write is None:
+        configure_logs(level=settings.log_level, json=settings.log_json, colours=colours(), worker=worker)
+    else:
+        configure_logs(level=settings.log_level, json=True, worker=worker, write=write)
+
+
+def show_as(settings: Settings) -> Write:
+    """To standard error, lines of JSON as `log_as` would write them."""
+    if wants_json() if settings.log_json is None else settings.log_json:
+        return to_standard_error
+    coloured = colours()
+    return lambda line: to_standard_error(line_of(read_line(line) or {"event": line}, colours=coloured))
 
 
 def note(text: str, what: str = "note") -> None:

@@ -25,12 +25,18 @@ def redact(_logger: object, _method: str, event: _Event) -> _Event:
     return {name: REDACTED if is_secret(name) else clean(value) for name, value in event.items()}
 
 
-def _to_standard_error(line: str) -> None:
+def to_standard_error(line: str) -> None:
+    """One line."""
     # Whatever standard error is now; it may have been replaced, and the old one closed, since. In one piece, so that
     # processes that share it do not mix their lines. A full disk or a closed terminal must stop nobody's work.
     with suppress(OSError, ValueError):
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
+
+
+def wants_json() -> bool:
+    """Whether programs read standard error rather than people."""
+    return not sys.stderr.isatty()
 
 
 def configure_logs(
@@ -39,13 +45,13 @@ def configure_logs(
     json: bool | None = None,
     colours: bool | None = None,
     worker: str = "",
-    write: Write = _to_standard_error,
+    write: Write = to_standard_error,
 ) -> None:
     """To standard error; JSON unless it is a terminal (or as asked). Call it before the first log line; again changes all.
 
     `worker` is on every line; `write` takes the lines instead of standard error.
     """
-    as_json = not sys.stderr.isatty() if json is None else json
+    as_json = wants_json() if json is None else json
     coloured = sys.stderr.isatty() if colours is None else colours
 
     def name_worker(_logger: object, _method: str, event: _Event) -> _Event:
@@ -88,6 +94,15 @@ def bound(**fields: object) -> AbstractContextManager[None]:
 def json_line(event: MutableMapping[str, Any]) -> str:
     """One line whatever is in it: control characters and all that is not ASCII are escapes."""
     return json.dumps(event)
+
+
+def read_line(line: str) -> dict[str, Any] | None:
+    """What `json_line` wrote; None for anything else."""
+    with suppress(ValueError, RecursionError):
+        found = json.loads(line)
+        if isinstance(found, dict) and "event" in found and "level" in found:
+            return found
+    return None
 
 
 class _Writer:

@@ -27,10 +27,12 @@ def line_of(event: Mapping[str, Any], *, colours: bool, dated: bool = False) -> 
     level = shown(event.get("level", "info"))
     colour, bold, dim, off = (_COLOURS.get(level, ""), _BOLD, _DIM, _OFF) if colours else ("", "", "", "")
     said = shown(event.get("event", ""))
+    # Whoever reads it does not look it up where there is nothing to be done.
+    hidden = _FIRST if level in ("warning", "error") else (*_FIRST, "action")
     fields = " ".join(
         f"{dim}{shown(name)}={off}{_value(value)}"
         for name, value in event.items()
-        if name not in _FIRST and value is not None
+        if name not in hidden and value is not None
     )
     padding = " " * (_EVENT_WIDTH - len(said)) if fields else ""
     head = f"{dim}{_time(event.get('timestamp'), dated=dated)}{off} {colour}{level:<7}{off} {_who(event):<{_WHO_WIDTH}}"

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from framegate.kernel.ids import FacilityId
+from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.incidents import Change, Incident, IncidentState
 from framegate.kernel.inspection import Alert
 from framegate.ports.hooks import HookMessage
@@ -68,6 +68,10 @@ class Incidents(Protocol):
         self, facilities: frozenset[FacilityId], states: frozenset[IncidentState], limit: int
     ) -> list[Incident]:
         """Those with the newest alerts first."""
+        ...
+
+    def of_image(self, facilities: frozenset[FacilityId], image_id: ImageId) -> list[Incident]:
+        """Those that an alert about this image belongs to, oldest first."""
         ...
 
     def facilities(self) -> frozenset[FacilityId]:

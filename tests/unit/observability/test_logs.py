@@ -8,23 +8,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from framegate.kernel.apikey import new_key
 from framegate.observability.fields import FIELD_NAMES
 from framegate.observability.logs import bound, configure_logs, get_log
+from tests.support.logs import logs_restored
 
 KEY, _, SECRET = new_key()
 
 
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
-    root, written = logging.getLogger(), list[str]()
-    before = (list(root.handlers), root.level)
-    yield written
-    root.handlers, root.level = before
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
+    with logs_restored():
+        yield []
 
 
 def only(lines: list[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from framegate.adapters.memory.deliveries import MemoryDeliveries
 from framegate.adapters.memory.state import MemoryState
-from framegate.kernel.ids import FacilityId, new_uuid7
+from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
 from framegate.kernel.incidents import (
     CROWD,
     SYSTEM,
@@ -33,6 +33,7 @@ class MemoryIncidents:
         self._state, self._deliveries = state, deliveries
         self._incidents: dict[UUID, Incident] = {}
         self._events: dict[UUID, list[IncidentEvent]] = {}
+        self._taken_by: dict[ImageId, set[UUID]] = {}
         self._grouped = 0
 
     def group(self, limit: int, announce: Announce) -> Grouped:
@@ -43,7 +44,9 @@ class MemoryIncidents:
             single = (incident for incident in self._going_on() if incident.subject != CROWD)
             grouping = Grouping(self._going_on(), Counter(incident.key[:2] for incident in single))
             for raised in alerts:
-                steps, _ = grouping.take(raised, new_uuid7())
+                steps, incident_id = grouping.take(raised, new_uuid7())
+                if raised.image_id is not None and incident_id is not None:
+                    self._taken_by.setdefault(raised.image_id, set()).add(incident_id)
                 changes += self._note(steps, raised.at, SYSTEM, announce)
             self._grouped += len(alerts)
             return Grouped(len(alerts), changes)
@@ -97,6 +100,12 @@ class MemoryIncidents:
         with self._state.lock:
             found = [i for i in self._incidents.values() if i.facility in facilities and i.state in states]
             return sorted(found, key=lambda i: (i.last_at, i.incident_id), reverse=True)[:limit]
+
+    def of_image(self, facilities: frozenset[FacilityId], image_id: ImageId) -> list[Incident]:
+        """See the port."""
+        with self._state.lock:
+            found = [self._incidents[i] for i in self._taken_by.get(image_id, ()) if i in self._incidents]
+            return sorted((i for i in found if i.facility in facilities), key=lambda i: (i.opened_at, i.incident_id))
 
     def facilities(self) -> frozenset[FacilityId]:
         """See the port."""

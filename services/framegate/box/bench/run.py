@@ -24,6 +24,7 @@ from framegate.box.bench.load import LoadResult, generate
 from framegate.box.box import Box, free_port, open_box
 from framegate.box.client import api_client
 from framegate.box.keys import create_key
+from framegate.box.logfiles import DIRECTORY, BoxLog
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, new_image_id
 from framegate.kernel.states import DEFAULT_SCOPES, Lane
@@ -158,7 +159,7 @@ class Bench:
         while self.stores.upkeep.in_flight():
             if time.monotonic() > deadline:
                 raise FramegateError(
-                    f"the box did not finish within {_TIMEOUT_S:.0f} s: see {self.box.data}/framegate.log"
+                    f"the box did not finish within {_TIMEOUT_S:.0f} s: see {self.box.data}/{DIRECTORY}"
                 )
             time.sleep(_POLL_S)  # rarely: asking costs the database time that would be counted
 
@@ -187,12 +188,12 @@ def running(settings: Settings) -> Iterator[Box]:
     """A box that is ready, its log in its data directory."""
     ending, ready = threading.Event(), threading.Event()
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (settings.data / "framegate.log").open("ab") as log, open_box(settings, log) as box:
+    with BoxLog(settings.data) as logs, open_box(settings, logs) as box:
         thread = threading.Thread(target=lambda: box.supervisor.run(ending), name="supervisor")
         thread.start()
         try:
             if not box.wait_ready(60, ready):
-                raise FramegateError(f"the box did not become ready: see {settings.data}/framegate.log")
+                raise FramegateError(f"the box did not become ready: see {settings.data}/{DIRECTORY}")
             yield box
         finally:
             ending.set()
