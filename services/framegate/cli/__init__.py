@@ -45,6 +45,7 @@ class _Commands(LazyGroup):
         "evidence": "evidence",
         "reviews": "reviews",
         "labels": "labels",
+        "logs": "logs",
         "retention": "retention",
         "hold": "holds",
         "erase": "holds",
