@@ -183,6 +183,25 @@ class HookSettings(_Group):
         return parse_allow(self.allow)
 
 
+class TraceSettings(_Group):
+    """OpenTelemetry traces of images."""
+
+    endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="OTLP/HTTP URL of a collector, such as http://localhost:4318; empty: no traces",
+    )
+    sample: float = Field(
+        0.01, ge=0, le=1, description="share of images that are traced, beside those whose camera asks for it"
+    )
+    cameras_per_s: float = Field(
+        10, ge=0, description="images a second that each API process traces because their camera asks for it"
+    )
+    timeout_s: float = Field(
+        5, gt=0, le=30, description="how long the collector may take for a batch of spans, seconds"
+    )
+
+
 class Settings(BaseSettings):
     """Immutable once read."""
 
@@ -230,6 +249,7 @@ class Settings(BaseSettings):
     blobs: BlobSettings = BlobSettings()
     events: EventSettings = EventSettings()
     hooks: HookSettings = HookSettings()
+    traces: TraceSettings = TraceSettings()
 
     @classmethod
     def read(cls, **overrides: object) -> Self:

@@ -27,6 +27,7 @@ from framegate.box.people import add_person
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.people import Role
 from framegate.observability.metrics import Metrics
+from framegate.observability.tracing import Tracing
 from framegate.settings import Settings
 
 _PASSWORD: Final = "nine crates of lemons"
@@ -68,7 +69,7 @@ async def measure(url: str, rounds: int) -> Figures:
         stores = open_stores(settings, url)
         stores.upkeep.take_stock()
         add_person(stores, "ada", Role.ADMIN, map(FacilityId, FACILITIES), _PASSWORD, "seed")
-        app = make_api(settings, stores, Metrics())
+        app = make_api(settings, stores, Metrics(), Tracing())
         transport = httpx.ASGITransport(app=app)
         async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url=_URL) as browser:
             await _log_in(browser)

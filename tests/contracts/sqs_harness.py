@@ -69,6 +69,18 @@ class SqsHarness:
         backend = sqs_backends[DEFAULT_ACCOUNT_ID][REGION]
         return [queue for name, queue in backend.queues.items() if name.startswith(self._prefix)]
 
+    def raw(self, queue: str) -> list[dict[str, str]]:
+        """The attributes of the messages that are ready, as anybody sees them who receives; they stay."""
+        client = self._clients.calls
+        url = client.get_queue_url(QueueName=self._prefix + queue)["QueueUrl"]
+        found = client.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0, MessageAttributeNames=["All"]
+        )
+        return [
+            {name: value["StringValue"] for name, value in message.get("MessageAttributes", {}).items()}
+            for message in found.get("Messages", ())
+        ]
+
     def close(self) -> None:
         for queue in self._queues:
             queue.close()

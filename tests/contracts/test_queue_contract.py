@@ -10,6 +10,8 @@ import pytest
 
 from framegate.adapters.aws.queue import SqsClients
 from framegate.adapters.memory import FakeClock
+from framegate.kernel.ids import FacilityId, new_image_id
+from framegate.kernel.messages import FrameSubmitted, attributes_of, decode, encode
 from framegate.ports.queue import Delivery
 from tests.support.aws import lead_to
 from tests.support.fake_sqs.running import RunningFake, running_fake_sqs
@@ -423,3 +425,28 @@ def test_eight_receivers_get_every_message_exactly_once(harness: Harness, queue:
         assert stale == []
         assert seen == Counter(bodies)
     assert receive(queue) == []
+
+
+def test_the_trace_of_an_image_comes_through_and_back_from_the_dead_letters(harness: Harness) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    queue = harness.queue
+    queue.send(Q, [encode(FrameSubmitted(FacilityId("main"), new_image_id(), trace=trace))])
+    sent = receive_one(queue)
+    queue.dead_letter(sent, "a test")
+    assert queue.redrive() == 1
+    again = receive_one(queue)
+    assert [decode(one.body).trace for one in (sent, again)] == [trace, trace]
+
+
+@pytest.mark.parametrize("harness", ["moto", "fake-sqs"], indirect=True)
+def test_sqs_shows_the_trace_as_an_attribute_also_of_dead_letters(harness: SqsHarness) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    body = encode(FrameSubmitted(FacilityId("main"), new_image_id(), trace=trace))
+    harness.queue.send(Q, [body])
+    harness.queue.dead_letter(receive_one(harness.queue), "a test")
+    (dead,) = harness.raw(f"{Q}-dead")
+    assert dead.items() >= attributes_of(body).items()
+    assert harness.queue.redrive() == 1
+    (risen,) = harness.raw(Q)
+    assert risen == attributes_of(body)
+    assert risen["traceparent"] == trace

@@ -3,19 +3,22 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from framegate.alerts.settling import settlement
+from framegate.alerts.spans import attempt_span
 from framegate.kernel.errors import Transient
+from framegate.kernel.tracecontext import context_of, is_sampled, new_span_id
 from framegate.observability.catalogue import FIRST_ATTEMPT_SECONDS, HOOK_ATTEMPTS, HOOK_DEAD, HOOK_SECONDS
 from framegate.observability.logs import Log
 from framegate.observability.metrics import Metrics
+from framegate.observability.tracing import Tracing
 from framegate.ports.clock import Clock
 from framegate.ports.deliveries import Deliveries, Delivery, DeliveryState, Settlement, Subscription
-from framegate.ports.hooks import Attempt, Ending, Endpoint, Hook, HookKind, Reason
+from framegate.ports.hooks import Attempt, Ending, Endpoint, Hook, HookKind, HookMessage, Reason
 
 #: Pauses before what happened is written down again, seconds; after them the lease decides.
 _AGAIN_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -45,11 +48,12 @@ class Dispatcher:
         metrics: Metrics,
         log: Log,
         freed: Callable[[], None] = lambda: None,
+        tracing: Tracing | None = None,
     ) -> None:
         """`secrets`: those that sign for an endpoint at that moment, newest first; `jitter`: random numbers in [0, 1)."""
         self._deliveries, self._hooks, self._secrets = deliveries, hooks, secrets
         self._owner, self._options, self._clock, self._jitter = owner, options, clock, jitter
-        self._metrics, self._log, self._freed = metrics, log, freed
+        self._metrics, self._log, self._freed, self._tracing = metrics, log, freed, tracing or Tracing()
         self._busy: Counter[UUID] = Counter()
         self._changed = threading.Condition()
         self._give_up = threading.Event()
@@ -123,12 +127,21 @@ class Dispatcher:
             )
 
     def _attempt(self, delivery: Delivery) -> Attempt:
+        if not self._tracing.on or not is_sampled(delivery.message.trace):
+            return self._try(delivery, delivery.message)
+        began = self._tracing.now_ns()
+        context = context_of(delivery.message.trace).next(new_span_id())
+        attempt = self._try(delivery, replace(delivery.message, trace=str(context)))
+        self._tracing.record(attempt_span(delivery, attempt, context, began, self._tracing.now_ns()))
+        return attempt
+
+    def _try(self, delivery: Delivery, message: HookMessage) -> Attempt:
         to = delivery.subscription
         started = self._clock.monotonic()
         try:
             hook = self._hooks[to.kind]
             secrets = self._secrets(to, self._clock.now()) if to.kind is HookKind.WEBHOOK else ()
-            return hook.deliver(Endpoint(str(to.endpoint_id), to.kind, to.target, secrets), delivery.message)
+            return hook.deliver(Endpoint(str(to.endpoint_id), to.kind, to.target, secrets), message)
         except Exception as error:
             # A hook raises only by a mistake of ours, or where a kind is not installed; it is tried again as a receiver's.
             self._log.exception("a hook failed", action="hook_failed", hook=str(to.endpoint_id), kind=str(to.kind))

@@ -18,6 +18,7 @@ from framegate.bootstrap.passwords import hash_password
 from framegate.bootstrap.pepper import read_pepper
 from framegate.bootstrap.stages import Service, make_service, worker_name
 from framegate.bootstrap.stores import Stores, check_queues, open_blobs, open_objects, open_stores, provision
+from framegate.bootstrap.tracing import open_tracing
 
 __all__ = [
     "PUBLIC_URL_FILE",
@@ -43,6 +44,7 @@ __all__ = [
     "open_hooks",
     "open_objects",
     "open_stores",
+    "open_tracing",
     "provision",
     "public_url",
     "read_pepper",

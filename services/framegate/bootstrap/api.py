@@ -20,6 +20,7 @@ from framegate.observability.catalogue import (
     REVIEW_DECISIONS,
 )
 from framegate.observability.metrics import Metrics
+from framegate.observability.tracing import Tracing
 from framegate.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class _ApiMetrics:
         self._metrics.observe(ACCEPT_SECONDS, seconds)
 
 
-def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
+def make_api(settings: Settings, stores: Stores, metrics: Metrics, tracing: Tracing) -> "FastAPI":
     """The HTTP application."""
     from framegate.adapters.passwords import Argon2Passwords
     from framegate.dashboard.app import Pages
@@ -120,6 +121,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             clock=clock,
             metrics=_ApiMetrics(metrics),
             render_metrics=metrics.render,
+            tracing=tracing,
             pepper=pepper,
             version=__version__,
             limits=ApiLimits(
@@ -133,7 +135,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics) -> "FastAPI":
             backlog=stores.upkeep.in_flight,
             watch_failures=not loopback,
             logins=stores.people,
-            objects=object_intake(settings, stores) if settings.blobs.kind == "s3" else None,
+            objects=object_intake(settings, stores, tracing) if settings.blobs.kind == "s3" else None,
         ),
         pages,
     )

@@ -15,6 +15,7 @@ from framegate.bootstrap.stores import Stores
 from framegate.kernel.hooksecrets import secrets_of
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
+from framegate.observability.tracing import Tracing
 from framegate.ports.clock import Clock
 from framegate.ports.deliveries import Subscription
 from framegate.ports.hooks import Attempt, Endpoint, Hook, HookKind, HookMessage
@@ -89,7 +90,9 @@ def signing_secrets(settings: Settings) -> Callable[[Subscription, datetime], tu
     return lambda to, now: secrets_of(pepper, to.endpoint_id, to.generation, to.rotated_at, now)
 
 
-def make_alerts(settings: Settings, stores: Stores, metrics: Metrics, closing: ExitStack, owner: str) -> "AlertService":
+def make_alerts(
+    settings: Settings, stores: Stores, metrics: Metrics, tracing: Tracing, closing: ExitStack, owner: str
+) -> "AlertService":
     """The alerts stage."""
     from framegate.alerts.dispatcher import Dispatcher, DispatchOptions
     from framegate.alerts.service import AlertOptions, AlertService
@@ -111,6 +114,7 @@ def make_alerts(settings: Settings, stores: Stores, metrics: Metrics, closing: E
         metrics,
         log,
         wakeups.interrupt,
+        tracing,
     )
     return AlertService(
         stores.incidents,

@@ -9,13 +9,14 @@ from framegate.adapters.clock import SystemClock
 from framegate.bootstrap.stores import Stores, open_blobs, open_objects, open_sqs
 from framegate.kernel.ids import FacilityId
 from framegate.observability.metrics import Metrics
+from framegate.observability.tracing import Tracing
 from framegate.settings import Settings
 
 if TYPE_CHECKING:
     from framegate.ingest.objects import ObjectIntake
 
 
-def object_intake(settings: Settings, stores: Stores) -> "ObjectIntake":
+def object_intake(settings: Settings, stores: Stores, tracing: Tracing) -> "ObjectIntake":
     """Raises `ConfigurationError` when S3 cannot be used."""
     from framegate.ingest.objects import Bucket, ObjectIntake
 
@@ -26,20 +27,21 @@ def object_intake(settings: Settings, stores: Stores) -> "ObjectIntake":
         stores.intake,
         open_blobs(settings),
         SystemClock(),
+        tracing,
         own=own,
         facility=FacilityId(settings.events.facility),
     )
 
 
 @contextmanager
-def bucket_events(settings: Settings, stores: Stores, metrics: Metrics) -> Iterator[None]:
+def bucket_events(settings: Settings, stores: Stores, metrics: Metrics, tracing: Tracing) -> Iterator[None]:
     """Reads the queue that the settings name in a thread of its own until left; without one it does nothing."""
     if not settings.events.queue:
         yield
         return
     from framegate.ingest.events import BucketEvents
 
-    objects = object_intake(settings, stores)
+    objects = object_intake(settings, stores, tracing)
     with closing(open_sqs(settings)) as queue:
         tell = stores.incidents.raise_alert
         consumer = BucketEvents(queue, settings.events.queue, objects, metrics, SystemClock(), tell)

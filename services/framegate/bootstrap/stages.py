@@ -25,6 +25,7 @@ from framegate.kernel.manifest import ModelInput
 from framegate.kernel.states import Stage
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
+from framegate.observability.tracing import Tracing
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
 from framegate.ports.queue import Queue
@@ -56,13 +57,19 @@ def worker_name(settings: Settings, stages: Sequence[Stage]) -> str:
 
 
 def make_service(
-    stage: Stage, settings: Settings, stores: Stores, metrics: Metrics, closing: ExitStack, process: str
+    stage: Stage,
+    settings: Settings,
+    stores: Stores,
+    metrics: Metrics,
+    tracing: Tracing,
+    closing: ExitStack,
+    process: str,
 ) -> Service:
     """One stage of the process that reports itself as `process`, ready to run: children started, models loaded and warm."""
     clock, blobs = SystemClock(), open_blobs(settings)
     owner = f"{worker_name(settings, [stage])}#{stage}"
     if stage is Stage.ALERTS:
-        return make_alerts(settings, stores, metrics, closing, owner)
+        return make_alerts(settings, stores, metrics, tracing, closing, owner)
     queue = stores.queue(owner)
     closing.callback(queue.close)
     options = WorkerOptions(
@@ -90,7 +97,7 @@ def make_service(
             raise ConfigurationError(f"{stage} is not a stage that consumes a queue")
     if settings.queue.kind == "sqs":
         options = with_room_for_ten(options)
-    return Worker(handler, queue, stores.progress, options, clock, metrics)
+    return Worker(handler, queue, stores.progress, options, clock, metrics, tracing)
 
 
 def with_room_for_ten(options: WorkerOptions) -> WorkerOptions:

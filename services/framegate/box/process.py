@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 
-from framegate.bootstrap import Service, Stores, make_service, open_stores, worker_name
+from framegate.bootstrap import Service, Stores, make_service, open_stores, open_tracing, worker_name
 from framegate.box.signals import EXIT_RESTART, pin, stop_on_signals
 from framegate.kernel.errors import FramegateError, Transient
 from framegate.kernel.states import Stage
@@ -34,13 +34,15 @@ def run_stages(stages: Sequence[Stage], settings: Settings, database_url: str) -
     with ExitStack() as closing:
         stores = open_stores(settings, database_url)
         closing.callback(stores.close)
+        tracing = closing.enter_context(open_tracing(settings, metrics, stages))
         health = closing.enter_context(
             HealthServer(metrics.render, reasons, settings.worker.host, settings.worker.port)
         )
         reporter = _Reporter(stores, worker_name(settings, stages), stages, reasons, health.port)
         closing.enter_context(reporter)
         for stage in stages:
-            services[stage] = make_service(stage, settings, stores, metrics, closing, worker_name(settings, stages))
+            name = worker_name(settings, stages)
+            services[stage] = make_service(stage, settings, stores, metrics, tracing, closing, name)
             starting[str(stage)] = ""
         log.info("ready", action="ready", stages=[str(s) for s in stages], port=health.port)
         failed = _run_all(services, stop)

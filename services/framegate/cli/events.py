@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
-from framegate.bootstrap import object_intake
+from framegate.bootstrap import object_intake, open_tracing
 from framegate.cli.common import DataOption
 from framegate.cli.stores import stores_of
 from framegate.kernel.bucket_events import NotAnEvent, ObjectCreated, Skipped, parse
 from framegate.kernel.errors import ConfigurationError, FramegateError
+from framegate.kernel.states import Stage
+from framegate.observability.metrics import Metrics
 from framegate.settings import Settings
 
 
@@ -28,8 +30,8 @@ def ingest_event(
     """Takes in the objects that an event of a bucket names, and prints for each record what became of it."""
     records = _records(file)
     settings, failed = Settings.read(data=data), False
-    with stores_of(settings) as stores:
-        objects = object_intake(settings, stores)
+    with stores_of(settings) as stores, open_tracing(settings, Metrics(), [Stage.INGEST]) as tracing:
+        objects = object_intake(settings, stores, tracing)
         for record in records:
             try:
                 result = objects.take(record)

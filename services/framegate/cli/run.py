@@ -6,7 +6,16 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from framegate.bootstrap import bucket_events, check_queues, make_api, migrate, open_stores, provision, worker_name
+from framegate.bootstrap import (
+    bucket_events,
+    check_queues,
+    make_api,
+    migrate,
+    open_stores,
+    open_tracing,
+    provision,
+    worker_name,
+)
 from framegate.box.process import run_stages
 from framegate.box.signals import EXIT_RESTART, die_with_parent, pin
 from framegate.cli.common import DataOption, console, log_as
@@ -69,8 +78,11 @@ def _serve(settings: Settings, url: str) -> int:
     pin(settings.pin_cpu)
     stores, metrics = open_stores(settings, url), Metrics()
     try:
-        with bucket_events(settings, stores, metrics):
-            run_server(make_api(settings, stores, metrics), settings.api.host, settings.api.port)
+        with (
+            open_tracing(settings, metrics, [Stage.INGEST]) as tracing,
+            bucket_events(settings, stores, metrics, tracing),
+        ):
+            run_server(make_api(settings, stores, metrics, tracing), settings.api.host, settings.api.port)
     except FramegateError as error:
         get_log().error("the API cannot serve", action="serve_failed", error=str(error))
         return EXIT_RESTART

@@ -13,6 +13,7 @@ from framegate.kernel.imagefile import Limits
 from framegate.kernel.policies import Change, PolicyCheck, PolicySource, PolicyTrial
 from framegate.kernel.rollout import Rollout
 from framegate.kernel.states import Lane, Stage
+from framegate.observability.tracing import Tracing
 from framegate.ports.audit import AuditLog
 from framegate.ports.blobs import Blobs
 from framegate.ports.camera_health import CameraHealths
@@ -157,4 +158,5 @@ class ApiDependencies:
     backlog: Callable[[], int] | None = None
     watch_failures: bool = True
     logins: Logins | None = None  #: None: nobody can log in, there are only keys
+    tracing: Tracing = field(default_factory=Tracing)
     objects: ObjectIntake | None = None  #: None: there is no bucket to upload to

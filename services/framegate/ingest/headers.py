@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from framegate.ingest.multipart import FIELDS_BYTES
 from framegate.ingest.sink import too_large
 from framegate.kernel.imagefile import MediaType
+from framegate.kernel.tracecontext import read_traceparent
 from framegate.web.problems import Problem, invalid
 
 _RAW: Final = frozenset(MediaType)
@@ -18,7 +19,6 @@ _FORM: Final = "multipart/form-data"
 _BOUNDARY: Final = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))\s*(?:;|$)', re.IGNORECASE)
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _HEX_SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
-_TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _SHA256_FIELD: Final = re.compile(r"(?:^|,)\s*sha-256\s*=\s*:([^:]*):")
 
 
@@ -64,9 +64,9 @@ def read_header(headers: Headers, max_bytes: int) -> UploadHeader:
 
 
 def _trace(headers: Headers) -> str:
-    """A malformed one is ignored, as the Recommendation demands (W3C Trace Context, 3.2)."""
-    text = headers.get("traceparent", "")
-    return text if _TRACEPARENT.fullmatch(text) else ""
+    """What is malformed, or there twice, is ignored, as the Recommendation demands (W3C Trace Context, 4.3)."""
+    values = headers.getlist("traceparent")
+    return read_traceparent(values[0].strip(" \t")) if len(values) == 1 else ""
 
 
 def _length(headers: Headers) -> int | None:

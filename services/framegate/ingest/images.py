@@ -16,8 +16,9 @@ from framegate.ingest.multipart import FormReader
 from framegate.ingest.parameters import UploadParameters, UploadQuery, documented_parameters, parse_parameters
 from framegate.ingest.schemas import AcceptedView
 from framegate.ingest.sink import Sink
-from framegate.ingest.storing import Upload
+from framegate.ingest.storing import Upload, first_queue
 from framegate.kernel.states import Scope
+from framegate.observability.tracing import Kind, UploadTrace
 from framegate.ports.store import Accepted
 from framegate.web.identity import Principal
 from framegate.web.openapi import AUTHENTICATED, problems
@@ -39,7 +40,7 @@ _HEADERS: Final[list[dict[str, Any]]] = [
     {
         "name": "traceparent",
         "in": "header",
-        "description": "W3C Trace Context of the camera's own trace; the image's messages carry it on.",
+        "description": "W3C Trace Context of the camera's own trace; which goes on with the image.",
         "schema": {"type": "string"},
     },
     {
@@ -55,6 +56,13 @@ _HEADERS: Final[list[dict[str, Any]]] = [
         "schema": {"type": "string", "pattern": "^[0-9A-Fa-f]{64}$"},
     },
 ]
+#: What a trace says of the request.
+_SPAN: Final[dict[str, str | int]] = {
+    "http.request.method": "POST",
+    "http.route": "/v1/images",
+    "http.response.status_code": 202,
+    "url.path": "/v1/images",
+}
 #: What is documented of the answer beside its body.
 ACCEPTED: Final[dict[str, Any]] = {
     "headers": {
@@ -114,45 +122,56 @@ async def upload_image(
     started = api.deps.clock.monotonic()
     api.backlog.check()
     header = read_header(request.headers, api.deps.limits.image.max_bytes)
+    traced = api.deps.tracing.upload(header.trace)
     with api.slots.upload(header.announced_bytes) as memory_bytes:
         sink = Sink(api.pool, api.deps.blobs.spool_dir, memory_bytes, api.deps.limits.image.max_bytes)
         try:
             if header.boundary is None:
-                accepted, upload = await _raw(api, request, principal, header, sink)
+                accepted, upload = await _raw(api, request, principal, header, traced, sink)
             else:
-                accepted, upload = await _form(api, request, principal, header, sink)
+                accepted, upload = await _form(api, request, principal, header, traced, sink)
         finally:
             if sink.spooled:
                 api.pool.submit(sink.discard)
     api.deps.metrics.accepted(upload.parameters.lane)
     api.deps.metrics.accept_seconds(api.deps.clock.monotonic() - started)
-    return accepted_answer(accepted)
+    answer = accepted_answer(accepted)
+    if not accepted.replayed:
+        queue = first_queue(accepted, upload.parameters.lane)
+        traced.recorded("POST /v1/images", Kind.SERVER, queue, {**_SPAN, "url.scheme": request.url.scheme})
+    return answer
 
 
 async def _raw(
-    api: Api, request: Request, principal: Principal, header: UploadHeader, sink: Sink
+    api: Api, request: Request, principal: Principal, header: UploadHeader, traced: UploadTrace, sink: Sink
 ) -> tuple[Accepted, Upload]:
-    upload = _upload(api, principal, header, list(request.query_params.multi_items()), header.declared)
+    upload = _upload(api, principal, header, traced, list(request.query_params.multi_items()), header.declared)
     with api.running.request(upload.facility, upload.key_id, upload.idempotency_key):
         await read_body(request, pace_of(api), sink.write)
         return await _record(api, upload, sink), upload
 
 
 async def _form(
-    api: Api, request: Request, principal: Principal, header: UploadHeader, sink: Sink
+    api: Api, request: Request, principal: Principal, header: UploadHeader, traced: UploadTrace, sink: Sink
 ) -> tuple[Accepted, Upload]:
     form = FormReader(header.boundary or b"", sink.write, hash_content=header.content_sha256 is not None)
     await read_body(request, pace_of(api), form.feed)
     form.finish()
     if form.content_sha256 is not None and form.content_sha256.digest() != header.content_sha256:
         raise Problem("digest-mismatch")
-    upload = _upload(api, principal, header, [*request.query_params.multi_items(), *form.fields], form.declared)
+    pairs = [*request.query_params.multi_items(), *form.fields]
+    upload = _upload(api, principal, header, traced, pairs, form.declared)
     with api.running.request(upload.facility, upload.key_id, upload.idempotency_key):
         return await _record(api, upload, sink), upload
 
 
 def _upload(
-    api: Api, principal: Principal, header: UploadHeader, pairs: list[tuple[str, str]], declared: str | None
+    api: Api,
+    principal: Principal,
+    header: UploadHeader,
+    traced: UploadTrace,
+    pairs: list[tuple[str, str]],
+    declared: str | None,
 ) -> Upload:
     now = api.deps.clock.now()
     parameters: UploadParameters = parse_parameters(pairs, now)
@@ -165,7 +184,7 @@ def _upload(
         idempotency_key=header.idempotency_key,
         expected_sha256=tuple(digest for digest in expected if digest is not None),
         received_at=now,
-        trace=header.trace,
+        traced=traced,
     )
 
 

@@ -4,12 +4,12 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
 from framegate.ingest.parameters import is_plain_text
-from framegate.ingest.storing import forget_original
+from framegate.ingest.storing import first_queue, forget_original
 from framegate.kernel.blobkeys import blob_key
 from framegate.kernel.bucket_events import ObjectCreated, Skipped
 from framegate.kernel.errors import BlobMissing
@@ -17,6 +17,7 @@ from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, FacilityId, ImageId
 from framegate.kernel.imagefile import ImageRefused, Limits, inspect_file
 from framegate.kernel.states import Lane
 from framegate.kernel.unchecked import REFUSAL, UNCHECKED, refusal_document
+from framegate.observability.tracing import Kind, Tracing
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
 from framegate.ports.objects import Objects, PresignedPost
@@ -67,12 +68,14 @@ class ObjectIntake:
         intake: Intake,
         blobs: Blobs,
         clock: Clock,
+        tracing: Tracing | None = None,
         *,
         own: Bucket = Bucket(),
         facility: FacilityId = DEFAULT_FACILITY,
         limits: Limits = _LIMITS,
     ) -> None:
-        """`facility` is that of objects that nobody announced."""
+        """`facility` is that of objects that nobody announced; without `tracing` nothing is recorded."""
+        self._tracing = tracing or Tracing()
         self._objects, self._uploads, self._intake, self._blobs = objects, uploads, intake, blobs
         self._clock, self._own, self._facility, self._limits = clock, own, facility, limits
         self._facility_exists = False
@@ -191,10 +194,15 @@ class ObjectIntake:
         return _Original(data, header.media_type, header.width, header.height, header.orientation, header.flags)
 
     def _record(self, data: bytes, image: NewImage) -> Accepted:
+        traced = self._tracing.upload("")
+        image = replace(image, trace=traced.begin(image.image_id, image.facility, image.camera))
         self._blobs.put(image.blob_key, data)
+        traced.durable()
         (accepted,) = self._intake.accept([image])
         if accepted.replayed:
             forget_original(self._blobs, image.blob_key)
+        else:
+            traced.recorded("take object", Kind.INTERNAL, first_queue(accepted, image.lane))
         return accepted
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from framegate.ingest.acceptor import Acceptor, Done
@@ -12,7 +12,11 @@ from framegate.kernel.blobkeys import blob_key
 from framegate.kernel.errors import DependencyUnavailable
 from framegate.kernel.ids import FacilityId, new_image_id
 from framegate.kernel.imagefile import ImageHeader, ImageRefused, Limits, inspect_file
+from framegate.kernel.messages import FrameSubmitted
+from framegate.kernel.states import ImageState, Lane
 from framegate.observability.logs import get_log
+from framegate.observability.tracing import Tracing, UploadTrace
+from framegate.pipeline import queue_name
 from framegate.ports.blobs import Blobs
 from framegate.ports.store import Accepted, NewImage
 from framegate.web.problems import Problem
@@ -31,7 +35,7 @@ class Upload:
     idempotency_key: str | None
     expected_sha256: tuple[bytes, ...]
     received_at: datetime
-    trace: str = ""  #: W3C traceparent
+    traced: UploadTrace = field(default_factory=lambda: UploadTrace(Tracing()))
 
 
 class Storing:
@@ -43,6 +47,7 @@ class Storing:
 
     def store(self, upload: Upload, sink: Sink, done: Done) -> None:
         """Checks, makes the original durable, then records it; `done` hears of the result or of the error."""
+        upload.traced.storing()
         try:
             image = self._make_durable(upload, sink)
         except ImageRefused as refused:
@@ -50,6 +55,7 @@ class Storing:
         except Exception as error:  # whatever it is, it must reach the request that waits
             done(error)
         else:
+            upload.traced.durable()
             self._acceptor.submit(image, lambda answer: self._recorded(image, answer, done))
 
     def _recorded(self, image: NewImage, answer: Accepted | BaseException, done: Done) -> None:
@@ -102,8 +108,13 @@ def _new_image(upload: Upload, header: ImageHeader, sha256: str, size: int) -> N
         key_id=upload.key_id,
         idempotency_key=upload.idempotency_key,
         request_hash=_request_hash(upload.facility, parameters, sha256),
-        trace=upload.trace,
+        trace=upload.traced.begin(image_id, upload.facility, parameters.camera),
     )
+
+
+def first_queue(accepted: Accepted, lane: Lane) -> str:
+    """Where the image's first message waits; empty: it has ended already."""
+    return queue_name(FrameSubmitted, lane) if accepted.state is ImageState.RECEIVED else ""
 
 
 def forget_original(blobs: Blobs, key: str) -> None:

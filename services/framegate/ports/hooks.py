@@ -49,6 +49,7 @@ class HookMessage:
     text: str
     link: str | None
     severity: str
+    trace: str = field(default="", compare=False)  #: W3C traceparent of the image that it is about; empty: none
 
     def __post_init__(self) -> None:
         if not _MESSAGE_ID.fullmatch(self.message_id) or not _TYPE.fullmatch(self.type):

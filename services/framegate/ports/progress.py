@@ -92,6 +92,7 @@ class Completion:
     claim: Claim
     result: Result
     work_ms: float = 0.0
+    trace: str = ""  #: W3C traceparent of the message that follows; empty: that of the claim's
 
 
 def check_completion(completion: Completion) -> None:

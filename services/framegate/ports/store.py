@@ -34,7 +34,7 @@ class NewImage:
     key_id: str  #: of the API key
     idempotency_key: str | None
     request_hash: str  #: over everything that makes two requests the same, bytes included
-    trace: str = ""  #: W3C traceparent for the image's messages; it is not kept beyond them
+    trace: str = ""  #: W3C traceparent for the image's messages; empty: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,7 @@ class ImageRecord:
     reviews: tuple[Review, ...] = ()  #: oldest first
     effective_verdict: Verdict | None = None  #: of the last review that stands, else `verdict`
     erasures: tuple[Erasure, ...] = ()  #: of the picture first
+    trace: str = ""  #: W3C traceparent that its messages began with; empty: none
 
     def erased(self, part: Part) -> Erasure | None:
         """None: it is still there, or should be."""

@@ -20,6 +20,7 @@ class Overdue:
     state: ImageState
     attempts: int
     reissues: int
+    trace: str = ""  #: W3C traceparent of the image
 
 
 @dataclass(frozen=True, slots=True)

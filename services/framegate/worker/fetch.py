@@ -26,6 +26,7 @@ from framegate.worker.lease import Lease
 from framegate.worker.retry import after_missing_blob, convicted, poison
 from framegate.worker.settle import Done, failed_attempt
 from framegate.worker.telling import about, tell_of_dead_letter
+from framegate.worker.traced import StageTraces
 
 J = TypeVar("J")
 _BUSY_DELAY = timedelta(seconds=5)
@@ -47,13 +48,14 @@ class Fetcher(Generic[J]):
         breaker: Breaker,
         metrics: Metrics,
         log: Log,
+        traces: StageTraces,
         *,
         ready: Callable[[Held[J]], bool],
         done: Callable[[Done[J]], object],
     ) -> None:
         self._handler, self._queue, self._progress, self._options = handler, queue, progress, options
         self._lease, self._breaker, self._metrics, self._log = lease, breaker, metrics, log
-        self._ready, self._done = ready, done
+        self._ready, self._done, self._traces = ready, done, traces
         self._queues = queues_of(handler.stage)
         self._stage = str(handler.stage)
         self._receives = 0
@@ -140,6 +142,7 @@ class Fetcher(Generic[J]):
 
     def _claim_insisting(self, messages: Sequence[tuple[Delivery, Message]], stop: threading.Event) -> list[Held[J]]:
         while messages:
+            began = self._traces.now()
             try:
                 answers = self._progress.claim(
                     self._handler.stage, [m for _, m in messages], self._options.owner, self._options.lease
@@ -154,7 +157,9 @@ class Fetcher(Generic[J]):
                     self._queue.extend([delivery for delivery, _ in messages], self._options.lease)
             else:
                 # Whatever happens next: these claims are ours, and asking for them again would find them taken.
-                return self._sort(messages, answers)
+                held = self._sort(messages, answers)
+                self._traces.claimed(held, began, len(messages))
+                return held
         return []
 
     def _sort(self, messages: Sequence[tuple[Delivery, Message]], answers: Sequence[Claim | Denied]) -> list[Held[J]]:
@@ -214,22 +219,27 @@ class Fetcher(Generic[J]):
 
     def _load(self, held: Held[J], stop: threading.Event) -> None:
         while True:
+            began = self._traces.now()
             try:
                 held.job = self._handler.load(held.claim)
             except BlobMissing as error:
+                self._traces.loaded(held, began, error)
                 result = after_missing_blob(held.claim)
                 self._done(Done(held, result) if result is not None else self._failed(held, error))
             except Transient as error:
                 # Not the image's fault: keep the lease and try until the dependency is back.
+                self._traces.loaded(held, began, error)
                 self._breaker.failed(error)
                 self._log.warning("cannot load", action="load_failed", error=str(error), **about(held.claim))
                 if not self._breaker.pause(stop):
                     continue
                 self._done(Done(held, None, ending=Ending.DEPENDENCY, cause=str(error)))
             except Exception as error:
+                self._traces.loaded(held, began, error)
                 self._log.exception("cannot load", action="load_failed", **about(held.claim))
                 self._done(self._failed(held, error))
             else:
+                self._traces.loaded(held, began)
                 if not self._ready(held):
                     self._done(Done(held, None))
             return

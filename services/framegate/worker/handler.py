@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
 from framegate.kernel.states import Stage
+from framegate.observability.tracing import Unfinished
 from framegate.ports.progress import Claim, Result
 from framegate.ports.queue import Delivery
 from framegate.worker.telling import Tell, told_nobody
@@ -71,3 +72,4 @@ class Held(Generic[J]):
     delivery: Delivery
     claim: Claim
     job: J | None = None
+    traced: Unfinished | None = None  #: of an image that is recorded

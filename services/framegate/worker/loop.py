@@ -12,6 +12,7 @@ from framegate.kernel.errors import DecoderCrashed, EngineFault, FramegateError,
 from framegate.observability.catalogue import BATCH_IMAGES, STAGE_SECONDS
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
+from framegate.observability.tracing import Tracing
 from framegate.ports.clock import Clock
 from framegate.ports.progress import Ending, Progress, Result
 from framegate.ports.queue import Queue
@@ -22,6 +23,7 @@ from framegate.worker.handler import Handler, Held, WorkerOptions
 from framegate.worker.lease import Lease
 from framegate.worker.settle import Done, Settler, failed_attempt
 from framegate.worker.telling import about
+from framegate.worker.traced import StageTraces
 
 J = TypeVar("J")
 _SETTLE_TOGETHER = 64
@@ -40,10 +42,13 @@ class Worker(Generic[J]):
         options: WorkerOptions,
         clock: Clock,
         metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
+        """Without `tracing` nothing is recorded."""
         self.stage = handler.stage
         self._handler, self._queue, self._progress, self._options = handler, queue, progress, options
         self._clock, self._metrics = clock, metrics
+        self._traces = StageTraces(tracing or Tracing(), handler.stage)
         self._log = get_log(stage=str(handler.stage))
         self._breaker = Breaker(clock, metrics, str(handler.stage))
         self._ready: ReadyBuffer[Held[J]] = ReadyBuffer(alone=lambda h: h.claim.solo and not options.isolates)
@@ -73,11 +78,12 @@ class Worker(Generic[J]):
             self._breaker,
             self._metrics,
             self._log,
+            self._traces,
             self._give_up,
         )
         fetcher = Fetcher(
             self._handler, self._queue, self._progress, self._options, self._lease, self._breaker, self._metrics, self._log,
-            ready=self._ready.put, done=self._done.put,
+            self._traces, ready=self._ready.put, done=self._done.put,
         )  # fmt: skip
         with self._lease:
             fetch = self._watched("fetch", lambda: fetcher.run(stop), stop)
@@ -172,19 +178,22 @@ class Worker(Generic[J]):
 
     def _handle(self, batch: Sequence[Held[J]], stop: threading.Event) -> list[Done[J]]:
         while True:
-            started = self._clock.monotonic()
+            started, began = self._clock.monotonic(), self._traces.now()
             try:
                 results = self._results(batch)
             except Unrecoverable:
                 raise
             except Transient as error:
                 # Not the images' fault: the lease is kept and the batch tried again, by others when this worker stops.
+                self._traces.handled(batch, began, error)
                 self._breaker.failed(error)
                 if self._breaker.pause(stop):
                     return [Done(held, None, ending=Ending.DEPENDENCY, cause=str(error)) for held in batch]
             except Exception as error:
+                self._traces.handled(batch, began, error)
                 return self._halve(batch, error, stop)
             else:
+                self._traces.handled(batch, began)
                 return self._finished(batch, results, self._clock.monotonic() - started)
 
     def _results(self, batch: Sequence[Held[J]]) -> list[Result]:

@@ -20,6 +20,7 @@ from framegate.worker.handler import Handler, Held, WorkerOptions
 from framegate.worker.lease import Lease
 from framegate.worker.retry import Next, after_crash, after_error, backoff, poison
 from framegate.worker.telling import about, tell_of_dead_letter
+from framegate.worker.traced import StageTraces
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -49,6 +50,11 @@ def failed_attempt(held: Held[J], ending: Ending, error: Exception, options: Wor
     return Done(held, None, ending=ending, cause=cause, then=then)
 
 
+def _completion(held: Held[J], result: Result, work_ms: float) -> Completion:
+    """What follows belongs below this attempt."""
+    return Completion(held.claim, result, work_ms, str(held.traced.sent) if held.traced is not None else "")
+
+
 class Settler(Generic[J]):
     """Settles finished attempts; blocks and retries while the database or the queue does not answer."""
 
@@ -62,11 +68,12 @@ class Settler(Generic[J]):
         breaker: Breaker,
         metrics: Metrics,
         log: Log,
+        traces: StageTraces,
         give_up: threading.Event,
     ) -> None:
         self._handler, self._queue, self._progress, self._options = handler, queue, progress, options
         self._lease, self._breaker, self._metrics, self._log, self._give_up = lease, breaker, metrics, log, give_up
-        self._stage = str(handler.stage)
+        self._traces, self._stage = traces, str(handler.stage)
 
     def settle(self, finished: Sequence[Done[J]]) -> None:
         """On return the results are durable and the messages settled.
@@ -84,7 +91,8 @@ class Settler(Generic[J]):
             self._lease.drop([d.held for d in finished])
 
     def _complete(self, done: Sequence[Done[J]]) -> None:
-        completions = [Completion(d.held.claim, d.result, d.work_ms) for d in done if d.result is not None]
+        completions = [_completion(d.held, d.result, d.work_ms) for d in done if d.result is not None]
+        began = self._traces.now()
         try:
             holds = self._insist(lambda: self._progress.complete(completions))
         except Transient:
@@ -103,9 +111,12 @@ class Settler(Generic[J]):
                 "claims were lost", action="claims_lost", images=[str(h.claim.image.image_id) for h in lost]
             )
             self._insist(lambda: self._queue.release([h.delivery for h in lost], _LOST_DELAY))
-        for completion, ok in zip(completions, holds, strict=True):
+        for d, completion, ok in zip(done, completions, holds, strict=True):
             if ok:
                 self._note(completion)
+                self._traces.completed(d.held, completion.result, began, len(done))
+            else:
+                self._traces.lost(d.held)
 
     def _complete_in_halves(self, done: Sequence[Done[J]], error: Exception) -> None:
         """A result that cannot be stored fails its own attempt and not its neighbours."""
@@ -145,8 +156,10 @@ class Settler(Generic[J]):
         for d in done:
             groups[d.ending, d.cause].append(d)
         for (ending, cause), members in groups.items():
-            claims = [d.held.claim for d in members]
+            claims, began = [d.held.claim for d in members], self._traces.now()
             self._insist(partial(self._progress.give_back, claims, ending, cause))
+            for d in members:
+                self._traces.given_back(d.held, ending, cause, began, len(members))
             self._metrics.count(ATTEMPTS_ENDED, len(members), stage=self._stage, ending=str(ending))
         for d in done:
             self._put_back(d)

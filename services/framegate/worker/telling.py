@@ -5,6 +5,7 @@ from collections.abc import Callable
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
 from framegate.kernel.inspection import Alert
+from framegate.kernel.tracecontext import trace_id_of
 from framegate.observability.logs import Log
 from framegate.ports.progress import Claim
 
@@ -17,11 +18,11 @@ def told_nobody(_facility: FacilityId, _alert: Alert) -> None:
 
 
 def about(claim: Claim) -> dict[str, str | int]:
-    """Whose work a log line is about. The trace id is the second field of a W3C traceparent."""
-    image, trace = claim.image, claim.message.trace.split("-")
+    """Whose work a log line is about; with its trace, where that is recorded."""
+    image, trace_id = claim.image, trace_id_of(claim.message.trace)
     ids: dict[str, str | int] = {"image": str(image.image_id), "facility": image.facility, "camera": image.camera}
     ids |= {"attempt": claim.attempt} | ({"look": claim.message.look} if claim.message.look > 1 else {})
-    return ids | ({"trace_id": trace[1]} if len(trace) > 1 else {})
+    return ids | ({"trace_id": trace_id} if trace_id else {})
 
 
 def tell_of_dead_letter(tell: Tell, log: Log, queue: str, cause: str, facility: FacilityId | None = None) -> None:

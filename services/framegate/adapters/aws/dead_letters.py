@@ -10,6 +10,7 @@ from typing import Any, Final
 from framegate.adapters.aws.client import Resource, asking
 from framegate.adapters.aws.polling import MOST_IN_A_CALL
 from framegate.kernel.errors import DependencyUnavailable
+from framegate.kernel.messages import attributes_of
 from framegate.ports.queue import DeadLetter, Delivery
 
 SUFFIX: Final = "-dead"
@@ -37,6 +38,7 @@ class SqsDeadLetters:
         """Raises `DependencyUnavailable`."""
         dead = delivery.queue + SUFFIX
         values = {"cause": cause[:_LONGEST_CAUSE] or "unknown", "receive-count": str(delivery.receive_count)}
+        values |= attributes_of(delivery.body)
         with asking(self._resource(dead), "sqs:SendMessage"):
             self._client.send_message(
                 QueueUrl=self._url(dead),

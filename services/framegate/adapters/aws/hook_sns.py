@@ -163,7 +163,9 @@ def publication(arn: str, message: HookMessage) -> dict[str, Any]:
                 ("message_id", message.message_id),
                 ("type", message.type),
                 ("severity", message.severity),
+                ("traceparent", message.trace),
             )
+            if value
         },
     }
     if arn.endswith(".fifo"):

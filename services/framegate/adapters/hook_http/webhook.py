@@ -24,6 +24,8 @@ class WebhookHook:
             (TIMESTAMP_HEADER, str(timestamp)),
             (SIGNATURE_HEADER, sign(endpoint.secrets, message.message_id, timestamp, message.payload)),
         ]
+        if message.trace:
+            headers.append(("traceparent", message.trace))
         return self._poster.post(endpoint.target, headers, message.payload)
 
     def close(self) -> None:

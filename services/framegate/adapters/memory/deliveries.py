@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from framegate.adapters.memory.state import MemoryState
-from framegate.kernel.ids import FacilityId
+from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.incidents import SYSTEM, RaisedAlert
 from framegate.ports.deliveries import (
     Delivery,
@@ -27,6 +27,7 @@ class _Row:
     said_at: datetime
     created_at: datetime
     due_at: datetime
+    image_id: ImageId | None = None  #: whose alert the message tells of
     state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
     owner: str = ""
@@ -112,13 +113,14 @@ class MemoryDeliveries:
     def __init__(self, state: MemoryState, endpoints: MemoryEndpoints) -> None:
         self._state, self._rows = state, endpoints.rows
 
-    def address(self, facility: FacilityId, message: HookMessage, at: datetime) -> None:
+    def address(self, facility: FacilityId, message: HookMessage, at: datetime, image: ImageId | None = None) -> None:
         """A delivery for every endpoint that wants it; whoever calls holds the lock."""
         now = self._state.now()
         for endpoint in self._rows.endpoints.values():
             if endpoint.facility == facility and endpoint.wants(message):
                 self._rows.numbers += 1
-                self._rows.deliveries.append(_Row(self._rows.numbers, endpoint.endpoint_id, message, at, now, now))
+                row = _Row(self._rows.numbers, endpoint.endpoint_id, message, at, now, now, image)
+                self._rows.deliveries.append(row)
 
     def claim(self, owner: str, lease: timedelta, slots: int, busy: Mapping[UUID, int], most: int) -> list[Delivery]:
         """See the port."""

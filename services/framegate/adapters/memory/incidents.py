@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -47,7 +48,7 @@ class MemoryIncidents:
                 steps, incident_id = grouping.take(raised, new_uuid7())
                 if raised.image_id is not None and incident_id is not None:
                     self._taken_by.setdefault(raised.image_id, set()).add(incident_id)
-                changes += self._note(steps, raised.at, SYSTEM, announce)
+                changes += self._note(steps, raised.at, SYSTEM, announce, raised.image_id)
             self._grouped += len(alerts)
             return Grouped(len(alerts), changes)
 
@@ -125,12 +126,15 @@ class MemoryIncidents:
     def _going_on(self) -> list[Incident]:
         return [i for i in self._incidents.values() if i.state is not IncidentState.RESOLVED]
 
-    def _note(self, steps: Sequence[Step], at: datetime, actor: str, announce: Announce) -> list[Change]:
+    def _note(
+        self, steps: Sequence[Step], at: datetime, actor: str, announce: Announce, image: ImageId | None = None
+    ) -> list[Change]:
+        row = None if image is None else self._state.images.get(image)
         for incident, change in steps:
             self._incidents[incident.incident_id] = incident
             if change is not None:
-                message = announce(incident, change, at, actor)
+                message = replace(announce(incident, change, at, actor), trace="" if row is None else row.new.trace)
                 event = IncidentEvent(message.message_id, change, at, actor, message.payload)
                 self._events.setdefault(incident.incident_id, []).append(event)
-                self._deliveries.address(incident.facility, message, at)
+                self._deliveries.address(incident.facility, message, at, image)
         return [change for _, change in steps if change is not None]

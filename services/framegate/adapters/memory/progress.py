@@ -117,7 +117,7 @@ class MemoryProgress:
         row.work_ms[held.stage] = row.work_ms.get(held.stage, 0.0) + completion.work_ms
         self._move(row, held, completion.result)
         if not row.ended:
-            self._state.emit(row)
+            self._state.emit(row, completion.trace or completion.claim.message.trace)
         return True
 
     def _move(self, row: ImageRow, held: Lease, result: Result) -> None:

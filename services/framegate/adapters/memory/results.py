@@ -142,6 +142,7 @@ def _record(row: ImageRow) -> ImageRecord:
         timings=_timings(row),
         decided_at=row.end.at if row.end else None,
         looks=outcome.looks if outcome else (),
+        trace=row.new.trace,
     )
 
 

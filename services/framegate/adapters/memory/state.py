@@ -198,10 +198,10 @@ class MemoryState:
         self.record(facility, actor, action, what, body)
         return True
 
-    def emit(self, row: ImageRow) -> None:
-        """Sends the message that makes `row` move on."""
+    def emit(self, row: ImageRow, trace: str = "") -> None:
+        """Sends the message that makes `row` move on; without `trace`, in the image's own."""
         kind = MESSAGE_FOR[row.state]
-        message = kind(row.facts.facility, row.facts.image_id, row.look, row.facts.lane)
+        message = kind(row.facts.facility, row.facts.image_id, row.look, row.facts.lane, trace or row.new.trace)
         row.issued_at, row.moved_at = self.now(), self.clock.monotonic()
         self.queue.send(queue_of(row.state, row.facts.lane), [encode(message)])
 

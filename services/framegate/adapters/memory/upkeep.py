@@ -47,7 +47,8 @@ class MemoryUpkeep:
         row.reissues += 1
         self._state.emit(row)
         facts = row.facts
-        return Overdue(facts.facility, facts.image_id, row.look, facts.lane, row.state, row.attempts, row.reissues)
+        moved = row.state, row.attempts, row.reissues
+        return Overdue(facts.facility, facts.image_id, row.look, facts.lane, *moved, row.new.trace)
 
     def waiting_s(self) -> Mapping[str, float]:
         """Those that a living worker has claimed do not wait."""

@@ -199,6 +199,7 @@ def _delivery(row: Any, owner: str) -> Delivery:
         text=row.body,
         link=row.link,
         severity=row.severity,
+        trace=row.trace or "",
     )
     return Delivery(
         row.delivery_id, subscription(row), message, row.attempts, owner, row.token, row.due_at, row.said_at

@@ -76,7 +76,7 @@ class PostgresIncidents:
             for raised in alerts:
                 steps, incident_id = grouping.take(raised, new_uuid7())
                 for incident, change in steps:
-                    journal.note(incident, change, raised.at, SYSTEM)
+                    journal.note(incident, change, raised.at, SYSTEM, raised.image_id)
                 # What is over without having begun belongs to none, but it was looked at.
                 taken[raised.alert_id] = incident_id or new_uuid7()
             journal.write(connection)
@@ -206,16 +206,19 @@ class _Journal:
     def __init__(self, announce: Announce) -> None:
         self._announce = announce
         self._incidents: dict[UUID, Incident] = {}
-        self._said: list[tuple[Incident, Change, datetime, str, HookMessage]] = []
+        self._said: list[tuple[Incident, Change, datetime, str, HookMessage, ImageId | None]] = []
 
     @property
     def changes(self) -> list[Change]:
         return [change for _, change, *_ in self._said]
 
-    def note(self, incident: Incident, change: Change | None, at: datetime, actor: str) -> None:
+    def note(
+        self, incident: Incident, change: Change | None, at: datetime, actor: str, image: ImageId | None = None
+    ) -> None:
+        """`image`: whose alert made the change."""
         self._incidents[incident.incident_id] = incident
         if change is not None:
-            self._said.append((incident, change, at, actor, self._announce(incident, change, at, actor)))
+            self._said.append((incident, change, at, actor, self._announce(incident, change, at, actor), image))
 
     def write(self, connection: Connection) -> None:
         if self._incidents:
@@ -243,7 +246,7 @@ class _Journal:
                 "created_at": now,
                 "due_at": now,
             }
-            for incident, *_, message in self._said
+            for incident, *_, message, _image in self._said
             for one in subscriptions
             if one.facility == incident.facility and one.wants(message)
         ]
@@ -308,11 +311,14 @@ def _incident(row: Row[Any]) -> Incident:
     return Incident(facility=found.pop("facility_id"), state=IncidentState(found.pop("state")), **found)
 
 
-def _event_row(incident: Incident, change: Change, at: datetime, actor: str, message: HookMessage) -> dict[str, Any]:
+def _event_row(
+    incident: Incident, change: Change, at: datetime, actor: str, message: HookMessage, image: ImageId | None
+) -> dict[str, Any]:
     return {
         "message_id": message.message_id,
         "incident_id": incident.incident_id,
         "facility_id": incident.facility,
+        "image_id": image,
         "change": change,
         "actor": actor,
         "at": at,

@@ -90,6 +90,7 @@ def _row(n: int, image: NewImage) -> dict[str, Any]:
         "key_id": image.key_id,
         "idempotency_key": image.idempotency_key,
         "request_hash": image.request_hash,
+        "trace": image.trace or None,
     } | outgoing(_message(image))
 
 

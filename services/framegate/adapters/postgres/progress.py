@@ -202,13 +202,13 @@ def _columns(completion: Completion) -> dict[str, Any]:
     claim, result = completion.claim, completion.result
     match result:
         case Prepared():
-            return _next(claim, ImageState.PREPARED) | {"prepared": result.to_json()}
+            return _next(completion, ImageState.PREPARED) | {"prepared": result.to_json()}
         case Inspected() | Refused() | Failed():
-            return _next(claim, ImageState.INSPECTED) | finding_to_row(result)
+            return _next(completion, ImageState.INSPECTED) | finding_to_row(result)
         case PrepareAgain(reason):
-            return _next(claim, ImageState.RECEIVED, again=True) | {"cause": reason}
+            return _next(completion, ImageState.RECEIVED, again=True) | {"cause": reason}
         case LookAgain(region):
-            return _next(claim, ImageState.RECEIVED, again=True) | {"region": region.to_json()}
+            return _next(completion, ImageState.RECEIVED, again=True) | {"region": region.to_json()}
         case Outcome():
             return {
                 "state": result.state,
@@ -224,7 +224,8 @@ def _columns(completion: Completion) -> dict[str, Any]:
             assert_never(result)
 
 
-def _next(claim: Claim, state: ImageState, *, again: bool = False) -> dict[str, Any]:
-    image, look = claim.image, claim.message.look + again
-    message = MESSAGE_FOR[state](image.facility, image.image_id, look, image.lane, claim.message.trace)
+def _next(completion: Completion, state: ImageState, *, again: bool = False) -> dict[str, Any]:
+    image, before = completion.claim.image, completion.claim.message
+    trace = completion.trace or before.trace
+    message = MESSAGE_FOR[state](image.facility, image.image_id, before.look + again, image.lane, trace)
     return {"state": state, "again": again, "convicts": False} | outgoing(message)

@@ -62,6 +62,7 @@ def _record(row: Sequence[Any]) -> ImageRecord:
         reviews=tuple(_review(facts, values) for values in row[42] or ()),
         effective_verdict=None if verdict is None else Verdict(row[41] or verdict),
         erasures=tuple(_erasure(values) for values in row[43] or ()),
+        trace=row[44] or "",
     )
 
 

@@ -100,6 +100,7 @@ images = _table(
     sha256=Text,
     metadata=JSONB,
     received_at=_MOMENT,
+    trace=Text,
 )
 uploads = _table(
     "uploads",
@@ -172,6 +173,7 @@ incident_events = _table(
     sequence=BigInteger,
     incident_id=Uuid,
     facility_id=Text,
+    image_id=Uuid,
     change=Text,
     actor=Text,
     at=_MOMENT,

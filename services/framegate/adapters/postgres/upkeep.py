@@ -115,10 +115,11 @@ class PostgresUpkeep:
 
 
 def _overdue(row: Any) -> Overdue:
-    facility, image, look, lane, state, attempts, reissues = row
-    return Overdue(FacilityId(facility), ImageId(image), look, Lane(lane), ImageState(state), attempts, reissues)
+    facility, image, look, lane, state, attempts, reissues, trace = row
+    state, lane = ImageState(state), Lane(lane)
+    return Overdue(FacilityId(facility), ImageId(image), look, lane, state, attempts, reissues, trace or "")
 
 
 def _message(one: Overdue) -> dict[str, str]:
-    message = MESSAGE_FOR[one.state](one.facility, one.image_id, one.look, one.lane)
+    message = MESSAGE_FOR[one.state](one.facility, one.image_id, one.look, one.lane, one.trace)
     return {"facility": one.facility, "image": str(one.image_id)} | outgoing(message)

@@ -113,7 +113,7 @@ LOG_LINES: Final = Metric(
     "error rising: docs/logs.md says what each action means",
 )  # fmt: skip
 SPANS: Final = Metric(
-    "framegate_trace_spans_total", "counter", "spans", ("result",),
+    "framegate_spans_total", "counter", "spans", ("result",),
     "spans of traces: exported, dropped or failed",
     "dropped or failed: the collector is away or slow; the pipeline is not affected",
 )  # fmt: skip

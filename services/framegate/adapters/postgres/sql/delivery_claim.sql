@@ -27,10 +27,11 @@ claimed as (
 )
 select
   c.delivery_id, c.attempts, c.token, c.due_at,
-  m.at as said_at, m.message_id, m.change, m.payload, m.title, m.body, m.link, m.severity,
+  m.at as said_at, m.message_id, m.change, m.payload, m.title, m.body, m.link, m.severity, i.trace,
   e.endpoint_id, e.facility_id, e.kind, e.target, e.changes, e.min_severity, e.enabled, e.reason, e.generation,
   e.rotated_at, e.created_at, e.created_by, e.failing_since, e.failures, e.last_success_at
 from claimed c
 join incident_events m on m.message_id = c.message_id
 join hook_endpoints e on e.endpoint_id = c.endpoint_id
+left join images i on i.facility_id = m.facility_id and i.image_id = m.image_id
 order by c.due_at, c.delivery_id

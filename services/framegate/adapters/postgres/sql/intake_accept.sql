@@ -12,7 +12,7 @@ judged as materialized (
   from json_to_recordset(%(images)s::json) as a (
     n integer, facility text, image uuid, camera text, lane text, blob_key text, media_type text, sha256 text,
     size_bytes bigint, width integer, height integer, orientation smallint, flags text[], captured_at timestamptz,
-    metadata jsonb, key_id text, idempotency_key text, request_hash text, queue text, body text
+    metadata jsonb, key_id text, idempotency_key text, request_hash text, trace text, queue text, body text
   )
   left join lateral (
     (
@@ -85,12 +85,12 @@ new_cameras as (
 recorded as (
   insert into images (
     facility_id, image_id, camera_id, camera_status, lane, blob_key, media_type, sha256, size_bytes, width, height,
-    orientation, flags, captured_at, metadata, key_id, keyed_as, duplicate_of, received_at
+    orientation, flags, captured_at, metadata, key_id, keyed_as, duplicate_of, received_at, trace
   )
   select
     facility, image, camera, seen_as, lane, blob_key, media_type, sha256, size_bytes, width, height,
     orientation, flags, captured_at, metadata, key_id, case when idempotency_key is not null then image end,
-    duplicate_of, now
+    duplicate_of, now, trace
   from fresh, moment
   order by n
   returning facility_id, image_id

@@ -22,7 +22,8 @@ cross join lateral (
     and (p.lease_until is null or p.lease_until <= now) -- also what a dead worker had claimed
 ) missing
 cross join lateral (
-  select p.facility_id, p.image_id, p.look, p.lane, p.state, p.attempt, p.reissues + 1
+  select p.facility_id, p.image_id, p.look, p.lane, p.state, p.attempt, p.reissues + 1,
+    (select i.trace from images i where i.facility_id = p.facility_id and i.image_id = p.image_id) as trace
   from progress p
   where p.state = idle.state and p.lane = idle.lane
     and greatest(p.moved_at, p.lease_until)

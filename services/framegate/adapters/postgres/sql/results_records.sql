@@ -33,7 +33,8 @@ select
   (
     select json_agg(json_build_array(e.part, e.at, e.actor, e.reason) order by e.part desc)
     from erasures e where e.facility_id = i.facility_id and e.image_id = i.image_id
-  ) as erasures
+  ) as erasures,
+  i.trace
 from unnest(%(facilities)s::text[], %(images)s::uuid[]) with ordinality as wanted (facility, image, n)
 join images i on i.facility_id = wanted.facility and i.image_id = wanted.image
 left join progress p on p.facility_id = i.facility_id and p.image_id = i.image_id
