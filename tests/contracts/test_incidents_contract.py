@@ -9,11 +9,12 @@ from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.incidents import CROWD, LONGEST_SUBJECT, MOST_SUBJECTS, Change, Incident, IncidentState
 from framegate.kernel.inspection import Alert
 from framegate.kernel.states import Stage, Verdict
+from framegate.ports.deliveries import DeliveryState, Settlement
 from framegate.ports.notices import Announcer
 
 from .examples import FACILITY, OTHER_FACILITY, accept, advance_to, complete, must_claim, outcome
 from .harness import Harness
-from .hooks import claimed, subscribed
+from .hooks import DELIVERED, REFUSED, claimed, subscribed
 
 announce = Announcer("https://inspect.example", b"pepper")
 HERE = frozenset({FACILITY})
@@ -253,3 +254,50 @@ def test_the_incidents_of_an_image_are_those_that_took_its_alerts(harness: Harne
     assert sorted(one.rule for one in found) == ["damage", "wide"]
     assert found == sorted(found, key=lambda one: (one.opened_at, one.incident_id))
     assert harness.incidents.of_image(frozenset({OTHER_FACILITY}), image.image_id) == []
+
+
+def test_an_image_tells_what_it_raised_and_which_incident_took_it(harness: Harness) -> None:
+    image, other = accept(harness.intake), accept(harness.intake)
+    for one, alerts in ((image, [PALLET, replace(PALLET, rule="operations")]), (other, [])):
+        advance_to(harness.progress, one, Stage.GATE)
+        held = must_claim(harness.progress, Stage.GATE, one)
+        assert complete(harness.progress, held, outcome(Verdict.FAIL, 1, *alerts))
+    found = harness.incidents.alerts_of(FACILITY, image.image_id)
+    assert {(raised.alert.rule, raised.image_id, incident) for raised, incident in found} == {
+        ("damage", image.image_id, None),
+        ("operations", image.image_id, None),
+    }
+    harness.incidents.group(10, announce)
+    incidents = {one.rule: one.incident_id for one in harness.incidents.incidents(HERE, EVERY, 10)}
+    found = harness.incidents.alerts_of(FACILITY, image.image_id)
+    assert {raised.alert.rule: incident for raised, incident in found} == incidents
+    assert harness.incidents.alerts_of(OTHER_FACILITY, image.image_id) == []
+    assert harness.incidents.alerts_of(FACILITY, other.image_id) == []
+
+
+def test_who_is_told_because_of_an_image_is_known_with_every_attempt_and_in_its_trace(harness: Harness) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    endpoint = subscribed(harness, target="https://hooks.example/in?token=secret")
+    image, later = accept(harness.intake, trace=trace), accept(harness.intake)
+    for one in (image, later):
+        advance_to(harness.progress, one, Stage.GATE)
+        held = must_claim(harness.progress, Stage.GATE, one)
+        assert complete(harness.progress, held, outcome(Verdict.FAIL, 1, PALLET))
+    harness.incidents.group(10, announce)
+    (delivery,) = claimed(harness)
+    assert delivery.message.trace == trace
+    assert harness.deliveries.settle(delivery, REFUSED, Settlement(DeliveryState.PENDING, 0.0))
+    (again,) = claimed(harness)
+    assert harness.deliveries.settle(again, DELIVERED, Settlement(DeliveryState.DELIVERED))
+    (told,) = harness.deliveries.about(FACILITY, image.image_id)
+    assert (told.record.endpoint_id, told.record.state) == (endpoint.endpoint_id, DeliveryState.DELIVERED)
+    assert told.shown_target == "https://hooks.example/in?..."
+    assert [(line.attempt, line.result.status) for line in told.attempts] == [(1, 500), (2, 200)]
+    assert harness.deliveries.about(OTHER_FACILITY, image.image_id) == []
+    assert harness.deliveries.about(FACILITY, later.image_id) == [], "its alert changed nothing that people hear of"
+
+
+def test_what_people_and_time_do_to_an_incident_is_in_no_trace(harness: Harness) -> None:
+    subscribed(harness)
+    raised(harness, PALLET)
+    assert [delivery.message.trace for delivery in claimed(harness)] == [""]

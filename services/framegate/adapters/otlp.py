@@ -83,7 +83,8 @@ class SpanSender:
     def _send_until_closed(self) -> None:
         while not self._closing.is_set():
             first = self._waiting.get()
-            self._closing.wait(_LINGER_S)
+            if self._waiting.qsize() < _TOGETHER:
+                self._closing.wait(_LINGER_S)
             self._send([first, *self._ready()])
         while left := self._ready():
             self._send(left)

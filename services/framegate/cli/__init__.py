@@ -43,6 +43,7 @@ class _Commands(LazyGroup):
         "policy": "policy",
         "audit": "audit",
         "evidence": "evidence",
+        "trace": "trace",
         "reviews": "reviews",
         "labels": "labels",
         "logs": "logs",

@@ -10,7 +10,7 @@ from framegate.kernel.retention import Part
 from framegate.ports.store import ImageRecord
 
 #: (what was done, what it waited from, when it was taken up, when it was done, the measured work)
-_STAGES: Final = (
+STAGES: Final = (
     ("prepared", "received_at", "preprocess_claimed_at", "prepared_at", "preprocess_ms"),
     ("inspected", "prepared_at", "inference_claimed_at", "inspected_at", "inference_ms"),
     ("decided", "inspected_at", "gate_claimed_at", "decided_at", "gate_ms"),
@@ -42,15 +42,15 @@ class Event:
 def spans_of(record: ImageRecord) -> list[Span]:
     """Of the stages that it has passed; of a copied outcome none."""
     timings = record.timings
-    began, ended = _moment(timings, "received_at"), _moment(timings, "decided_at")
-    known = [at for *_, done, _ in _STAGES if (at := _moment(timings, done)) is not None]
+    began, ended = moment(timings, "received_at"), moment(timings, "decided_at")
+    known = [at for *_, done, _ in STAGES if (at := moment(timings, done)) is not None]
     last = ended or max(known, default=None)
     if began is None or last is None or last <= began:
         return []
     whole = (last - began).total_seconds()
     spans = []
-    for name, since, claimed, done, work in _STAGES:
-        moments = [_moment(timings, each) for each in (since, claimed, done)]
+    for name, since, claimed, done, work in STAGES:
+        moments = [moment(timings, each) for each in (since, claimed, done)]
         if any(at is None for at in moments):
             continue
         start, taken, end = (100 * (at - began).total_seconds() / whole for at in moments if at is not None)
@@ -65,14 +65,14 @@ def events_of(record: ImageRecord, people: Sequence[Said]) -> list[Event]:
     found = [Event(facts.received_at, "received", f"from {facts.camera}, lane {facts.lane}")]
     if record.captured_at is not None:
         found.append(Event(record.captured_at, "taken", "by the camera's clock"))
-    for name, *_, done, _ in _STAGES[:2]:
-        at = _moment(record.timings, done) if name == "prepared" or record.model is not None else None
+    for name, *_, done, _ in STAGES[:2]:
+        at = moment(record.timings, done) if name == "prepared" or record.model is not None else None
         found += [Event(at, name)] if at is not None else []
     if record.decided_at is not None:
         end = str(record.verdict or record.state)
         found.append(Event(record.decided_at, end, _end(record), end))
     for attempt in record.history:
-        at = _moment(attempt, "at")
+        at = moment(attempt, "at")
         if at is not None:
             found.append(Event(at, f"{attempt.get('stage')}: an attempt did not complete", _attempt(attempt), "review"))
     for said in people:
@@ -93,6 +93,7 @@ def _attempt(attempt: Mapping[str, Any]) -> str:
     return ", ".join(str(attempt[name]) for name in ("ending", "cause", "worker") if attempt.get(name))
 
 
-def _moment(values: Mapping[str, Any], name: str) -> datetime | None:
+def moment(values: Mapping[str, Any], name: str) -> datetime | None:
+    """None: it is not known, or not yet."""
     text = values.get(name)
     return None if text is None else text if isinstance(text, datetime) else datetime.fromisoformat(text)

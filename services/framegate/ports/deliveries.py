@@ -7,9 +7,17 @@ from enum import StrEnum
 from typing import Protocol, Self
 from uuid import UUID
 
-from framegate.kernel.ids import FacilityId, new_uuid7
+from framegate.kernel.ids import FacilityId, ImageId, new_uuid7
 from framegate.kernel.inspection import Alert
 from framegate.ports.hooks import Attempt, HookKind, HookMessage
+
+
+def shown_target(kind: HookKind, target: str) -> str:
+    """Without what is a secret: all but the host of a Slack URL, and maybe the query of any other."""
+    head, query, _ = target.partition("?")
+    if kind is HookKind.SLACK:
+        return "/".join(head.split("/")[:3]) + "/..."
+    return f"{head}?..." if query else head
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +70,8 @@ class Subscription:
 
     @property
     def shown_target(self) -> str:
-        """Without what is a secret: all but the host of a Slack URL, and maybe the query of any other."""
-        head, query, _ = self.target.partition("?")
-        if self.kind is HookKind.SLACK:
-            return "/".join(head.split("/")[:3]) + "/..."
-        return f"{head}?..." if query else head
+        """Without what is a secret."""
+        return shown_target(self.kind, self.target)
 
     def wants(self, message: HookMessage) -> bool:
         """Whether it is to hear of this."""
@@ -132,6 +137,16 @@ class LoggedAttempt:
     at: datetime
     worker: str
     result: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message that an image's alert gave rise to, on its way to one endpoint."""
+
+    record: DeliveryRecord
+    kind: HookKind
+    shown_target: str
+    attempts: tuple[LoggedAttempt, ...]  #: oldest first
 
 
 class Endpoints(Protocol):
@@ -201,6 +216,10 @@ class Deliveries(Protocol):
 
     def deliveries(self, endpoint_id: UUID, limit: int) -> list[DeliveryRecord]:
         """Newest first."""
+        ...
+
+    def about(self, facility: FacilityId, image_id: ImageId) -> list[Told]:
+        """Who was told because of this image, oldest first; not of what was forgotten or whose endpoint is gone."""
         ...
 
     def log(self, endpoint_id: UUID, limit: int) -> Sequence[LoggedAttempt]:

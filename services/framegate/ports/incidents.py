@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from framegate.kernel.ids import FacilityId, ImageId
-from framegate.kernel.incidents import Change, Incident, IncidentState
+from framegate.kernel.incidents import Change, Incident, IncidentState, RaisedAlert
 from framegate.kernel.inspection import Alert
 from framegate.ports.hooks import HookMessage
 
@@ -80,6 +80,10 @@ class Incidents(Protocol):
 
     def events(self, incident_id: UUID) -> list[IncidentEvent]:
         """Oldest first."""
+        ...
+
+    def alerts_of(self, facility: FacilityId, image_id: ImageId) -> list[tuple[RaisedAlert, UUID | None]]:
+        """What an image's outcome raised, and the incident that took it (None: not yet)."""
         ...
 
     def raise_alert(self, facility: FacilityId, alert: Alert) -> None:

@@ -15,6 +15,7 @@ from framegate.ports.deliveries import (
     LoggedAttempt,
     Settlement,
     Subscription,
+    Told,
 )
 from framegate.ports.hooks import Attempt, Ending, HookMessage
 
@@ -235,6 +236,18 @@ class MemoryDeliveries:
                 row.state, row.attempts, row.due_at = DeliveryState.PENDING, 0, self._state.now()
                 row.ended_at, row.reason = None, ""
             return len(again)
+
+    def about(self, facility: FacilityId, image_id: ImageId) -> list[Told]:
+        """See the port."""
+        with self._state.lock:
+            told = []
+            for row in self._rows.deliveries:
+                endpoint = self._rows.endpoints[row.endpoint_id]
+                if (endpoint.facility, row.image_id) == (facility, image_id):
+                    (record,) = self._records([row], 1)
+                    tries = tuple(line for line in self._rows.log if line.delivery_id == row.delivery_id)
+                    told.append(Told(record, endpoint.kind, endpoint.shown_target, tries))
+            return told
 
     def log(self, endpoint_id: UUID, limit: int) -> Sequence[LoggedAttempt]:
         """See the port."""

@@ -36,6 +36,7 @@ class MemoryIncidents:
         self._events: dict[UUID, list[IncidentEvent]] = {}
         self._taken_by: dict[ImageId, set[UUID]] = {}
         self._grouped = 0
+        self._taken: dict[UUID, UUID | None] = {}
 
     def group(self, limit: int, announce: Announce) -> Grouped:
         """See the port."""
@@ -48,6 +49,7 @@ class MemoryIncidents:
                 steps, incident_id = grouping.take(raised, new_uuid7())
                 if raised.image_id is not None and incident_id is not None:
                     self._taken_by.setdefault(raised.image_id, set()).add(incident_id)
+                self._taken[raised.alert_id] = incident_id
                 changes += self._note(steps, raised.at, SYSTEM, announce, raised.image_id)
             self._grouped += len(alerts)
             return Grouped(len(alerts), changes)
@@ -117,6 +119,12 @@ class MemoryIncidents:
         """See the port."""
         with self._state.lock:
             return list(self._events.get(incident_id, []))
+
+    def alerts_of(self, facility: FacilityId, image_id: ImageId) -> list[tuple[RaisedAlert, UUID | None]]:
+        """See the port."""
+        with self._state.lock:
+            mine = [one for one in self._state.alerts if (one.facility, one.image_id) == (facility, image_id)]
+            return [(one, self._taken.get(one.alert_id)) for one in mine]
 
     def raise_alert(self, facility: FacilityId, alert: Alert) -> None:
         """See the port."""

@@ -1,5 +1,6 @@
 """Deliveries to endpoints: claimed under a lease, settled with their log in one transaction."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,10 +17,19 @@ from framegate.adapters.postgres.incidents import ALERTS, raise_alert
 from framegate.adapters.postgres.rows import storable
 from framegate.adapters.postgres.statements import statement
 from framegate.adapters.postgres.wakeups import wake
-from framegate.kernel.ids import FacilityId
+from framegate.kernel.ids import FacilityId, ImageId
 from framegate.kernel.incidents import SYSTEM
-from framegate.ports.deliveries import Delivery, DeliveryRecord, DeliveryState, LoggedAttempt, Settlement, Subscription
-from framegate.ports.hooks import Attempt, Ending, HookMessage
+from framegate.ports.deliveries import (
+    Delivery,
+    DeliveryRecord,
+    DeliveryState,
+    LoggedAttempt,
+    Settlement,
+    Subscription,
+    Told,
+    shown_target,
+)
+from framegate.ports.hooks import Attempt, Ending, HookKind, HookMessage
 
 _ENDPOINTS, _DELIVERIES, _ATTEMPTS = schema.hook_endpoints, schema.hook_deliveries, schema.hook_attempts
 _EVENTS = schema.incident_events
@@ -123,6 +133,22 @@ class PostgresDeliveries:
         again = self._database.core(lambda c: c.execute(update(_DELIVERIES).where(*dead).values(fresh)).rowcount)
         wake(self._database, [ALERTS])
         return again
+
+    def about(self, facility: FacilityId, image_id: ImageId) -> list[Told]:
+        """See the port."""
+        query = _records().add_columns(_ENDPOINTS.c.kind, _ENDPOINTS.c.target)
+        query = query.where(_EVENTS.c.image_id == image_id, _EVENTS.c.facility_id == facility)
+
+        def work(connection: Connection) -> list[Told]:
+            rows = connection.execute(query.order_by(_DELIVERIES.c.created_at, _DELIVERIES.c.delivery_id)).all()
+            these = _ATTEMPTS.c.delivery_id.in_([row.delivery_id for row in rows])
+            tries = connection.execute(select(_ATTEMPTS).where(these).order_by(_ATTEMPTS.c.sequence)) if rows else ()
+            logged: defaultdict[int, list[LoggedAttempt]] = defaultdict(list)
+            for one in map(_logged, tries):
+                logged[one.delivery_id].append(one)
+            return [_told(row, logged[row.delivery_id]) for row in rows]
+
+        return self._database.core(work)
 
     def log(self, endpoint_id: UUID, limit: int) -> Sequence[LoggedAttempt]:
         """See the port."""
@@ -235,6 +261,11 @@ def _logged(row: Row[Any]) -> LoggedAttempt:
         elapsed_ms=row.elapsed_ms,
     )
     return LoggedAttempt(row.delivery_id, row.attempt, row.at, row.worker, result)
+
+
+def _told(row: Row[Any], attempts: Sequence[LoggedAttempt]) -> Told:
+    kind = HookKind(row.kind)
+    return Told(_record(row), kind, shown_target(kind, row.target), tuple(attempts))
 
 
 def _records() -> Any:

@@ -179,6 +179,12 @@ class PostgresIncidents:
         query = select(_EVENTS).where(_EVENTS.c.incident_id == incident_id).order_by(_EVENTS.c.sequence)
         return self._database.core(lambda connection: [_event(row) for row in connection.execute(query)])
 
+    def alerts_of(self, facility: FacilityId, image_id: ImageId) -> list[tuple[RaisedAlert, UUID | None]]:
+        """See the port."""
+        mine = select(_ALERTS).where(_ALERTS.c.facility_id == facility, _ALERTS.c.image_id == image_id)
+        query = mine.order_by(_ALERTS.c.created_at, _ALERTS.c.id)
+        return self._database.core(lambda c: [(_raised(row), row.incident_id) for row in c.execute(query)])
+
     def raise_alert(self, facility: FacilityId, alert: Alert) -> None:
         """See the port."""
         self._database.core(lambda connection: raise_alert(connection, facility, alert))
