@@ -9,7 +9,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY services services
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
  && python -m venv /opt/framegate \
- && /opt/framegate/bin/pip install --no-cache-dir --only-binary=:all: "$(echo /wheels/*.whl)[aws]" \
+ && /opt/framegate/bin/pip install --no-cache-dir --only-binary=:all: "$(echo /wheels/*.whl)[aws,traces]" \
  && /opt/framegate/bin/pip uninstall --yes pip
 
 FROM python:${PYTHON_TAG}${PYTHON_DIGEST:+@${PYTHON_DIGEST}}

@@ -201,7 +201,7 @@ class TestDockerfile:
 
     def test_neither_torch_nor_ultralytics_is_installed(self, dockerfile: Path) -> None:
         text = dockerfile.read_text("utf-8")
-        assert re.findall(r"\.whl\)\[(.*?)\]", text) == ["aws"]
+        assert re.findall(r"\.whl\)\[(.*?)\]", text) == ["aws,traces"]
         assert "torch" not in text
         assert "ultralytics" not in text
 
