@@ -2,17 +2,48 @@
 
 import threading
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
 from framegate.kernel.ids import CameraId, FacilityId
 from framegate.observability.catalogue import CAMERAS_FOLDED, CATALOGUE, Metric
+from framegate.observability.labels import OTHER, BoundedLabel
+from framegate.observability.readings import GuardedCollector, Read, families, help_text
 
-#: The label of what is beyond a limit.
-OTHER: Final = "other"
+__all__ = ["CAMERAS", "OTHER", "Metrics"]
+
 CAMERAS: Final = 200
+_CLASSES: Final = 64
+#: OpenMetrics allows an exemplar's names and values 128 characters together.
+_LONGEST_TRACE_ID: Final = 128 - len("trace_id")
+
+Child = TypeVar("Child", Counter, Gauge, Histogram)
+
+
+class _Family(Generic[Child]):
+    """A metric and its series. prometheus_client's own `labels` locks, sorts and copies for every single observation."""
+
+    __slots__ = ("_lock", "_parent", "children")
+
+    def __init__(self, parent: Child, labelled: bool) -> None:
+        self._parent: Child = parent
+        self._lock = threading.Lock()
+        #: By the names and values of the labels in the order in which a caller writes them.
+        self.children: dict[tuple[str, ...], Child] = {} if labelled else {(): parent}
+
+    def add(self, labels: Mapping[str, str]) -> Child:
+        """The series with these labels. Raises `ValueError` when these are not the labels of the metric."""
+        with self._lock:  # or `remove` came between, and the cache would keep a series that nobody scrapes
+            child: Child = self._parent.labels(**labels)
+            self.children[(*labels, *labels.values())] = child
+            return child
+
+    def remove(self, labels: dict[str, str]) -> None:
+        with self._lock:
+            self._parent.remove_by_labels(labels)
+            self.children.clear()  # the other series are found again at their next use
 
 
 class Metrics:
@@ -21,61 +52,55 @@ class Metrics:
     def __init__(self, cameras: int = CAMERAS) -> None:
         """`cameras`: how many have labels of their own in this process."""
         self.registry = CollectorRegistry()
-        self._counters: dict[str, Counter] = {}
-        self._gauges: dict[str, Gauge] = {}
-        self._histograms: dict[str, Histogram] = {}
-        self._cameras, self._most_cameras, self._folded = dict[tuple[str, str], str](), cameras, set[tuple[str, str]]()
-        self._lock = threading.Lock()
+        self._counters: dict[str, _Family[Counter]] = {}
+        self._gauges: dict[str, _Family[Gauge]] = {}
+        self._histograms: dict[str, _Family[Histogram]] = {}
         for metric in CATALOGUE:
-            self._make(metric)
+            if metric.source == "code":
+                self._make(metric)
+        self._camera = BoundedLabel(cameras, lambda folded: self.set(CAMERAS_FOLDED, folded))
+        #: The label of a class that a model finds.
+        self.label_class = BoundedLabel(_CLASSES)
 
     def _make(self, metric: Metric) -> None:
-        text = f"{metric.meaning}. What to do: {metric.remedy}."
+        name, labels, text, labelled = metric.name, metric.labels, help_text(metric), bool(metric.labels)
         match metric.kind:
             case "counter":
-                self._counters[metric.name] = Counter(metric.name, text, metric.labels, registry=self.registry)
+                self._counters[name] = _Family(Counter(name, text, labels, registry=self.registry), labelled)
             case "gauge":
-                self._gauges[metric.name] = Gauge(metric.name, text, metric.labels, registry=self.registry)
+                self._gauges[name] = _Family(Gauge(name, text, labels, registry=self.registry), labelled)
             case "histogram":
-                self._histograms[metric.name] = Histogram(
-                    metric.name, text, metric.labels, registry=self.registry, buckets=metric.buckets
-                )
+                histogram = Histogram(name, text, labels, registry=self.registry, buckets=metric.buckets)
+                self._histograms[name] = _Family(histogram, labelled)
 
     def count(self, metric: Metric, amount: float = 1, /, **labels: str) -> None:
         """Adds to a counter."""
         counter = self._counters[metric.name]
-        (counter.labels(**labels) if labels else counter).inc(amount)
+        (counter.children.get((*labels, *labels.values())) or counter.add(labels)).inc(amount)
 
     def set(self, metric: Metric, value: float, /, **labels: str) -> None:
         """Sets a gauge."""
         gauge = self._gauges[metric.name]
-        (gauge.labels(**labels) if labels else gauge).set(value)
+        (gauge.children.get((*labels, *labels.values())) or gauge.add(labels)).set(value)
 
     def forget(self, metric: Metric, /, **labels: str) -> None:
-        """Removes one labelled series, which is no longer true."""
-        self._gauges[metric.name].remove_by_labels(labels)
+        """Removes the labelled series of a gauge that have these labels, and are no longer true."""
+        self._gauges[metric.name].remove(labels)
 
     def observe(self, metric: Metric, value: float, trace_id: str = "", /, **labels: str) -> None:
-        """Adds one observation to a histogram; `trace_id` (32 hexadecimal digits) becomes its exemplar."""
+        """Adds one observation to a histogram; `trace_id` (32 hexadecimal digits) becomes the exemplar of its bucket."""
         histogram = self._histograms[metric.name]
-        (histogram.labels(**labels) if labels else histogram).observe(
-            value, {"trace_id": trace_id} if trace_id else None
+        (histogram.children.get((*labels, *labels.values())) or histogram.add(labels)).observe(
+            value, {"trace_id": trace_id} if 0 < len(trace_id) <= _LONGEST_TRACE_ID else None
         )
 
     def camera(self, facility: FacilityId, camera: CameraId) -> str:
         """The label of a camera: FACILITY/CAMERA, or `other` once as many as have labels of their own were seen."""
-        place = (facility, camera)
-        known = self._cameras.get(place)
-        if known is not None:
-            return known
-        with self._lock:
-            if len(self._cameras) < self._most_cameras:
-                return self._cameras.setdefault(place, f"{facility}/{camera}")
-            # Bounded as well: who sends under ever new names must not fill the memory.
-            if len(self._folded) < 100 * self._most_cameras:
-                self._folded.add(place)
-                self.set(CAMERAS_FOLDED, len(self._folded))
-            return OTHER
+        return self._camera(facility, camera)
+
+    def at_scrape(self, read: Read) -> None:
+        """`read` is called at every scrape; what it says is gone when it says it no more. It may fail and must be quick."""
+        self.registry.register(GuardedCollector(lambda: families(read())))
 
     def value(self, metric: Metric, labels: Mapping[str, str] | None = None, suffix: str = "") -> float:
         """The present value, 0 when it was never written; for tests and status lines."""

@@ -24,6 +24,7 @@ DATABASE_CONNECTIONS: Final = Metric(
     "framegate_database_connections", "gauge", "connections", ("state",),
     "connections of this process: busy or idle",
     "busy at the pool's size: threads wait for connections; statements are slow or too many run",
+    source="scrape",
 )  # fmt: skip
 BLOB_BYTES: Final = Metric(
     "framegate_blob_bytes_total", "counter", "bytes", ("operation",),
@@ -56,61 +57,73 @@ CPU_RATIO: Final = Metric(
     "framegate_host_cpu_ratio", "gauge", "ratio", (),
     "share of the host's CPU time in use between the last two scrapes",
     "above 0.9 for long: the host is full; more hosts or fewer processes on it",
+    source="scrape",
 )  # fmt: skip
 HOST_MEMORY_AVAILABLE: Final = Metric(
     "framegate_host_memory_available_bytes", "gauge", "bytes", (),
     "memory that can still be given out without swapping",
     "near 0: the kernel will kill a process; fewer workers on this host",
+    source="scrape",
 )  # fmt: skip
 DISK_FREE: Final = Metric(
     "framegate_disk_free_bytes", "gauge", "bytes", ("volume",),
     "free space where this process keeps data",
     "below FRAMEGATE_API__MIN_FREE_MB uploads are refused; shorten retention or add disk",
+    source="scrape",
 )  # fmt: skip
 DISK_SIZE: Final = Metric(
     "framegate_disk_size_bytes", "gauge", "bytes", ("volume",),
     "size of that volume",
     "nothing to do",
+    source="scrape",
 )  # fmt: skip
 GPU_UTILIZATION: Final = Metric(
     "framegate_gpu_utilization_ratio", "gauge", "ratio", ("gpu",),
     "share of the time in which the GPU worked (NVML)",
     "below 0.7 with a backlog: it waits for frames or batches are small; above 0.85 for long: no reserve, add a GPU",
+    source="scrape",
 )  # fmt: skip
 GPU_MEMORY_USED: Final = Metric(
     "framegate_gpu_memory_used_bytes", "gauge", "bytes", ("gpu",),
     "device memory in use, of all processes",
     "near the total: fewer models at once, or smaller batches",
+    source="scrape",
 )  # fmt: skip
 GPU_MEMORY_TOTAL: Final = Metric(
     "framegate_gpu_memory_total_bytes", "gauge", "bytes", ("gpu",),
     "device memory",
     "nothing to do",
+    source="scrape",
 )  # fmt: skip
 GPU_POWER_WATTS: Final = Metric(
     "framegate_gpu_power_watts", "gauge", "watts", ("gpu",),
     "power that the GPU draws",
     "at the limit: it is slowed down; see framegate_gpu_throttled",
+    source="scrape",
 )  # fmt: skip
 GPU_POWER_LIMIT_WATTS: Final = Metric(
     "framegate_gpu_power_limit_watts", "gauge", "watts", ("gpu",),
     "power that the GPU may draw",
     "nothing to do",
+    source="scrape",
 )  # fmt: skip
 GPU_TEMPERATURE: Final = Metric(
     "framegate_gpu_temperature_celsius", "gauge", "celsius", ("gpu",),
     "temperature of the GPU's core",
     "above 85: air flow, dust, room; it slows down by itself",
+    source="scrape",
 )  # fmt: skip
 GPU_THROTTLED: Final = Metric(
     "framegate_gpu_throttled", "gauge", "flag", ("gpu", "cause"),
     "1 while the clocks are lowered: for power or heat",
     "heat: cool it; power: it is busy, or its limit is low",
+    source="scrape",
 )  # fmt: skip
 LOG_LINES: Final = Metric(
     "framegate_log_lines_total", "counter", "lines", ("level",),
     "lines logged",
     "error rising: docs/logs.md says what each action means",
+    source="scrape",
 )  # fmt: skip
 SPANS: Final = Metric(
     "framegate_spans_total", "counter", "spans", ("result",),

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
+#: Who writes a metric: the code as things happen, whoever is asked at each scrape, or prometheus_client by itself.
+Source = Literal["code", "scrape", "client"]
 
 #: From a millisecond to a minute; 0.3 s is the objective for accepting an upload.
 SECONDS: Final = (
@@ -35,6 +37,7 @@ class Metric:
     meaning: str
     remedy: str
     buckets: tuple[float, ...] = ()
+    source: Source = "code"
 
 
 #: What each label holds and what bounds the number of its values: none grows with images, people or time.
@@ -54,14 +57,19 @@ LABELS: Final[Mapping[str, str]] = {
     "feature": "what drift compares (docs/drift.md)",
     "field": "the named metadata of uploads (docs/uploads.md)",
     "flag": "doubts about a picture, and none",
+    "generation": "0, 1, 2",
     "gpu": "index of the device",
+    "implementation": "of Python: CPython",
     "invariant": "names of framegate verify's checks",
     "kind": "kinds of hooks, or of reuse",
     "lane": "live, bulk",
     "level": "debug, info, warning, error",
+    "major": "of Python's version",
+    "minor": "of Python's version",
     "model": "NAME@VERSION of models that serve",
     "operation": "methods of the port that was called",
     "part": "original, metadata",
+    "patchlevel": "of Python's version",
     "prefix": "spool, prepared",
     "presence": "present, missing",
     "python": "version of Python",
@@ -77,7 +85,7 @@ LABELS: Final[Mapping[str, str]] = {
     "subject": "a camera or a model; the hundred with the largest scores",
     "subject_kind": "camera, model",
     "verdict": "pass, fail, review, or empty",
-    "version": "version of Framegate",
+    "version": "version of Framegate; of Python in python_info",
     "volume": "data, and model_cache where that is another",
     "work": "kinds of housekeeping",
 }
