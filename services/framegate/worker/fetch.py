@@ -9,8 +9,10 @@ from typing import Generic, TypeVar
 
 from framegate.kernel.errors import BlobMissing, Transient
 from framegate.kernel.messages import Message, NewerMessage, UndecodableMessage, decode
+from framegate.kernel.tracecontext import trace_id_of
 from framegate.observability.catalogue import (
     DEAD_LETTERS,
+    MESSAGE_RECEIVES,
     MESSAGES_RECEIVED,
     MESSAGES_STALE,
     QUEUE_WAIT_SECONDS,
@@ -25,6 +27,7 @@ from framegate.worker.handler import Handler, Held, WorkerOptions
 from framegate.worker.lease import Lease
 from framegate.worker.retry import after_missing_blob, convicted, poison
 from framegate.worker.settle import Done, failed_attempt
+from framegate.worker.steps import Steps
 from framegate.worker.telling import about, tell_of_dead_letter
 from framegate.worker.traced import StageTraces
 
@@ -58,6 +61,7 @@ class Fetcher(Generic[J]):
         self._ready, self._done, self._traces = ready, done, traces
         self._queues = queues_of(handler.stage)
         self._stage = str(handler.stage)
+        self._steps = Steps(metrics, self._stage)
         self._receives = 0
         self._window = options.prefetch + options.lanes * options.max_batch
         #: Images around a crash run alone: their messages wait here, unclaimed, until nothing else is in flight.
@@ -107,7 +111,8 @@ class Fetcher(Generic[J]):
         self._receives += 1
         queues = self._queues if self._receives % _BULK_EVERY else tuple(reversed(self._queues))
         limit = min(room, self._queue.max_receive)
-        deliveries = self._queue.receive(queues, limit, self._options.poll, self._options.lease)
+        with self._steps("receive"):
+            deliveries = self._queue.receive(queues, limit, self._options.poll, self._options.lease)
         if deliveries:
             self._metrics.count(MESSAGES_RECEIVED, len(deliveries), stage=self._stage)
         return deliveries
@@ -144,9 +149,10 @@ class Fetcher(Generic[J]):
         while messages:
             began = self._traces.now()
             try:
-                answers = self._progress.claim(
-                    self._handler.stage, [m for _, m in messages], self._options.owner, self._options.lease
-                )
+                with self._steps("claim"):
+                    answers = self._progress.claim(
+                        self._handler.stage, [m for _, m in messages], self._options.owner, self._options.lease
+                    )
             except Transient as error:
                 # Keep what was received: dropping it would burn a receive count for somebody else's fault.
                 self._breaker.failed(error)
@@ -184,7 +190,9 @@ class Fetcher(Generic[J]):
             self._metrics.count(MESSAGES_STALE, len(stale), stage=self._stage)
         for h in held:
             waited = (h.claim.claimed_at - h.delivery.enqueued_at).total_seconds()
-            self._metrics.observe(QUEUE_WAIT_SECONDS, max(0.0, waited), stage=self._stage)
+            trace = trace_id_of(h.claim.message.trace) or ""
+            self._metrics.observe(QUEUE_WAIT_SECONDS, max(0.0, waited), trace, stage=self._stage)
+            self._metrics.observe(MESSAGE_RECEIVES, h.delivery.receive_count, stage=self._stage)
         return held
 
     def _park_suspects(self, held: Sequence[Held[J]], stop: threading.Event) -> Sequence[Held[J]]:
@@ -221,7 +229,8 @@ class Fetcher(Generic[J]):
         while True:
             began = self._traces.now()
             try:
-                held.job = self._handler.load(held.claim)
+                with self._steps("load"):
+                    held.job = self._handler.load(held.claim)
             except BlobMissing as error:
                 self._traces.loaded(held, began, error)
                 result = after_missing_blob(held.claim)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Generic, TypeVar
 
 from framegate.kernel.errors import DecoderCrashed, EngineFault, FramegateError, Transient, Unrecoverable
-from framegate.observability.catalogue import BATCH_IMAGES, STAGE_SECONDS
+from framegate.observability.catalogue import BATCH_FILL, BATCH_IMAGES, STAGE_SECONDS
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.observability.tracing import Tracing
@@ -22,6 +22,7 @@ from framegate.worker.fetch import Fetcher
 from framegate.worker.handler import Handler, Held, WorkerOptions
 from framegate.worker.lease import Lease
 from framegate.worker.settle import Done, Settler, failed_attempt
+from framegate.worker.steps import Steps
 from framegate.worker.telling import about
 from framegate.worker.traced import StageTraces
 
@@ -48,6 +49,7 @@ class Worker(Generic[J]):
         self.stage = handler.stage
         self._handler, self._queue, self._progress, self._options = handler, queue, progress, options
         self._clock, self._metrics = clock, metrics
+        self._steps = Steps(metrics, str(handler.stage))
         self._traces = StageTraces(tracing or Tracing(), handler.stage)
         self._log = get_log(stage=str(handler.stage))
         self._breaker = Breaker(clock, metrics, str(handler.stage))
@@ -168,7 +170,8 @@ class Worker(Generic[J]):
     def _settle(self, settler: Settler[J]) -> None:
         while finished := self._done.take(_SETTLE_TOGETHER, self._gather()):
             try:
-                settler.settle(finished)
+                with self._steps("settle"):
+                    settler.settle(finished)
             except Transient as error:  # only when told to give up
                 self._log.error("not settled", action="settling_given_up", count=len(finished), error=str(error))
 
@@ -197,7 +200,8 @@ class Worker(Generic[J]):
                 return self._finished(batch, results, self._clock.monotonic() - started)
 
     def _results(self, batch: Sequence[Held[J]]) -> list[Result]:
-        results = self._handler.handle([held.job for held in batch if held.job is not None])
+        with self._steps("handle"):
+            results = self._handler.handle([held.job for held in batch if held.job is not None])
         if len(results) != len(batch):
             raise EngineFault(f"the stage answered with {len(results)} results for {len(batch)} images")
         return results
@@ -205,6 +209,8 @@ class Worker(Generic[J]):
     def _finished(self, batch: Sequence[Held[J]], results: Sequence[Result], elapsed_s: float) -> list[Done[J]]:
         self._metrics.observe(STAGE_SECONDS, elapsed_s, stage=str(self.stage))
         self._metrics.observe(BATCH_IMAGES, len(batch), stage=str(self.stage))
+        # A batch that was put together under another limit than holds now may be above it.
+        self._metrics.observe(BATCH_FILL, min(1.0, len(batch) / self._batch()), stage=str(self.stage))
         each_ms = elapsed_s * 1000 / len(batch)
         return [Done(held, result, each_ms) for held, result in zip(batch, results, strict=True)]
 

@@ -9,8 +9,8 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from framegate.kernel.errors import DependencyUnavailable, Transient
-from framegate.kernel.inspection import Failed
-from framegate.observability.catalogue import ATTEMPTS_ENDED, CLAIMS_LOST, DEAD_LETTERS, OUTCOMES, VERDICT_SECONDS
+from framegate.kernel.inspection import Failed, Outcome
+from framegate.observability.catalogue import ATTEMPTS_ENDED, CLAIMS_LOST, DEAD_LETTERS, IMAGES_SETTLED
 from framegate.observability.logs import Log
 from framegate.observability.metrics import Metrics
 from framegate.ports.progress import Completion, Ending, Progress, Result
@@ -18,6 +18,7 @@ from framegate.ports.queue import Queue
 from framegate.worker.breaker import Breaker
 from framegate.worker.handler import Handler, Held, WorkerOptions
 from framegate.worker.lease import Lease
+from framegate.worker.outcomes import OutcomeMetrics
 from framegate.worker.retry import Next, after_crash, after_error, backoff, poison
 from framegate.worker.telling import about, tell_of_dead_letter
 from framegate.worker.traced import StageTraces
@@ -73,7 +74,7 @@ class Settler(Generic[J]):
     ) -> None:
         self._handler, self._queue, self._progress, self._options = handler, queue, progress, options
         self._lease, self._breaker, self._metrics, self._log, self._give_up = lease, breaker, metrics, log, give_up
-        self._traces, self._stage = traces, str(handler.stage)
+        self._traces, self._stage, self._outcomes = traces, str(handler.stage), OutcomeMetrics(metrics)
 
     def settle(self, finished: Sequence[Done[J]]) -> None:
         """On return the results are durable and the messages settled.
@@ -103,6 +104,7 @@ class Settler(Generic[J]):
         kept = [d.held for d, ok in zip(done, holds, strict=True) if ok]
         lost = [d.held for d, ok in zip(done, holds, strict=True) if not ok]
         if kept:
+            self._metrics.count(IMAGES_SETTLED, len(kept), stage=self._stage)
             self._insist(lambda: self._queue.acknowledge([h.delivery for h in kept]))
             self._after(kept)
         if lost:
@@ -134,13 +136,8 @@ class Settler(Generic[J]):
             self._complete([failed])
 
     def _note(self, completion: Completion) -> None:
-        state, verdict = getattr(completion.result, "state", None), getattr(completion.result, "verdict", None)
-        if state is not None:
-            image = completion.claim.image
-            # The database's clock from acceptance to claim, this process's for the rest: no host's clock is compared.
-            waited = (completion.claim.claimed_at - image.received_at).total_seconds()
-            self._metrics.observe(VERDICT_SECONDS, max(0.0, waited) + completion.work_ms / 1000, lane=str(image.lane))
-            self._metrics.count(OUTCOMES, state=str(state), verdict=str(verdict or ""))
+        if isinstance(completion.result, Outcome):
+            self._outcomes.ended(completion, completion.result)
         if isinstance(completion.result, Failed):
             failed, ids = completion.result, about(completion.claim)
             self._log.error("an image failed", action="image_failed", reason=failed.reason, detail=failed.detail, **ids)

@@ -24,8 +24,8 @@ STAGE_SECONDS: Final = Metric(
 )  # fmt: skip
 STEP_SECONDS: Final = Metric(
     "framegate_step_seconds", "histogram", "seconds", ("stage", "step"),
-    "time of one step of the worker's loop: receive (one call, waiting included), claim, load (one image), handle "
-    "(one batch), settle (one round)",
+    "time of one step of the worker's loop, whether it succeeds or not: receive (one call, waiting included), claim, "
+    "load (one image), handle (one batch), settle (one round)",
     "the step that grew says what to look at: claim and settle are the database, load is the blob store, handle is "
     "the work itself",
     SECONDS,

@@ -6,17 +6,17 @@ from framegate.observability.catalogue.metric import COUNTS, LUMA, RATIOS, SECON
 
 OUTCOMES: Final = Metric(
     "framegate_outcomes_total", "counter", "images", ("state", "verdict"),
-    "images that ended, by state and verdict",
+    "images that ended, by state and verdict; the gate tells, ingest of those whose outcome was copied",
     "failed above 0 needs a person: framegate dead-letters list; rejected rising: a camera sends broken files",
 )  # fmt: skip
 REJECTIONS: Final = Metric(
     "framegate_rejections_total", "counter", "images", ("reason",),
-    "images that ended as rejected, by reason",
+    "images that ended as rejected, by reason, as the gate told it",
     "one reason rising: one camera sends broken files; framegate images list --state rejected",
 )  # fmt: skip
 VERDICT_REASONS: Final = Metric(
     "framegate_verdict_reasons_total", "counter", "images", ("reason",),
-    "decided images by the reason of their verdict",
+    "decided images by the (first) reason of their verdict, as the gate told it: without copied outcomes",
     "a doubt that rises fills the review queue; docs/policy.md says which threshold it is",
 )  # fmt: skip
 ENGINE_SECONDS: Final = Metric(
@@ -39,13 +39,13 @@ ENGINE_FAULTS: Final = Metric(
 )  # fmt: skip
 CONFIDENCE: Final = Metric(
     "framegate_detection_confidence", "histogram", "ratio", ("model", "class"),
-    "confidence of detections",
+    "confidence of the detections that outcomes rest on, as the gate told it: without what the model holds back",
     "shifted against last week: framegate drift status; light, lens or goods changed, or the model",
     RATIOS,
 )  # fmt: skip
 DETECTIONS_PER_IMAGE: Final = Metric(
     "framegate_detections_per_image", "histogram", "detections", ("model",),
-    "boxes found in one image",
+    "boxes that the outcome of one image rests on, as the gate told it",
     "a step: goods or the camera's view changed",
     COUNTS,
 )  # fmt: skip
@@ -89,25 +89,26 @@ CANARY_ROLLBACKS: Final = Metric(
 )  # fmt: skip
 IMAGE_SHARPNESS: Final = Metric(
     "framegate_image_sharpness", "histogram", "variance", ("camera",),
-    "variance of the Laplacian of prepared frames, of images of the live lane",
+    "variance of the Laplacian of prepared frames, of images of the live lane that ended at the gate",
     "falling for one camera: clean its lens; framegate_camera_faults says when it is a fault",
     SHARPNESS,
 )  # fmt: skip
 IMAGE_EXPOSURE: Final = Metric(
     "framegate_image_exposure", "histogram", "luma", ("camera",),
-    "mean luma of prepared frames, 0 to 255",
+    "mean luma of prepared frames, 0 to 255, of the same images as framegate_image_sharpness",
     "shifted: a lamp, the sun or the camera's settings",
     LUMA,
 )  # fmt: skip
 IMAGE_CONTRAST: Final = Metric(
     "framegate_image_contrast", "histogram", "luma", ("camera",),
-    "standard deviation of the luma of prepared frames, 0 to 127.5",
+    "standard deviation of the luma of prepared frames, 0 to 127.5, of the same images as framegate_image_sharpness",
     "falling: haze, glare or a dirty lens",
     LUMA,
 )  # fmt: skip
 IMAGE_FLAGS: Final = Metric(
     "framegate_image_flags_total", "counter", "images", ("flag",),
-    "what is doubtful about prepared frames: too-dark, too-bright, blurred, flat, noise, small; none where nothing is",
+    "what is doubtful about the prepared frames of images that ended at the gate, of both lanes: too-dark, too-bright, "
+    "blurred, flat, noise, small; none where nothing is",
     "one flag rising: framegate_image_sharpness and its neighbours name the camera",
 )  # fmt: skip
 CAMERA_FAULTS: Final = Metric(
