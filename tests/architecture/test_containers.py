@@ -235,6 +235,18 @@ def test_grafana_reads_from_the_prometheus_of_the_compose_file() -> None:
     assert "./infra/grafana/provisioning:/etc/grafana/provisioning:ro" in services(SECRETS)["grafana"].spec["volumes"]
 
 
+def test_grafana_finds_the_dashboards_and_begins_with_what_is_wrong_now() -> None:
+    (provider,) = yaml.safe_load((ROOT / "infra/grafana/provisioning/dashboards/framegate.yml").read_text("utf-8"))[
+        "providers"
+    ]
+    grafana = services(SECRETS)["grafana"]
+    path = provider["options"]["path"]
+    assert f"./infra/grafana/dashboards:{path}:ro" in grafana.spec["volumes"]
+    home = Path(grafana.environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert home.parent == Path(path)
+    assert (ROOT / "infra/grafana/dashboards" / home.name).is_file()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -1,0 +1,1 @@
+"""What is generated for Prometheus and Grafana, out of the catalogue of metrics."""
