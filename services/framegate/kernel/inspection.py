@@ -42,16 +42,20 @@ class Quality:
     clipped_dark: float  #: share of pixels with luma <= 4
     clipped_bright: float  #: share of pixels with luma >= 251
     flags: tuple[str, ...] = ()  #: too-dark, too-bright, blurred, flat, noise, small
+    #: How much the mean blue and the mean red exceed the mean luma; None: measured by an older release.
+    tint: tuple[float, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Numbers are rounded to four digits: they are measures, not keys."""
         numbers = ("sharpness", "exposure", "contrast", "clipped_dark", "clipped_bright")
-        return {name: round(float(getattr(self, name)), 4) for name in numbers} | {"flags": list(self.flags)}
+        measures = {name: round(float(getattr(self, name)), 4) for name in numbers} | {"flags": list(self.flags)}
+        return measures | ({"tint": [round(value, 2) for value in self.tint]} if self.tint else {})
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
-        """Reverses `to_json`."""
-        return cls(**{**raw, "flags": tuple(raw["flags"])})
+        """Reverses `to_json`; what a newer release adds is left alone."""
+        known = {name: value for name, value in raw.items() if name in cls.__slots__}
+        return cls(**known | {"flags": tuple(raw["flags"]), "tint": tuple(raw["tint"]) if raw.get("tint") else None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +88,23 @@ class Prepared:
 
     def to_json(self) -> dict[str, Any]:
         """For the image's progress row and, later, its outcome."""
+        quality = self.quality.to_json()
+        # Beside the others: releases before it refuse measures that they do not know.
+        beside = {"scene": self.scene and self.scene.to_json(), "tint": quality.pop("tint", None)}
         return {
             "blob_key": self.blob_key,
             "codec": self.codec,
             "letterbox": self.letterbox.to_json(),
-            "quality": self.quality.to_json(),
+            "quality": quality,
             "recipe": self.recipe,
-        } | ({"scene": self.scene.to_json()} if self.scene else {})
+        } | {name: value for name, value in beside.items() if value is not None}
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Self:
         """Reverses `to_json`."""
-        letterbox, quality = Letterbox.from_json(raw["letterbox"]), Quality.from_json(raw["quality"])
+        letterbox, quality = Letterbox.from_json(raw["letterbox"]), {**raw["quality"], "tint": raw.get("tint")}
         scene = Scene.from_json(raw["scene"]) if raw.get("scene") else None
-        return cls(raw["blob_key"], raw["codec"], letterbox, quality, raw["recipe"], scene)
+        return cls(raw["blob_key"], raw["codec"], letterbox, Quality.from_json(quality), raw["recipe"], scene)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ class MemoryCameraHealths:
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
-        self._judged = 0
         self._awake: tuple[datetime, datetime] | None = None  #: since when, and when it looked last
 
     def follow(self, limits: HealthLimits, limit: int) -> Followed:
@@ -28,7 +27,9 @@ class MemoryCameraHealths:
             now = self._state.now()
             awake = awake_since(*self._awake, now) if self._awake else now
             self._awake = awake, now
-            ended = [self._state.images[image] for image in self._state.ends[self._judged : self._judged + limit]]
+            ended = [
+                self._state.images[image] for image in self._state.ends[self._state.judged : self._state.judged + limit]
+            ]
             images = [
                 Observation(row.facts.facility, row.facts.camera, row.facts.received_at, row.prepared)
                 for row in ended
@@ -40,7 +41,7 @@ class MemoryCameraHealths:
             for change in changes:
                 action = "camera.fault" if change.began else "camera.recovered"
                 self._tell(change, action, SYSTEM, {"fault": str(change.fault), "detail": change.detail})
-            self._judged += len(ended)
+            self._state.judged += len(ended)
             return Followed(len(ended), changes)
 
     def _silent(self, now: datetime, awake: datetime, limits: HealthLimits) -> list[FaultChange]:

@@ -128,6 +128,7 @@ class MemoryState:
         self.idempotency: dict[tuple[FacilityId, str, str], tuple[str, ImageId]] = {}
         self.cameras: dict[tuple[FacilityId, CameraId], Camera] = {}
         self.health: dict[Place, CameraHealth] = {}
+        self.judged = 0  #: of `ends`, how many the watch of the cameras has judged
         self.policies: dict[FacilityId, list[PolicyVersion]] = {}
         self.serving: tuple[str, str] | None = None  #: model, sha256
         self.keys: dict[str, ApiKey] = {}

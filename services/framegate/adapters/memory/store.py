@@ -3,6 +3,7 @@
 from framegate.adapters.memory.audit import MemoryAuditLog
 from framegate.adapters.memory.camera_health import MemoryCameraHealths
 from framegate.adapters.memory.deliveries import MemoryDeliveries, MemoryEndpoints
+from framegate.adapters.memory.drift import MemoryDrifts
 from framegate.adapters.memory.holds import MemoryHolds
 from framegate.adapters.memory.incidents import MemoryIncidents
 from framegate.adapters.memory.intake import MemoryIntake
@@ -38,6 +39,7 @@ class MemoryStore:
         self.uploads = MemoryUploads()
         self.cameras = MemoryCameras(self.state)
         self.camera_healths = MemoryCameraHealths(self.state)
+        self.drifts = MemoryDrifts(self.state)
         self.policies = MemoryPolicies(self.state)
         self.workers = MemoryWorkers(clock)
         self.overview = MemoryOverview(self.state, self.workers)
