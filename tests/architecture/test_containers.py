@@ -64,7 +64,7 @@ def test_compose_runs_every_stage_and_nothing_that_does_not_exist() -> None:
         active = services(SECRETS, [profile]).values()
         assert sorted(s.stage for s in active if s.stage) == sorted(Stage), f"profile {profile}"
     assert {tuple(service.command) for service in OURS if not service.stage} == {("migrate",), ("provision",)}
-    assert {service.name for service in THEIRS} == {"postgres", "aws", "prometheus", "grafana"}
+    assert {service.name for service in THEIRS} == {"postgres", "aws", "prometheus", "alertmanager", "grafana"}
 
 
 @pytest.mark.parametrize("missing", sorted(SECRETS))

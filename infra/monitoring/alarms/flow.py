@@ -1,0 +1,112 @@
+"""Images on their way: stages that are down or stand still, what is lost, what cannot be handled."""
+
+from typing import Final
+
+from infra.monitoring.alarm import Alarm, Group, Panel, Recording, happened
+
+from framegate.pipeline import PIPELINE, queues_of
+
+_BOARD: Final = "framegate-pipeline"
+
+#: Age of the oldest message, with the stage that consumes the queue. Every sweeper tells of all queues: the largest counts.
+_OLDEST: Final = "\nor\n".join(
+    "label_replace(max by (queue) (framegate_queue_oldest_seconds"
+    f'{{queue=~"{"|".join(queues_of(step.stage))}"}}), "stage", "{step.stage}", "", "")'
+    for step in PIPELINE
+    if step.consumes
+)
+#: Nobody of the stage is ready, by the word of its workers; or its processes are no longer scraped, though they were within
+#: a day: what a box never had is not missed.
+_DOWN: Final = """count by (stage) (
+  max by (stage) (framegate_workers{state="ready"}) == 0
+  or
+  max by (stage) (last_over_time(framegate_build_info[1d])) unless on (stage) max by (stage) (framegate_build_info)
+)"""
+_SETTLED: Final = "sum by (stage) (rate(framegate_images_settled_total[3m]))"
+
+STAGE_DOWN: Final = Alarm(
+    "FramegateStageDown", "page",
+    # Stages with a queue may be scaled to zero: they are missed only while something waits for them.
+    """framegate:stage_down:count{stage=~"ingest|gate|alerts|sweep"}
+or
+framegate:stage_down:count{stage=~"preprocess|inference"}
+  and on (stage) max by (stage) (framegate:queue_oldest_seconds:max) > 0""",
+    "2m", "No process of {{ $labels.stage }} is ready", Panel(_BOARD, "Workers ready"),
+)  # fmt: skip
+STAGE_STALLED: Final = Alarm(
+    "FramegateStageStalled", "page",
+    # `unless`, not `== 0`: a counter that was never written does not exist.
+    f"""framegate:queue_oldest_seconds:max > seconds(2m)
+and deriv(framegate:queue_oldest_seconds:max[3m]) > 0
+unless on (stage) {_SETTLED} > 0""",
+    "2m",
+    "{{ $labels.stage }} has settled nothing for minutes, and the oldest message in {{ $labels.queue }} has waited for "
+    "{{ $value | humanizeDuration }}",
+    Panel(_BOARD, "Age of the oldest message"),
+)  # fmt: skip
+QUEUE_BEHIND: Final = Alarm(
+    "FramegateQueueBehind", "ticket",
+    f"""(framegate:queue_oldest_seconds:max{{queue=~".+-live"}} > seconds(5m)
+  or framegate:queue_oldest_seconds:max{{queue=~".+-bulk"}} > seconds(6h))
+and on (stage) {_SETTLED} > 0""",
+    "15m",
+    "{{ $labels.stage }} works, but falls behind: the oldest message in {{ $labels.queue }} has waited for "
+    "{{ $value | humanizeDuration }}",
+    Panel(_BOARD, "Age of the oldest message"),
+)  # fmt: skip
+BREAKER_OPEN: Final = Alarm(
+    "FramegateBreakerOpen", "page",
+    "sum by (stage) (framegate_breaker_open) > 0 and on (stage) min by (stage) (framegate_breaker_open) == 1", "3m",
+    "All {{ $value }} processes of {{ $labels.stage }} have stopped receiving",
+    Panel(_BOARD, "Breakers open"),
+)  # fmt: skip
+IMAGES_MISSING: Final = Alarm(
+    "FramegateImagesMissing", "page", 'max(framegate_images{end="lost"}) > 0', "0s",
+    "{{ $value }} accepted images have neither an outcome nor progress", Panel(_BOARD, "Conservation of images"),
+)  # fmt: skip
+INVARIANT_BROKEN: Final = Alarm(
+    "FramegateInvariantBroken", "page", "max by (invariant) (framegate_invariant_violations) > 0", "0s",
+    "{{ $value }} images violate {{ $labels.invariant }}", Panel(_BOARD, "Invariants violated"),
+)  # fmt: skip
+IMAGES_FAILING: Final = Alarm(
+    "FramegateImagesFailing", "ticket", happened('framegate_outcomes_total{state="failed"}', "15m"), "0s",
+    '{{ printf "%.0f" $value }} images ended as failed, through our fault, within 15 minutes',
+    Panel(_BOARD, "Images by outcome"),
+)  # fmt: skip
+MANY_IMAGES_FAIL: Final = Alarm(
+    "FramegateImagesFailing", "page",
+    """sum(increase(framegate_outcomes_total{state="failed"}[15m])) >= 10
+and sum(increase(framegate_outcomes_total{state="failed"}[15m])) > 0.01 * sum(increase(framegate_outcomes_total[15m]))""",
+    "1m", '{{ printf "%.0f" $value }} images ended as failed, through our fault, within 15 minutes: more than 1 %',
+    Panel(_BOARD, "Images by outcome"),
+)  # fmt: skip
+DEAD_LETTERS: Final = Alarm(
+    "FramegateDeadLetters", "ticket", "max by (queue) (framegate_dead_letters_waiting) > 0", "1m",
+    "{{ $value }} dead letters of {{ $labels.queue }} wait for somebody", Panel(_BOARD, "Dead letters"),
+)  # fmt: skip
+ATTEMPTS_FAILING: Final = Alarm(
+    "FramegateAttemptsFailing", "ticket",
+    """(sum by (stage) (increase(framegate_attempts_ended_total{ending=~"error|crash"}[15m])) >= 10)
+/ sum by (stage) (increase(framegate_messages_received_total[15m])) > 0.05""",
+    "5m", "{{ $value | humanizePercentage }} of what {{ $labels.stage }} receives fails: errors and crashes",
+    Panel(_BOARD, "Attempts that ended without a result"),
+)  # fmt: skip
+MESSAGES_LOST: Final = Alarm(
+    "FramegateMessagesLost", "ticket",
+    """sum(increase(framegate_images_reissued_total[1h])) >= 20
+and sum(increase(framegate_images_reissued_total[1h])) > 0.01 * sum(increase(framegate_images_accepted_total[1h]))""",
+    "10m", 'The messages of {{ printf "%.0f" $value }} images had to be sent again within an hour',
+    Panel(_BOARD, "Images sent again"),
+)  # fmt: skip
+
+GROUP: Final = Group(
+    "flow",
+    (
+        Recording("framegate:queue_oldest_seconds:max", _OLDEST),
+        Recording("framegate:stage_down:count", _DOWN),
+    ),
+    (
+        STAGE_DOWN, STAGE_STALLED, QUEUE_BEHIND, BREAKER_OPEN, IMAGES_MISSING, INVARIANT_BROKEN, IMAGES_FAILING,
+        MANY_IMAGES_FAIL, DEAD_LETTERS, ATTEMPTS_FAILING, MESSAGES_LOST,
+    ),
+)  # fmt: skip
