@@ -53,7 +53,7 @@ def test_a_changed_file_and_a_left_over_one_are_noticed(tmp_path: Any, monkeypat
 
 def test_every_metric_of_the_catalogue_is_on_a_dashboard() -> None:
     shown = {m for d in DASHBOARDS for panel in d.panels for q in panel.queries for m in q.expression.metrics}
-    assert {metric.name for metric in CATALOGUE} == {metric.name for metric in shown}
+    assert {metric.name for metric in CATALOGUE if metric.source != "client"} == {metric.name for metric in shown}
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)

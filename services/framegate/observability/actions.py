@@ -45,6 +45,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("database_restart_failed", "error", "a box's Postgres is down and cannot be started",
            "free disk space and memory; `run/postgres-start.log` in the data directory"),
     Action("library_said", "warning", "a library logged this, or Python warned", "see `component`"),
+    Action("export_failed", "warning", "spans of traces did not reach their collector and are lost; images do not wait for it",
+           "`/metrics`: framegate_spans_total; correct `FRAMEGATE_TRACES__ENDPOINT`"),
+    Action("metrics_unread", "warning", "some metrics could not be read for a scrape; the others are given",
+           "`error` says why; the readings come back by themselves"),
     # Requests.
     Action("request_failed", "error", "a request was answered 500", _OURS),
     Action("dependency_unavailable", "warning", "a request was answered 503", _DATABASE),
