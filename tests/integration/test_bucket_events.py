@@ -23,6 +23,7 @@ from framegate.kernel.manifest import ModelInput
 from framegate.kernel.states import ImageState, Stage
 from framegate.observability.catalogue import BUCKET_EVENTS
 from framegate.observability.metrics import Metrics
+from framegate.observability.tracing import Tracing
 from framegate.ports.store import ImageFilter, ImageRecord
 from framegate.preprocess.stage import PreprocessHandler
 from framegate.settings import Settings
@@ -106,7 +107,7 @@ def test_every_object_gets_one_image_and_what_is_none_ends_as_rejected(site: Sit
     for key, data in contents.items():
         site.objects.store("photos", key, data)
     site.tell(*contents, "dock-1/good.jpg", "dock-1/text.jpg", "gone.jpg")
-    with bucket_events(site.settings, site.stores, site.metrics), site.stages():
+    with bucket_events(site.settings, site.stores, site.metrics, Tracing()), site.stages():
         total = len(contents) + 3
         results = ("accepted", "known", "skipped")
         until(lambda: sum(site.metrics.value(BUCKET_EVENTS, {"result": result}) for result in results) == total)
@@ -125,8 +126,8 @@ def test_an_object_that_is_told_of_by_many_at_once_is_one_image(site: Site) -> N
     site.objects.store("photos", "a.jpg", jpeg(1))
     site.tell(*["a.jpg"] * 20)
     with (
-        bucket_events(site.settings, site.stores, site.metrics),
-        bucket_events(site.settings, site.stores, site.metrics),
+        bucket_events(site.settings, site.stores, site.metrics, Tracing()),
+        bucket_events(site.settings, site.stores, site.metrics, Tracing()),
     ):
         until(lambda: site.metrics.value(BUCKET_EVENTS, {"result": "known"}) == 19)
     assert site.metrics.value(BUCKET_EVENTS, {"result": "accepted"}) == 1
@@ -148,7 +149,7 @@ def test_an_object_put_into_a_bucket_of_s3_is_taken_in_by_its_event(
     provision(settings)
     check_queues(settings, [Stage.INGEST])
     stores, metrics, s3 = open_stores(settings, database_url), Metrics(), moto_bucket.client()
-    with closing(stores), closing(s3), bucket_events(settings, stores, metrics):
+    with closing(stores), closing(s3), bucket_events(settings, stores, metrics, Tracing()):
         s3.put_object(Bucket=moto_bucket.name, Key="uploads/dock-7/ä b+c.jpg", Body=jpeg(1))
         s3.put_object(Bucket=moto_bucket.name, Key="elsewhere/a.jpg", Body=jpeg(2))
         until(lambda: metrics.value(BUCKET_EVENTS, {"result": "accepted"}) == 1)
@@ -159,7 +160,7 @@ def test_an_object_put_into_a_bucket_of_s3_is_taken_in_by_its_event(
 
 def test_without_a_queue_nothing_is_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FRAMEGATE_EVENTS__QUEUE")
-    with bucket_events(Settings.read(), site.stores, site.metrics):
+    with bucket_events(Settings.read(), site.stores, site.metrics, Tracing()):
         assert "bucket-events" not in {thread.name for thread in threading.enumerate()}
 
 
