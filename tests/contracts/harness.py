@@ -10,6 +10,7 @@ from framegate.pipeline import ALL_QUEUES
 from framegate.ports.audit import AuditLog
 from framegate.ports.camera_health import CameraHealths
 from framegate.ports.deliveries import Deliveries, Endpoints
+from framegate.ports.drift import Drifts
 from framegate.ports.incidents import Incidents
 from framegate.ports.overview import Overview
 from framegate.ports.people import Logins, People
@@ -83,6 +84,9 @@ class Harness(Protocol):
 
     @property
     def camera_healths(self) -> CameraHealths: ...
+
+    @property
+    def drifts(self) -> Drifts: ...
 
     @property
     def policies(self) -> Policies: ...
@@ -171,6 +175,7 @@ class MemoryHarness:
         self.progress, self.intake, self.results = store.progress, store.intake, store.results
         self.cameras, self.policies, self.registry = store.cameras, store.policies, store.registry
         self.camera_healths, self.reviews = store.camera_healths, store.reviews
+        self.drifts = store.drifts
         self.shadows, self.uploads = store.shadows, store.uploads
         self.workers, self.upkeep, self.keys = store.workers, store.upkeep, store.keys
         self.audit_log, self.people, self.overview = store.audit, store.people, store.overview

@@ -11,6 +11,7 @@ from framegate.adapters.postgres import (
     PostgresCameraHealths,
     PostgresCameras,
     PostgresDeliveries,
+    PostgresDrifts,
     PostgresEndpoints,
     PostgresHolds,
     PostgresIncidents,
@@ -65,6 +66,7 @@ class PostgresHarness:
         self.progress, self.intake = PostgresProgress(database), PostgresIntake(database)
         self.results, self.cameras = PostgresResults(database), PostgresCameras(database)
         self.camera_healths, self.reviews = PostgresCameraHealths(database), PostgresReviews(database)
+        self.drifts = PostgresDrifts(database)
         self.policies, self.registry = PostgresPolicies(database), PostgresRegistry(database)
         self.shadows, self.uploads = PostgresShadows(database), PostgresUploads(database)
         self.workers, self.upkeep = PostgresWorkers(database), PostgresUpkeep(database)

@@ -16,6 +16,7 @@ from framegate.adapters.postgres import (
     PostgresCameraHealths,
     PostgresCameras,
     PostgresDeliveries,
+    PostgresDrifts,
     PostgresEndpoints,
     PostgresHolds,
     PostgresIncidents,
@@ -69,6 +70,7 @@ class Stores:
     results: PostgresResults
     cameras: PostgresCameras
     camera_healths: PostgresCameraHealths
+    drifts: PostgresDrifts
     policies: PostgresPolicies
     registry: PostgresRegistry
     retention: PostgresRetention
@@ -125,6 +127,7 @@ def open_stores(settings: Settings, url: str) -> Stores:
         PostgresResults(database),
         PostgresCameras(database),
         PostgresCameraHealths(database),
+        PostgresDrifts(database),
         PostgresPolicies(database),
         PostgresRegistry(database),
         PostgresRetention(database),

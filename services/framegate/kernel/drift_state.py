@@ -66,6 +66,22 @@ class Finding:
         """Of its feature."""
         return feature(self.feature).title
 
+    def to_json(self) -> dict[str, Any]:
+        """All but what it is about and when."""
+        numbers = {"psi": self.psi, "js": self.js, "p": self.p, "size": self.size, "limit": self.limit}
+        groups = {"labels": self.labels, "expected": self.expected, "seen": self.seen}
+        return numbers | {name: list(values) for name, values in groups.items()} | {"moved": list(map(str, self.moved))}
+
+    @classmethod
+    def from_json(
+        cls, finding_id: UUID, subject: Subject, feature: str, times: tuple[datetime, datetime | None], raw: Any
+    ) -> Self:
+        """Reverses `to_json`."""
+        numbers = raw["psi"], raw["js"], raw["p"], raw["size"], raw["limit"]
+        groups = tuple(raw["labels"]), tuple(raw["expected"]), tuple(raw["seen"])
+        moved = tuple(ImageId(UUID(image)) for image in raw["moved"])
+        return cls(finding_id, subject, feature, *times, *numbers, *groups, moved)
+
     def told(self) -> str:
         """In half a sentence: what there is more of now."""
         gains = [seen - expected for seen, expected in zip(self.seen, self.expected, strict=True)]

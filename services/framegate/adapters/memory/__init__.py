@@ -4,6 +4,7 @@ from framegate.adapters.memory.audit import MemoryAuditLog
 from framegate.adapters.memory.blobs import MemoryBlobs
 from framegate.adapters.memory.camera_health import MemoryCameraHealths
 from framegate.adapters.memory.clock import FakeClock
+from framegate.adapters.memory.drift import MemoryDrifts
 from framegate.adapters.memory.holds import MemoryHolds
 from framegate.adapters.memory.hooks import MemoryHook
 from framegate.adapters.memory.intake import MemoryIntake
@@ -28,6 +29,7 @@ __all__ = [
     "MemoryBlobs",
     "MemoryCameraHealths",
     "MemoryCameras",
+    "MemoryDrifts",
     "MemoryHolds",
     "MemoryHook",
     "MemoryIntake",

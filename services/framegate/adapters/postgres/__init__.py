@@ -5,6 +5,7 @@ from framegate.adapters.postgres.camera_health import PostgresCameraHealths
 from framegate.adapters.postgres.cameras import PostgresCameras
 from framegate.adapters.postgres.database import Database
 from framegate.adapters.postgres.deliveries import PostgresDeliveries
+from framegate.adapters.postgres.drift import PostgresDrifts
 from framegate.adapters.postgres.endpoints import PostgresEndpoints
 from framegate.adapters.postgres.holds import PostgresHolds
 from framegate.adapters.postgres.incidents import ALERTS, PostgresIncidents
@@ -35,6 +36,7 @@ __all__ = [
     "PostgresCameraHealths",
     "PostgresCameras",
     "PostgresDeliveries",
+    "PostgresDrifts",
     "PostgresEndpoints",
     "PostgresHolds",
     "PostgresIncidents",

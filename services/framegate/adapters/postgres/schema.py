@@ -279,6 +279,15 @@ camera_health = _table(
     updated_at=_MOMENT,
 )
 camera_watch = _table("camera_watch", one=Boolean, sequence=BigInteger, looked_at=_MOMENT, awake_since=_MOMENT)
+_SUBJECT: dict[str, Any] = {"facility_id": Text, "kind": Text, "subject": Text}
+drift_subjects = _table("drift_subjects", **_SUBJECT, state=JSONB, updated_at=_MOMENT)
+drift_references = _table("drift_references", **_SUBJECT, part=Text, frozen_at=_MOMENT, body=JSONB)
+drift_blocks = _table("drift_blocks", **_SUBJECT, part=Text, began_at=_MOMENT, at=_MOMENT, images=Integer, counts=JSONB)
+drift_hours = _table("drift_hours", **_SUBJECT, hour=_MOMENT, images=Integer, counts=JSONB, scores=JSONB)
+drift_findings = _table(
+    "drift_findings", finding_id=Uuid, **_SUBJECT, feature=Text, began_at=_MOMENT, ended_at=_MOMENT, body=JSONB
+)
+drift_watch = _table("drift_watch", one=Boolean, sequence=BigInteger)
 retention = _table("retention", facility_id=Text, **{"class": Text}, days=Integer)
 retention_walks = _table("retention_walks", facility_id=Text, after=BigInteger, began_at=_MOMENT)
 erasures = _table("erasures", **_ID, part=Text, reason=Text, actor=Text, at=_MOMENT, done_at=_MOMENT)
