@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from framegate.kernel.addresses import Allowed, parse_allow
 from framegate.kernel.camera_health import HealthLimits
+from framegate.kernel.drift_state import DriftLimits
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, NAME_PATTERN
 
@@ -116,6 +117,32 @@ class CameraSettings(_Group):
             frozen_s=self.frozen_s,
             silent_least_s=self.silent_s,
             recovery=self.recovery,
+        )
+
+
+class DriftSettings(_Group):
+    """When a camera or a model is not what it was."""
+
+    window_images: int = Field(150, ge=20, description="images that are compared together, at least")
+    window_s: float = Field(300, ge=0, description="and the time that they must span, seconds")
+    learn_days: float = Field(7, gt=0, description="days from which is learnt what is usual, at least")
+    learn_images: int = Field(1500, ge=200, description="and images, at least")
+    effect: float = Field(0.2, gt=0, description="PSI beyond that of usual windows that is drift")
+    rate: float = Field(0.01, gt=0, le=0.5, description="false discoveries among what stands out in one window")
+    hits: int = Field(2, ge=1, description="windows of the last three that must stand out")
+    keep_days: int = Field(400, ge=1, description="days for which hours and findings that are over are kept")
+
+    @property
+    def limits(self) -> DriftLimits:
+        """With what is no setting."""
+        return DriftLimits(
+            window_images=self.window_images,
+            window_s=self.window_s,
+            learn_s=self.learn_days * 86_400,
+            learn_images=self.learn_images,
+            effect=self.effect,
+            rate=self.rate,
+            hits=self.hits,
         )
 
 
@@ -244,6 +271,7 @@ class Settings(BaseSettings):
     sweep: SweepSettings = SweepSettings()
     canary: CanarySettings = CanarySettings()
     cameras: CameraSettings = CameraSettings()
+    drift: DriftSettings = DriftSettings()
     reviews: ReviewSettings = ReviewSettings()
     queue: QueueSettings = QueueSettings()
     blobs: BlobSettings = BlobSettings()

@@ -197,6 +197,7 @@ def _sweeper(settings: Settings, stores: Stores, queue: Queue, blobs: Blobs, clo
     from framegate.gate.people import AlertsOfPeople
     from framegate.sweep.cameras import CameraWatch
     from framegate.sweep.canary import CanaryBounds, CanaryGuard
+    from framegate.sweep.drift import DriftWatch
     from framegate.sweep.retention import RetentionWatch
     from framegate.sweep.reviews import ReviewWatch
     from framegate.sweep.sweeper import Sweeper, SweepOptions
@@ -220,4 +221,12 @@ def _sweeper(settings: Settings, stores: Stores, queue: Queue, blobs: Blobs, clo
         stores.audit,
         ReviewWatch(stores.reviews, AlertsOfPeople(stores.policies, clock).rules, metrics, get_log(stage="sweep")),
         RetentionWatch(stores.retention, blobs, clock, metrics, get_log(stage="sweep")),
+        DriftWatch(
+            stores.drifts,
+            settings.drift.limits,
+            timedelta(days=settings.drift.keep_days),
+            clock,
+            metrics,
+            get_log(stage="sweep"),
+        ),
     )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framegate.kernel.drift_features import CATEGORY, feature, label
-from framegate.kernel.histograms import Counts, gamma_tail, js_distance, psi, student_tail
+from framegate.kernel.histograms import Counts, js_distance, psi, student_tail
 
 Histograms = Mapping[str, Mapping[str, int]]
 Days = NDArray[np.int64]
@@ -29,6 +29,9 @@ _LEAST_CATEGORY: Final = 0.02
 #: Of windows and days, for the distances of usual ones to be known.
 _LEAST_BLOCKS: Final = 8
 _LEAST_DAYS: Final = 3
+#: PSI so small that it need not be told from none, and the least deviation of its logarithm.
+_NEAR: Final = 0.01
+_LEAST_LOG: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Expected:
     names: tuple[str, ...]  #: categories; what is none of them is a group at the end
     counts: tuple[int, ...]
     usual: float  #: mean PSI of usual windows
-    spread: float  #: its standard deviation
+    distance: Line  #: of the logarithm of their PSI
     size: float  #: images or boxes of usual windows
     lines: tuple[Line, ...] = ()  #: of usual windows: the mean of numeric bins, if there are any; then of each category
 
@@ -117,20 +120,23 @@ class Expected:
         """Smaller windows than usual ones are further away by chance; larger ones are not trusted to be nearer.
 
         Two tests, and twice the smaller p: the distance sees any change, but goods that come in batches make it large
-        every day; the numbers of `lines` see a shift through them.
+        every day; the numbers of `lines` see a shift through them. Both know that days differ, and of how many days that is
+        known.
         """
         seen, expected = self.grouped(histogram), np.array(self.counts, np.float64)
         size = int(seen.sum())
         scale = max(1.0, self.size / max(size, 1))
-        usual, spread = self.usual * scale, self.spread * scale
         raw = float(psi(seen, expected))
-        far = [
-            student_tail((value - line.mean) / (line.spread * np.sqrt(scale)), line.freedom)
+        further = (_logged(raw / scale) - self.distance.mean) / self.distance.spread
+        by_distance = student_tail(further, self.distance.freedom) / 2 if further > 0 else 1.0
+        moved = [
+            student_tail((value - line.mean) / (line.spread * scale**0.5), line.freedom)
             for value, line in zip(self.along(histogram), self.lines, strict=True)
             if not np.isnan(value)
         ]
-        p = min(1.0, 2 * min(gamma_tail(raw, usual, spread), len(far) * min(far, default=1.0)))
-        return Score(self.feature, max(0.0, raw - usual), js_distance(seen, expected), p, size, usual + 2 * spread)
+        p = min(1.0, 2 * min(by_distance, len(moved) * min(moved, default=1.0)))
+        limit = scale * float(np.exp(self.distance.mean + 2 * self.distance.spread))
+        return Score(self.feature, max(0.0, raw - scale * self.usual), js_distance(seen, expected), p, size, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +198,7 @@ def _one_feature(name: str, blocks: Sequence[Block], least: int) -> Expected | N
     counted = rows.sum(axis=1) >= least
     if counted.sum() < _LEAST_BLOCKS:
         return None
-    usual, spread = _usual(rows, days, counted)
+    usual, distance = _usual(rows, days, counted)
     size = float(np.median(rows.sum(axis=1)[counted]))
     whole = tuple(map(int, rows.sum(axis=0)))
     along = np.array([blank.along(block.counts.get(name, {})) for block in blocks])[counted]
@@ -200,7 +206,7 @@ def _one_feature(name: str, blocks: Sequence[Block], least: int) -> Expected | N
         _share_by_chance(pooled[one] / max(1, sum(pooled.values())), size) for one in blank.names
     ]
     lines = tuple(_line(values, days[counted], low) for values, low in zip(along.T, lows, strict=True))
-    return replace(blank, counts=whole, usual=usual, spread=spread, size=size, lines=lines)
+    return replace(blank, counts=whole, usual=usual, distance=distance, size=size, lines=lines)
 
 
 def _line(values: Counts, days: Days, least: float) -> Line:
@@ -237,22 +243,22 @@ def _share_by_chance(share: float, size: float) -> float:
     return float(np.sqrt(share * (1 - share) / size))
 
 
-def _usual(rows: Counts, days: Days, counted: NDArray[np.bool_]) -> tuple[float, float]:
-    """Mean and standard deviation of the distances of windows from all other days (with one day: all other windows).
+def _usual(rows: Counts, days: Days, counted: NDArray[np.bool_]) -> tuple[float, Line]:
+    """How far windows are from all other days (with one day: from all other windows).
 
-    Both are estimates from few days. So the mean gets its own standard error, and the deviation that of a deviation of so
-    many values (1 / sqrt(2 (n - 1))).
+    The mean gets its own standard error on top: it is of few days.
     """
-    different = np.unique(days)
-    apart = days if len(different) > 1 else np.arange(len(rows))
+    apart = days if len(np.unique(days)) > 1 else np.arange(len(rows))
     whole = rows.sum(axis=0)
     others = np.array([whole - rows[apart == one].sum(axis=0) for one in apart[counted]])
-    distances = psi(rows[counted], others)
-    means = np.array([distances[apart[counted] == one].mean() for one in np.unique(apart[counted])])
-    n = len(means)
-    error = float(means.std(ddof=1) / np.sqrt(n)) if n > 1 else float(distances.std())
-    wider = 1 + 1 / np.sqrt(2 * max(1, n - 1))
-    return float(distances.mean()) + error, float(distances.std(ddof=1) * wider)
+    distances, of = psi(rows[counted], others), apart[counted]
+    means = np.array([distances[of == one].mean() for one in np.unique(of)])
+    error = float(means.std(ddof=1) / np.sqrt(len(means))) if len(means) > 1 else 0.0
+    return float(distances.mean()) + error, _line(_logged(distances), days[counted], _LEAST_LOG)
+
+
+def _logged(distance: Any) -> Any:
+    return np.log(distance + _NEAR)
 
 
 def _groups(name: str, pooled: Mapping[str, int]) -> Expected | None:
@@ -274,9 +280,10 @@ def _groups(name: str, pooled: Mapping[str, int]) -> Expected | None:
     if not total:
         return None
     groups = (len(upto) + 1 if numbers else 0) + len(names) + 1
-    return Expected(name, tuple(upto), bool(numbers), names, (0,) * groups, 0.0, 0.0, 0.0)
+    return Expected(name, tuple(upto), bool(numbers), names, (0,) * groups, 0.0, Line(0.0, 1.0, 1.0), 0.0)
 
 
 def _expected(raw: Mapping[str, Any]) -> Expected:
     tuples: dict[str, Any] = {name: tuple(raw[name]) for name in ("upto", "names", "counts")}
-    return Expected(**{**raw, **tuples, "lines": tuple(Line(**line) for line in raw["lines"])})
+    lines = {"distance": Line(**raw["distance"]), "lines": tuple(Line(**line) for line in raw["lines"])}
+    return Expected(**{**raw, **tuples, **lines})

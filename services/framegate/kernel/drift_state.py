@@ -23,7 +23,7 @@ class DriftLimits:
     learn_images: int = 1500  #: and from how many images
     learn_windows: int = 10
     effect: float = 0.2  #: PSI beyond that of usual windows
-    rate: float = 0.05  #: false discoveries among all features of all subjects that stand out at a time
+    rate: float = 0.01  #: false discoveries among what stands out in one window
     hits: int = 2  #: windows that stand out,
     of: int = 3  #: of so many in a row
     calm: int = 3  #: windows in a row below half of `effect` that end it

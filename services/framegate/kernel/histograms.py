@@ -1,7 +1,7 @@
 """How far one histogram is from another, and how surprising that is. Counts are arrays with the bins in the last axis."""
 
 from collections.abc import Sequence
-from math import erfc, exp, inf, lgamma, log, log1p, sqrt
+from math import erfc, inf, log1p, sqrt
 from typing import Final
 
 import numpy as np
@@ -11,8 +11,6 @@ Counts = NDArray[np.float64]
 
 #: Share of each histogram that is spread over all bins, so that an empty one can be compared.
 _SPREAD: Final = 0.01
-_TERMS: Final = 10_000
-_SMALL: Final = 1e-14
 
 
 def psi(seen: Counts, expected: Counts) -> Counts:
@@ -32,16 +30,6 @@ def js_distance(seen: Counts, expected: Counts) -> float:
     middle = (p + q) / 2
     halves = (float((one[one > 0] * np.log2(one[one > 0] / middle[one > 0])).sum()) for one in (p, q))
     return float(np.sqrt(min(1.0, max(0.0, sum(halves) / 2))))
-
-
-def gamma_tail(value: float, mean: float, deviation: float) -> float:
-    """Probability that a gamma variable of this mean and standard deviation exceeds `value`."""
-    if value <= 0:
-        return 1.0
-    if mean <= 0 or deviation <= 0:
-        return 0.0 if value > mean else 1.0
-    shape = (mean / deviation) ** 2
-    return _upper_gamma(shape, value * mean / deviation**2)
 
 
 def student_tail(deviations: float, freedom: float) -> float:
@@ -65,31 +53,3 @@ def rejected(values: Sequence[float], rate: float, family: int = 0) -> list[bool
 def _shares(counts: Counts) -> Counts:
     total = np.maximum(counts.sum(axis=-1, keepdims=True), 1)
     return np.asarray((1 - _SPREAD) * counts / total + _SPREAD / counts.shape[-1], np.float64)
-
-
-def _upper_gamma(shape: float, x: float) -> float:
-    """The regularised upper incomplete gamma function: DLMF 8.11.4 below the mean, else the continued fraction 8.9.2."""
-    scale = shape * log(x) - x - lgamma(shape)
-    if x < shape + 1:
-        term = total = 1 / shape
-        for n in range(1, _TERMS):
-            term *= x / (shape + n)
-            total += term
-            if term < total * _SMALL:
-                break
-        return min(1.0, max(0.0, 1 - total * exp(scale)))
-    return min(1.0, exp(scale) / _fraction(shape, x))
-
-
-def _fraction(shape: float, x: float) -> float:
-    """By the modified method of Lentz; the factor stays away from 0 for x > shape."""
-    value = upper = x + 1 - shape
-    lower = 0.0
-    for n in range(1, _TERMS):
-        a, b = n * (shape - n), x + 2 * n + 1 - shape
-        lower = 1 / (b + a * lower)
-        upper = b + a / upper
-        value *= upper * lower
-        if abs(upper * lower - 1) < _SMALL:
-            break
-    return value

@@ -26,6 +26,7 @@ from framegate.ports.queue import Queue
 from framegate.ports.upkeep import Relay, Upkeep
 from framegate.sweep.cameras import CameraWatch
 from framegate.sweep.canary import CanaryGuard
+from framegate.sweep.drift import DriftWatch
 from framegate.sweep.retention import RetentionWatch
 from framegate.sweep.reviews import ReviewWatch
 from framegate.worker.due import Due
@@ -52,6 +53,7 @@ class SweepOptions:
     seal_every: timedelta = timedelta(seconds=5)
     reviews_every: timedelta = timedelta(seconds=1)
     retention_every: timedelta = timedelta(seconds=10)
+    drift_every: timedelta = timedelta(seconds=5)
 
 
 class Sweeper:
@@ -74,10 +76,11 @@ class Sweeper:
         audit: AuditLog | None = None,
         reviews: ReviewWatch | None = None,
         retention: RetentionWatch | None = None,
+        drift: DriftWatch | None = None,
     ) -> None:
         """`relay`: for a queue that is not in the database. `cameras` and what follows: looked after beside, in threads."""
         self._relay, self._cameras, self._audit, self._reviews = relay, cameras, audit, reviews
-        self._retention = retention
+        self._retention, self._drift = retention, drift
         self._upkeep, self._queue, self._blobs, self._guard = upkeep, queue, blobs, guard
         self._options, self._clock, self._metrics = options, clock, metrics
         self._log = get_log(stage="sweep")
@@ -96,6 +99,8 @@ class Sweeper:
             self._beside("reviews", self._reviews.look, self._options.reviews_every, stop)
         if self._retention is not None:
             self._beside("retention", self._retention.look, self._options.retention_every, stop)
+        if self._drift is not None:
+            self._beside("drift", self._drift.look, self._options.drift_every, stop)
         while not stop.is_set():
             try:
                 self.sweep()

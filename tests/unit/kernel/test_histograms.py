@@ -1,13 +1,13 @@
 """The distances of histograms and how surprising they are, against values that were worked out by hand or by arithmetic."""
 
-from math import erfc, exp, log, pi, sqrt
+from math import erfc, log, pi, sqrt
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framegate.kernel.histograms import gamma_tail, js_distance, psi, rejected, student_tail
+from framegate.kernel.histograms import js_distance, psi, rejected, student_tail
 
 _COUNTS = st.lists(st.integers(0, 500), min_size=2, max_size=12).filter(any)
 _PAIRS = st.integers(2, 12).flatmap(
@@ -47,17 +47,6 @@ def test_the_number_of_images_alone_changes_no_distance(values: list[int], times
     a = counts(*values)
     assert float(psi(a, a * times)) == pytest.approx(0, abs=1e-12)
     assert js_distance(a, a * times) == pytest.approx(0, abs=1e-7)
-
-
-@pytest.mark.parametrize("x", [0.01, 0.5, 1.0, 3.0, 12.0, 60.0])
-def test_the_tail_of_a_gamma_is_that_of_its_simple_cases(x: float) -> None:
-    assert gamma_tail(x, 1, 1) == pytest.approx(exp(-x))  # the exponential
-    assert gamma_tail(x, 2, sqrt(2)) == pytest.approx((1 + x) * exp(-x))  # the sum of two
-    assert gamma_tail(x, 1, sqrt(2)) == pytest.approx(erfc(sqrt(x / 2)))  # chi-squared of one degree
-
-
-def test_what_never_varied_has_no_tail() -> None:
-    assert (gamma_tail(0.1, 0, 0), gamma_tail(0, 0, 0), gamma_tail(0.5, 1, 0)) == (0, 1, 1)
 
 
 def test_the_tail_of_student_is_near_that_of_its_simple_cases() -> None:
