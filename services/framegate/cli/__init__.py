@@ -39,6 +39,7 @@ class _Commands(LazyGroup):
         "dead-letters": "operate",
         "models": "models",
         "hooks": "hooks",
+        "drift": "drift",
         "incidents": "incidents",
         "policy": "policy",
         "audit": "audit",
