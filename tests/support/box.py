@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.support import forks
+
 START_S = 60.0
 
 
@@ -78,15 +80,9 @@ class RunningBox:
     def tail(self) -> str:
         return self.log.read_text("utf-8", "replace")[-3000:]
 
-    def run(self, *arguments: str, ok: bool = True, stdin: str | None = None) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "framegate", *arguments, "--data", str(self.data)],
-            env=self.environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=90,
-        )
+    def run(self, *arguments: str, ok: bool = True, stdin: str = "") -> str:
+        """What the command prints. In a fork: loading the libraries takes longer than all that most commands do."""
+        done = forks.run([*arguments, "--data", str(self.data)], self.environment, stdin=stdin, timeout_s=90)
         assert done.returncode == 0 or not ok, done.stdout + done.stderr
         return done.stdout
 
