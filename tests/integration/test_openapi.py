@@ -12,6 +12,7 @@ from jsonschema_rs import Draft202012Validator
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
+from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from framegate.adapters.memory import MemoryHook
 from framegate.ingest.app import ROUTERS
@@ -45,6 +46,12 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiBox]:
 
 
 @pytest.fixture(scope="module")
+def schema(box: ApiBox) -> OpenApiSchema:
+    """Read once: for each reading the code of the application is looked through for constants to try."""
+    return schemathesis.openapi.from_asgi("/openapi.json", box.app)
+
+
+@pytest.fixture(scope="module")
 def document(box: ApiBox) -> dict[str, Any]:
     return build_openapi(box.app)
 
@@ -70,10 +77,10 @@ _GENERATED = [
 
 @pytest.mark.parametrize(("path", "method", "mode"), _GENERATED)
 def test_whatever_is_sent_the_answer_is_one_of_the_documented_ones(
-    box: ApiBox, path: str, method: str, mode: GenerationMode
+    box: ApiBox, schema: OpenApiSchema, path: str, method: str, mode: GenerationMode
 ) -> None:
     headers = {"Authorization": f"Bearer {box.add_key(scopes=frozenset(Scope))}"}
-    strategy = schemathesis.openapi.from_asgi("/openapi.json", box.app)[path][method].as_strategy(generation_mode=mode)
+    strategy = schema[path][method].as_strategy(generation_mode=mode)
 
     @seed(20261123)
     @settings(max_examples=_EXAMPLES, database=None, deadline=None, suppress_health_check=list(HealthCheck))
