@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from infra.monitoring.alarm import Links, Pace
 from infra.monitoring.alarms import GROUPS, host
@@ -12,8 +13,10 @@ from infra.monitoring.objectives import OBJECTIVES, OURS
 from infra.monitoring.routes import INHIBITIONS, RECEIVER
 from infra.monitoring.rules import ALARMS, PROMETHEUS, files, main
 
+from framegate.cli import app
+from framegate.observability.actions import ACTION_NAMES
 from framegate.observability.catalogue import CATALOGUE, Metric
-from framegate.settings import ApiSettings
+from framegate.settings import ApiSettings, Settings
 from framegate.web.problems import KINDS
 from tests.support.promql import named
 
@@ -23,6 +26,7 @@ EXPRESSIONS = [*(r.expression for g in GROUPS for r in g.recordings), *(alarm.ex
 BESIDES = {"up": set[str](), "process_start_time_seconds": set[str]()}
 #: Labels that Prometheus gives to targets, and those that recordings add.
 ADDED = {"instance", "job", "host", "slo"}
+RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 
 
 def _labels(metric: Metric) -> dict[str, set[str]]:
@@ -151,3 +155,40 @@ def test_the_operators_object_has_the_same_rules(capsys: pytest.CaptureFixture[s
 def _groups(path: Path) -> list[dict[str, object]]:
     groups: list[dict[str, object]] = yaml.safe_load(path.read_text("utf-8"))["groups"]
     return groups
+
+
+def _runbook() -> str:
+    """The part about alarms."""
+    _, part = RUNBOOK.read_text("utf-8").split("\n## Alarms\n")
+    assert "\n## " not in part, "the part about alarms is the last"
+    return part
+
+
+def test_every_alarm_has_its_section_in_the_runbook_and_no_section_is_without_an_alarm() -> None:
+    _, *sections = re.split(r"^### ", _runbook(), flags=re.MULTILINE)
+    texts = dict(section.split("\n", 1) for section in sections)
+    assert len(texts) == len(sections), "two sections have one name"
+    assert set(texts) == {alarm.name for alarm in ALARMS}
+    for name, text in texts.items():
+        parts = re.findall(r"^- \*\*(.+?)\*\* (.+(?:\n  .+)*)$", text, re.MULTILINE)
+        assert [title for title, _ in parts] == ["Meaning", "First look", "Fix", "Panel"], name
+        assert text.count("**") == 2 * len(parts), name
+        panels = {f"`{alarm.panel.dashboard}`, *{alarm.panel.title}*" for alarm in ALARMS if alarm.name == name}
+        assert {parts[-1][1]} == panels, name
+
+
+def test_commands_metrics_settings_and_actions_that_the_runbook_names_for_alarms_exist() -> None:
+    part = _runbook()
+    top = typer.main.get_group(app)
+    context = typer.Context(top)
+    commands = re.findall(r"`framegate\s+([a-z][a-z-]*)(?:\s+([a-z][a-z-]*))?", part)
+    assert commands
+    for name, below in commands:
+        assert name in top.list_commands(context), name
+        command = top.get_command(context, name)
+        if isinstance(command, typer.core.TyperGroup):
+            assert below in command.list_commands(typer.Context(command)), f"{name} {below}"
+    assert set(re.findall(r"\bframegate_\w+", part)) <= {metric.name for metric in CATALOGUE}
+    assert set(re.findall(r'action="(\w+)"', part)) <= ACTION_NAMES
+    assert set(re.findall(r"\bFRAMEGATE_\w+", part)) <= {name for name, _, _ in Settings().describe()}
+    assert set(re.findall(r"\bFramegate[A-Z]\w+", part)) == {alarm.name for alarm in ALARMS}
