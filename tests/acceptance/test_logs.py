@@ -4,7 +4,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +12,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from framegate.adapters.embedded_postgres import EmbeddedPostgres
 from framegate.adapters.embedded_postgres.cluster import read_password
+from framegate.adapters.postgres import Database, PostgresQueue
 from framegate.box.logfiles import log_files
 from framegate.observability.actions import ACTION_NAMES
 from framegate.observability.fields import FIELD_NAMES
@@ -33,6 +35,7 @@ class Canaries:
 
     def __init__(self) -> None:
         self.secrets = {_PEPPER, _AWS, _SLACK, _PASSWORD, _WRONG}
+        self.signing: set[str] = set()
         self.said: list[str] = []
 
     def note(self, answer: httpx.Response) -> httpx.Response:
@@ -66,6 +69,10 @@ def kept(box: RunningBox) -> list[dict[str, Any]]:
     return [json.loads(line) for file in log_files(box.data) for line in file.read_text("utf-8").splitlines()]
 
 
+def wrote(box: RunningBox, action: str) -> int:
+    return sum(line["action"] == action for line in kept(box))
+
+
 def log_in_and_fail(box: RunningBox, canaries: Canaries) -> None:
     token = (box.data / "secrets" / "first-login").read_text("ascii").strip().rpartition("/")[2]
     canaries.secrets.add(token)
@@ -92,6 +99,22 @@ def upload_badly(box: RunningBox, canaries: Canaries) -> None:
             answer = stranger.get("/v1/images", headers={name: value.format(box.key)})
             assert canaries.note(answer).status_code == 401
         assert canaries.note(stranger.get(f"/v1/images/{quote(box.key)}?key={box.key}")).status_code in (401, 404, 422)
+
+
+def put_secrets_into_the_queue(box: RunningBox, canaries: Canaries) -> int:
+    """What nobody can read is dead, and the log quotes it: the way of a foreign text into a line."""
+    url = EmbeddedPostgres(box.data).attach()
+    assert url is not None
+    url_of_others = f"postgresql://others:{quote(_WRONG)}@db/x"
+    quoted = [box.key, url, url_of_others, _AWS, f"https://chat.example/hooks/{_SLACK}"]
+    quoted += [f"password='{_PASSWORD}'", f"whsec_{next(iter(canaries.signing))}"]
+    database = Database(url)
+    try:
+        with closing(PostgresQueue(database, owner="test")) as queue:
+            queue.send("frame-submitted-live", quoted)
+    finally:
+        database.close()
+    return len(quoted)
 
 
 def damaged(box: RunningBox) -> str:
@@ -124,17 +147,18 @@ def test_a_box_in_trouble_writes_its_vocabulary_and_no_secret(running: RunningBo
     running.run("cameras", "add", "dock-1")
     signing = running.run("hooks", "add", "--url", f"http://127.0.0.1:{receiver.port}/alerts?token={_SLACK}").strip()
     running.run("hooks", "add", "--kind", "slack", "--url", f"http://127.0.0.1:{receiver.port}/services/T0/B0/{_SLACK}")
-    canaries.secrets.add(signing.removeprefix("whsec_"))
+    canaries.signing.add(signing.removeprefix("whsec_"))
+    canaries.secrets |= canaries.signing
 
     log_in_and_fail(running, canaries)
     upload_badly(running, canaries)
     image = damaged(running)
-    until(lambda: len(receiver.requests) >= 2, what="an attempt at each receiver")
+    until(lambda: wrote(running, "hook_attempt_failed") >= 2, what="an attempt at each receiver")
+    dead = put_secrets_into_the_queue(running, canaries)
+    until(lambda: wrote(running, "dead_lettered") == dead, what="dead letters")
     running.kill("preprocess")
     let_the_database_die(running, canaries)
-    until(
-        lambda: {"hook_attempt_failed", "child_died", "database_died"} <= {line.get("action") for line in kept(running)}
-    )
+    until(lambda: wrote(running, "child_died") and wrote(running, "database_died"), what="telling of two deaths")
 
     lines = kept(running)
     assert {line["action"] for line in lines} - ACTION_NAMES == set()

@@ -12,9 +12,24 @@ from typing import Any
 import uvicorn
 
 from framegate.ingest.protocol import Connection
+from framegate.observability.logs import get_log
 
+_log = get_log(stage="ingest")
 _SHUTDOWN_S = 20
 _KEEP_ALIVE_S = 75  # longer than cameras pause, so that they need no new connection for each image
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, as every process does that is ready."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _log.info("ready", action="ready", stages=["ingest"], port=self.config.port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        _log.info("stopped", action="stopped", failed=False)
 
 
 def make_server(app: Any, host: str, port: int, *, most_connections: int = 1024, **options: Any) -> uvicorn.Server:
@@ -37,7 +52,7 @@ def make_server(app: Any, host: str, port: int, *, most_connections: int = 1024,
         timeout_graceful_shutdown=_SHUTDOWN_S,
         **options,
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def run_server(
