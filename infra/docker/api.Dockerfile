@@ -29,11 +29,13 @@ ENV PATH=/opt/framegate/bin:$PATH \
     FRAMEGATE_DATA=/data \
     FRAMEGATE_LOG_JSON=true \
     FRAMEGATE_API__HOST=0.0.0.0 \
-    FRAMEGATE_API__PORT=8080
+    FRAMEGATE_API__PORT=8080 \
+    FRAMEGATE_WORKER__HOST=0.0.0.0 \
+    FRAMEGATE_WORKER__PORT=9100
 USER 10001:10001
 WORKDIR /data
 VOLUME ["/data"]
-EXPOSE 8080
+EXPOSE 8080 9100
 # Alive, not ready: an API must not be restarted because a worker is away.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
   CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]

@@ -46,8 +46,8 @@ class WorkerSettings(_Group):
     drain_s: float = Field(20, gt=0, description="how long a stopping worker may take to finish, seconds")
     max_attempts: int = Field(5, ge=1, description="failed attempts before a message goes to the dead letters")
     last_attempt: int = Field(10, ge=1, description="failed attempts before an image ends as failed")
-    host: str = Field("127.0.0.1", description="where workers serve /metrics, /healthz and /readyz")
-    port: int = Field(0, ge=0, le=65535, description="the port for that; 0: any free one")
+    host: str = Field("127.0.0.1", description="where processes serve /metrics, /healthz and /readyz")
+    port: int = Field(0, ge=0, le=65535, description="the port for that, which is not the API's; 0: any free one")
 
 
 class PreprocessSettings(_Group):
@@ -77,6 +77,12 @@ class GateSettings(_Group):
     """Deciding."""
 
     max_batch: int = Field(64, ge=1)
+
+
+class MetricsSettings(_Group):
+    """What every process serves at /metrics."""
+
+    cameras: int = Field(200, ge=1, description="how many cameras have labels of their own; the others are 'other'")
 
 
 class SweepSettings(_Group):
@@ -277,6 +283,7 @@ class Settings(BaseSettings):
     blobs: BlobSettings = BlobSettings()
     events: EventSettings = EventSettings()
     hooks: HookSettings = HookSettings()
+    metrics: MetricsSettings = MetricsSettings()
     traces: TraceSettings = TraceSettings()
 
     @classmethod

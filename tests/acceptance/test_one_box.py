@@ -160,9 +160,9 @@ def test_verify_notices_an_original_that_changed(tmp_path: Path) -> None:
         assert {c["name"]: c["violations"] for c in report["checks"]}["originals"] == 1
 
 
-def test_metrics_are_served_by_the_api(box: RunningBox) -> None:
-    text = httpx.get(f"{box.url}/metrics").text
-    assert "framegate_images_accepted_total" in text
+def test_metrics_are_served_but_not_to_the_public(box: RunningBox) -> None:
+    assert httpx.get(f"{box.url}/metrics").status_code == 404
+    assert "framegate_images_accepted_total" in box.metrics("api")
 
 
 def test_a_second_box_on_the_same_directory_is_refused_with_the_pid_of_the_first(box: RunningBox) -> None:

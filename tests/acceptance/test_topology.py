@@ -73,7 +73,7 @@ def test_the_services_of_the_compose_file_inspect_images_and_stop_in_good_order(
         for group in topology.running.values():
             for running in group:
                 if running.service.stage:
-                    (port,) = running.ports.values()
+                    port = running.ports[9100]
                     metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=10, trust_env=False)
                     assert "framegate_" in metrics.raise_for_status().text, running.service.name
         (ingest,) = topology.running["ingest"]

@@ -183,9 +183,12 @@ class TestDockerfile:
     def test_its_health_check_asks_the_port_it_listens_on_and_needs_no_curl(self, dockerfile: Path) -> None:
         (check,) = instructions(dockerfile, "HEALTHCHECK")
         listening = environment_of_image(dockerfile)
-        port = listening.get("FRAMEGATE_WORKER__PORT") or listening["FRAMEGATE_API__PORT"]
-        assert f'CMD ["python", "-c", "from urllib.request import urlopen; urlopen(\'http://127.0.0.1:{port}/' in check
-        assert instructions(dockerfile, "EXPOSE") == [port]
+        metrics, port = listening["FRAMEGATE_WORKER__PORT"], listening.get("FRAMEGATE_API__PORT")
+        assert (
+            f'CMD ["python", "-c", "from urllib.request import urlopen; urlopen(\'http://127.0.0.1:{port or metrics}/'
+            in check
+        )
+        assert instructions(dockerfile, "EXPOSE") == [f"{port} {metrics}" if port else metrics]
 
     def test_the_digest_of_its_base_is_a_build_argument(self, dockerfile: Path) -> None:
         text = dockerfile.read_text("utf-8")
@@ -225,7 +228,15 @@ def test_what_is_sent_to_the_builder_is_what_the_wheel_is_made_of() -> None:
 def test_prometheus_scrapes_every_service_that_serves_metrics() -> None:
     jobs = yaml.safe_load((ROOT / "infra/prometheus/prometheus.yml").read_text("utf-8"))["scrape_configs"]
     found = [(name, sd["port"]) for job in jobs for sd in job.get("dns_sd_configs", []) for name in sd["names"]]
-    assert sorted(found) == sorted((service.name, port_of(service)) for service in RUNNING)
+    assert sorted(found) == sorted(
+        (service.name, int(service.environment["FRAMEGATE_WORKER__PORT"])) for service in RUNNING
+    )
+
+
+def test_no_port_of_metrics_is_published() -> None:
+    for service in RUNNING:
+        published = [str(port).rpartition(":")[2] for port in service.spec.get("ports", [])]
+        assert service.environment["FRAMEGATE_WORKER__PORT"] not in published
 
 
 def test_grafana_reads_from_the_prometheus_of_the_compose_file() -> None:

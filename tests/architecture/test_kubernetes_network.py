@@ -57,9 +57,11 @@ def test_prometheus_may_scrape_every_stage_where_it_is_told_to(overlay: str) -> 
     monitoring = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
     for pod in stages(overlay).values():
         allowed = [rule["ports"] for rule in rules(overlay, "Ingress", pod) if rule.get("from") == monitoring]
-        assert allowed == [[{"protocol": "TCP", "port": "http"}]]
+        port = pod.settings.worker.port
+        assert allowed == [[{"protocol": "TCP", "port": port}]]
+        assert port in pod.ports.values()
         annotations = pod.template["metadata"]["annotations"]
-        assert annotations == {"prometheus.io/scrape": "true", "prometheus.io/port": str(pod.listens_on)}
+        assert annotations == {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)}
 
 
 def test_pods_reach_what_they_need_and_no_metadata_service(overlay: str) -> None:

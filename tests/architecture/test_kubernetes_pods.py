@@ -72,7 +72,7 @@ def test_a_failing_dependency_restarts_no_pod(overlay: str) -> None:
             assert pod.container[probe]["httpGet"] == {"path": "/healthz", "port": "http"}, pod.name
         patience = pod.container["livenessProbe"]["periodSeconds"] * pod.container["livenessProbe"]["failureThreshold"]
         assert patience >= 60
-        assert pod.ports == {"http": pod.listens_on}
+        assert pod.ports["http"] == pod.listens_on
 
 
 def test_uploads_are_accepted_while_other_stages_are_away_and_workers_say_when_they_are_ready(overlay: str) -> None:

@@ -76,7 +76,7 @@ def held(box: RunningBox, settle_s: float = 3) -> dict[str, Any]:
 
 def watching(box: RunningBox) -> int:
     """As the API counts."""
-    found = _VIEWERS.search(httpx.get(f"{box.url}/metrics", timeout=30).text)
+    found = _VIEWERS.search(box.metrics())
     return int(float(found[1])) if found else 0
 
 

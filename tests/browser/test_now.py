@@ -2,7 +2,6 @@
 
 import re
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -37,7 +36,7 @@ def tile(page: Page, image: str) -> str:
 
 
 def viewers(box: RunningBox) -> float:
-    found = re.search(r"^framegate_live_viewers ([\d.]+)$", httpx.get(f"{box.url}/metrics").text, re.MULTILINE)
+    found = re.search(r"^framegate_live_viewers ([\d.]+)$", box.metrics(), re.MULTILINE)
     return float(found[1]) if found else 0.0
 
 

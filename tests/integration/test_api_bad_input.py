@@ -338,7 +338,7 @@ async def test_row_58_who_accepts_only_what_there_is_not_is_told_so(box: ApiBox,
 @anyio
 async def test_every_answer_says_that_it_must_not_be_sniffed_or_stored(box: ApiBox) -> None:
     async with box.client() as client:
-        for path in ("/v1/images", "/nowhere", "/healthz", "/metrics", "/openapi.json"):
+        for path in ("/v1/images", "/nowhere", "/healthz", "/openapi.json"):
             answer = await client.get(path)
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.headers["cache-control"] == "no-store"

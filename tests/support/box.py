@@ -1,5 +1,6 @@
 """A real box in processes of its own, started with the command line, for tests that kill things."""
 
+import json
 import os
 import signal
 import socket
@@ -109,6 +110,17 @@ class RunningBox:
         with suppress(FileNotFoundError, psutil.NoSuchProcess):  # killed, and not yet started again
             found["postgres"] = psutil.Process(int(postmaster.read_text("ascii").split("\n")[0]))
         return found
+
+    def metrics(self, process: str = "api", accept: str = "") -> str:
+        """What a Prometheus would scrape."""
+
+        def target() -> Any:
+            found = json.loads((self.data / "prometheus/targets.json").read_text("utf-8"))
+            return next((each for each in found if each["labels"]["process"] == process), None)
+
+        (address,) = until(target, what=f"a target {process}")["targets"]
+        answer = httpx.get(f"http://{address}/metrics", headers={"Accept": accept}, timeout=30, trust_env=False)
+        return answer.raise_for_status().text
 
     def kill(self, name: str) -> None:
         until(lambda: name in self.processes(), what=f"a process {name}")

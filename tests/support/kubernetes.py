@@ -146,7 +146,7 @@ class Pod:
 
     @property
     def listens_on(self) -> int:
-        """The port that the settings of a stage name."""
+        """The port of its probes, as its settings name it."""
         return self.settings.api.port if self.stage is Stage.INGEST else self.settings.worker.port
 
     def matches(self, selector: Doc) -> bool:

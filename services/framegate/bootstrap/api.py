@@ -120,7 +120,6 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics, tracing: Trac
             evidence=EvidenceSources(stores.policies, stores.registry, stores.audit, blobs),
             clock=clock,
             metrics=_ApiMetrics(metrics),
-            render_metrics=metrics.render,
             tracing=tracing,
             pepper=pepper,
             version=__version__,

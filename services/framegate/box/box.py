@@ -5,7 +5,8 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -22,9 +23,11 @@ from framegate.bootstrap import (
 )
 from framegate.box.directory import prepare_data_dir
 from framegate.box.logfiles import BoxLog
+from framegate.box.scraping import ScrapeTargets
 from framegate.box.supervisor import ChildSpec, Supervisor
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.states import Stage
+from framegate.ports.overview import ALIVE
 from framegate.settings import Settings, child_environment
 
 
@@ -110,15 +113,15 @@ def open_box(settings: Settings, logs: BoxLog) -> Iterator[Box]:
     postgres = EmbeddedPostgres(data)
     with postgres.owned() as url:
         migrate(url)
-        stores = open_stores(settings, url)
-        try:
+        with closing(open_stores(settings, url)) as stores:
             stores.workers.forget()
             adopt_model(settings.model_copy(update={"data": data}), stores, "operator")
-        finally:
-            stores.close()
         box = Box(
             settings, data, url, Supervisor(child_specs(settings, data, url), logs.follow, postgres.ensure_running)
         )
         # For links in messages that commands of this box make.
         (data / PUBLIC_URL_FILE).write_text(box.base_url, "ascii")
-        yield box
+        with closing(open_stores(settings, url)) as looking:
+            alive = partial(looking.workers.statuses, ALIVE)
+            with ScrapeTargets(data, settings.worker.host, alive):
+                yield box

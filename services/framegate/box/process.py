@@ -1,12 +1,12 @@
-"""One worker process: its stages and its health server."""
+"""One worker process: its stages; and what the API's process has as well: a health server and a reporter."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 from framegate.bootstrap import Service, Stores, make_service, open_stores, open_tracing, worker_name
 from framegate.box.signals import EXIT_RESTART, pin, stop_on_signals
-from framegate.kernel.errors import FramegateError, Transient
+from framegate.kernel.errors import ConfigurationError, FramegateError, Transient
 from framegate.kernel.states import Stage
 from framegate.observability.health import HealthServer
 from framegate.observability.logs import get_log
@@ -21,7 +21,7 @@ def run_stages(stages: Sequence[Stage], settings: Settings, database_url: str) -
     pin(settings.pin_cpu)
     stop = threading.Event()
     stop_on_signals(stop)
-    metrics, log = Metrics(), get_log()
+    metrics, log = Metrics(settings.metrics.cameras), get_log()
     starting = dict.fromkeys(map(str, stages), "starting")
     services: dict[Stage, Service] = {}
 
@@ -35,19 +35,39 @@ def run_stages(stages: Sequence[Stage], settings: Settings, database_url: str) -
         stores = open_stores(settings, database_url)
         closing.callback(stores.close)
         tracing = closing.enter_context(open_tracing(settings, metrics, stages))
-        health = closing.enter_context(
-            HealthServer(metrics.render, reasons, settings.worker.host, settings.worker.port)
-        )
-        reporter = _Reporter(stores, worker_name(settings, stages), stages, reasons, health.port)
-        closing.enter_context(reporter)
+        port = closing.enter_context(seen_from_outside(stages, settings, stores, metrics, reasons))
         for stage in stages:
             name = worker_name(settings, stages)
             services[stage] = make_service(stage, settings, stores, metrics, tracing, closing, name)
             starting[str(stage)] = ""
-        log.info("ready", action="ready", stages=[str(s) for s in stages], port=health.port)
+        log.info("ready", action="ready", stages=[str(s) for s in stages], port=port)
         failed = _run_all(services, stop)
         log.info("stopped", action="stopped", failed=failed)
     return EXIT_RESTART if failed else 0
+
+
+@contextmanager
+def seen_from_outside(
+    stages: Sequence[Stage],
+    settings: Settings,
+    stores: Stores,
+    metrics: Metrics,
+    reasons: Callable[[], dict[str, str]] = dict,
+) -> Iterator[int]:
+    """Serves metrics and health on the port that it gives, and tells the other processes of it, until the end.
+
+    Raises `ConfigurationError` when something else listens there.
+    """
+    wanted = settings.worker
+    try:
+        server = HealthServer(metrics.render, reasons, wanted.host, wanted.port)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot serve metrics on {wanted.host}:{wanted.port}: {error.strerror or error}; choose another port with "
+            "FRAMEGATE_WORKER__PORT (0: any free one)"
+        ) from error
+    with server as health, _Reporter(stores, worker_name(settings, stages), stages, reasons, health.port):
+        yield health.port
 
 
 def _run_all(services: Mapping[Stage, Service], stop: threading.Event) -> bool:

@@ -16,7 +16,7 @@ from framegate.bootstrap import (
     provision,
     worker_name,
 )
-from framegate.box.process import run_stages
+from framegate.box.process import run_stages, seen_from_outside
 from framegate.box.signals import EXIT_RESTART, die_with_parent, pin
 from framegate.cli.common import DataOption, console, log_as
 from framegate.cli.stores import stores_of
@@ -76,13 +76,16 @@ def _serve(settings: Settings, url: str) -> int:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _leave)
     pin(settings.pin_cpu)
-    stores, metrics = open_stores(settings, url), Metrics()
+    stores, metrics = open_stores(settings, url), Metrics(settings.metrics.cameras)
     try:
         with (
             open_tracing(settings, metrics, [Stage.INGEST]) as tracing,
+            seen_from_outside([Stage.INGEST], settings, stores, metrics) as port,
             bucket_events(settings, stores, metrics, tracing),
         ):
-            run_server(make_api(settings, stores, metrics, tracing), settings.api.host, settings.api.port)
+            app = make_api(settings, stores, metrics, tracing)
+            get_log().info("ready", action="ready", stages=[str(Stage.INGEST)], port=port)
+            run_server(app, settings.api.host, settings.api.port)
     except FramegateError as error:
         get_log().error("the API cannot serve", action="serve_failed", error=str(error))
         return EXIT_RESTART

@@ -149,7 +149,6 @@ class ApiDependencies:
     evidence: EvidenceSources
     clock: Clock
     metrics: IngestMetrics
-    render_metrics: Callable[[str], tuple[bytes, str]]
     pepper: bytes
     version: str
     limits: ApiLimits = field(default_factory=ApiLimits)

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics`, and what problems mean."""
+"""`/healthz`, `/readyz`, and what problems mean."""
 
 import asyncio
 from datetime import timedelta
@@ -7,7 +7,6 @@ from typing import Annotated, Final
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path
 from fastapi.responses import HTMLResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -57,18 +56,6 @@ def _missing(api: Api) -> dict[str, str]:
         if not any(status.ready for status in workers):
             missing[stage.value] = workers[0].reason if workers else "no worker has reported within 10 s"
     return missing
-
-
-@router.get(
-    "/metrics",
-    dependencies=[public(produces=("text/plain",))],
-    response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(*ANYWHERE)},
-)
-async def metrics(api: ApiDep, request: Request) -> Response:
-    """In the Prometheus text format, or as OpenMetrics for who accepts that."""
-    body, content_type = await run_in_threadpool(api.deps.render_metrics, request.headers.get("accept", ""))
-    return Response(body, headers={"Content-Type": content_type})
 
 
 @router.get(

@@ -29,6 +29,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("drain_timed_out", "error", "a stopping process did not finish in time; what it held comes again after its lease",
            "often: raise `FRAMEGATE_WORKER__DRAIN_S`"),
     Action("report_failed", "error", "a process cannot say in the database that it lives", _OURS),
+    Action("targets_unknown", "debug", "a box could not look where its processes serve metrics; what was known stays",
+           "an exception: a mistake of ours: report it"),
     Action("serve_failed", "error", "the API cannot start", "`error` says what it lacks"),
     Action("child_started", "info", "the supervisor of a box started a process"),
     Action("child_died", "warning", "a process of a box ended by itself and is started again after a pause",

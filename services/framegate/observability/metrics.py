@@ -31,13 +31,13 @@ class _Family(Generic[Child]):
         self._parent: Child = parent
         self._lock = threading.Lock()
         #: By the names and values of the labels in the order in which a caller writes them.
-        self.children: dict[tuple[str, ...], Child] = {} if labelled else {(): parent}
+        self.children: dict[tuple[tuple[str, str], ...], Child] = {} if labelled else {(): parent}
 
     def add(self, labels: Mapping[str, str]) -> Child:
         """The series with these labels. Raises `ValueError` when these are not the labels of the metric."""
         with self._lock:  # or `remove` came between, and the cache would keep a series that nobody scrapes
             child: Child = self._parent.labels(**labels)
-            self.children[(*labels, *labels.values())] = child
+            self.children[tuple(labels.items())] = child
             return child
 
     def remove(self, labels: dict[str, str]) -> None:
@@ -76,12 +76,12 @@ class Metrics:
     def count(self, metric: Metric, amount: float = 1, /, **labels: str) -> None:
         """Adds to a counter."""
         counter = self._counters[metric.name]
-        (counter.children.get((*labels, *labels.values())) or counter.add(labels)).inc(amount)
+        (counter.children.get(tuple(labels.items())) or counter.add(labels)).inc(amount)
 
     def set(self, metric: Metric, value: float, /, **labels: str) -> None:
         """Sets a gauge."""
         gauge = self._gauges[metric.name]
-        (gauge.children.get((*labels, *labels.values())) or gauge.add(labels)).set(value)
+        (gauge.children.get(tuple(labels.items())) or gauge.add(labels)).set(value)
 
     def forget(self, metric: Metric, /, **labels: str) -> None:
         """Removes the labelled series of a gauge that have these labels, and are no longer true."""
@@ -90,7 +90,7 @@ class Metrics:
     def observe(self, metric: Metric, value: float, trace_id: str = "", /, **labels: str) -> None:
         """Adds one observation to a histogram; `trace_id` (32 hexadecimal digits) becomes the exemplar of its bucket."""
         histogram = self._histograms[metric.name]
-        (histogram.children.get((*labels, *labels.values())) or histogram.add(labels)).observe(
+        (histogram.children.get(tuple(labels.items())) or histogram.add(labels)).observe(
             value, {"trace_id": trace_id} if 0 < len(trace_id) <= _LONGEST_TRACE_ID else None
         )
 

@@ -196,7 +196,6 @@ ROUTES = {
     "GET /v1/hooks/{endpoint_id}/attempts": Route("hooks:manage", thing=_hook),
     "GET /healthz": Route("public"),
     "GET /readyz": Route("public", 503),
-    "GET /metrics": Route("public"),
     "GET /problems/{slug}": Route("public", thing=_slug),
     "GET /openapi.json": Route("public"),
     "GET /docs": Route("public"),

@@ -125,7 +125,6 @@ class ApiBox:
             ),
             clock=used,
             metrics=self.metrics,
-            render_metrics=lambda _: (b"# nothing yet\n", "text/plain; version=0.0.4; charset=utf-8"),
             pepper=PEPPER,
             version="1.2.3",
             limits=limits or ApiLimits(),

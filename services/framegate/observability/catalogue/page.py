@@ -9,8 +9,14 @@ HEAD = """\
 
 <!-- Made from services/framegate/observability/catalogue by python -m framegate.observability.catalogue > docs/metrics.md -->
 
-Every process serves its metrics at `/metrics`, as Prometheus text or, with exemplars that name traces, as OpenMetrics. Nothing
-else is exported than what this page lists.
+Every process serves its metrics at `/metrics` of `FRAMEGATE_WORKER__HOST` and `FRAMEGATE_WORKER__PORT` (in containers 9100), as
+Prometheus text or, with exemplars that name traces, as OpenMetrics. So does the API, and never on its public port: labels name
+facilities and cameras, which concern only who operates Framegate. Nothing else is exported than what this page lists.
+
+A running box keeps `prometheus/targets.json` in its data directory current, with one target for each of its processes, and
+writes what a Prometheus beside it needs, with the alarms where it runs from a checkout:
+
+    prometheus --config.file=.framegate/prometheus/prometheus.yml --storage.tsdb.path=.framegate/prometheus/history
 
 No label grows with images, people or time; [the last section](#labels) says what bounds each. With more cameras than
 `FRAMEGATE_METRICS__CAMERAS` (200, of one process) the others are counted together as `other`, and so are classes beyond 64.
