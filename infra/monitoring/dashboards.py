@@ -1,7 +1,10 @@
 """Writes the dashboards as Grafana loads them.
 
-python -m infra.monitoring.dashboards            # writes them
-python -m infra.monitoring.dashboards --check    # fails when the files are others
+`python -m infra.monitoring.dashboards` writes infra/grafana/dashboards/*.json. With options:
+
+--check            write nothing, fail when these are not current
+--out DIR          write there
+--runbook URL      with links to the runbook that can be clicked
 """
 
 import argparse
@@ -11,42 +14,48 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from infra.monitoring.boards import cameras, inference, models, people, pipeline
+from infra.monitoring.boards import cameras, inference, models, people, pipeline, slos
+from infra.monitoring.layout import RUNBOOK
 
 FOLDER: Final = Path(__file__).parents[1] / "grafana" / "dashboards"
 #: How a variable is named in an expression or an address.
 VARIABLE: Final = re.compile(r"\$\{?([a-z_]\w*)")
+#: In the order in which people go through them.
 DASHBOARDS: Final = (
     pipeline.DASHBOARD,
     inference.DASHBOARD,
     cameras.DASHBOARD,
     models.DASHBOARD,
     people.DASHBOARD,
+    slos.DASHBOARD,
 )
 
 
-def files() -> dict[Path, str]:
-    """What each file of the folder must hold."""
-    return {FOLDER / f"{dashboard.uid}.json": json.dumps(dashboard.json(), indent=2) + "\n" for dashboard in DASHBOARDS}
+def files(runbook: str) -> dict[str, str]:
+    """Name of each file, and what it must hold."""
+    texts = {f"{dashboard.uid}.json": json.dumps(dashboard.json(), indent=2) + "\n" for dashboard in DASHBOARDS}
+    return {name: text.replace(f'"{RUNBOOK}', f'"{runbook}') for name, text in texts.items()}
 
 
-def main() -> int:
-    """The exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true")
-    check = parser.parse_args().check
-    wanted = files()
-    present = {path: path.read_text("utf-8") for path in FOLDER.glob("*.json")}
-    if check:
-        wrong = sorted(path.name for path in wanted.keys() | present if wanted.get(path) != present.get(path))
-        if wrong:
-            print(f"not as generated: {', '.join(wrong)}: python -m infra.monitoring.dashboards", file=sys.stderr)
-        return 1 if wrong else 0
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for path in present.keys() - wanted:
-        path.unlink()
-    for path, text in wanted.items():
-        path.write_text(text, "utf-8")
+def main(arguments: list[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m infra.monitoring.dashboards")
+    parser.add_argument("--check", action="store_true", help="write nothing, fail when a file is not current")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to")
+    parser.add_argument("--runbook", default=RUNBOOK, help="address of docs/runbook.md")
+    given = parser.parse_args(arguments)
+    wanted = files(given.runbook)
+    present = {path.name: path.read_text("utf-8") for path in given.out.glob("*.json")}
+    if given.check:
+        stale = sorted(name for name in wanted.keys() | present if wanted.get(name) != present.get(name))
+        if stale:
+            sys.stderr.write(f"not current: {', '.join(stale)}: python -m infra.monitoring.dashboards\n")
+        return bool(stale)
+    given.out.mkdir(parents=True, exist_ok=True)
+    for name in present.keys() - wanted:
+        (given.out / name).unlink()
+    for name, text in wanted.items():
+        (given.out / name).write_text(text, "utf-8")
     return 0
 
 

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from infra.monitoring.alarms import GROUPS
+
 from framegate.observability.catalogue import Metric
 
 #: Grafana's own: at least four scrapes, and never less than a pixel.
 WINDOW: Final = "$__rate_interval"
 #: What Prometheus adds to every series of a target.
 TARGET: Final = ("job", "instance")
+RECORDED: Final = frozenset(recording.name for group in GROUPS for recording in group.recordings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,23 @@ def most(metric: Metric, *by: str, **where: str) -> Expression:
 def least(metric: Metric, *by: str, **where: str) -> Expression:
     """The smallest of a gauge, such as what is free."""
     return _gauge("min", metric, by, where)
+
+
+def starts(metric: Metric, *by: str, window: str) -> Expression:
+    """How often a gauge of when something began changed within the window."""
+    _is(metric, "gauge", unit="seconds")
+    return _sum("sum", f"changes({selector(metric)}[{window}])", by, "starts", metric)
+
+
+def recorded(name: str, unit: str, *by: str, over: str = "", note: str = "", **where: str) -> Expression:
+    """The largest of what Prometheus records, or with `over` the sum of it all. Raises ValueError when no rule records it."""
+    if name not in RECORDED:
+        raise ValueError(f"no rule records {name}, only {', '.join(sorted(RECORDED))}")
+    matchers = ",".join(f'{label}="{value}"' for label, value in where.items())
+    series = f"{name}{{{matchers}}}"
+    grouping = f" by ({', '.join(by)}) " if by else ""
+    text = f"sum{grouping}(sum_over_time({series}[{over}]))" if over else f"max{grouping}({series})"
+    return Expression(text, unit, by, note=note)
 
 
 def _gauge(aggregate: str, metric: Metric, by: tuple[str, ...], where: Where) -> Expression:

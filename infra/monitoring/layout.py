@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from infra.monitoring.alarm import Links
 from infra.monitoring.panels import SOURCE, Panel
 
 from framegate.observability.catalogue import Metric
@@ -11,8 +12,8 @@ COLUMNS: Final = 24
 TAG: Final = "framegate"
 #: That of Grafana 11.6; newer ones bring it up to theirs when they load it.
 SCHEMA: Final = 41
-#: Where what to do about each alarm is written.
-RUNBOOK: Final = "docs/runbook.md"
+#: Where what to do about each alarm is written; another address is given to the generator.
+RUNBOOK: Final = Links().runbook
 _ALL: Final = {"selected": True, "text": ["All"], "value": ["$__all"]}
 
 Variable = dict[str, Any]

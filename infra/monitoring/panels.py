@@ -33,6 +33,7 @@ class Query:
     expression: Expression
     legend: str = ""
     empty_ok: str = ""
+    instant: bool = False  #: asked for now alone, because it looks back so far that a curve of it would cost much
 
     @property
     def legend_format(self) -> str:
@@ -113,7 +114,7 @@ class Panel:
         }
 
     def _target(self, ref: str, query: Query) -> dict[str, Any]:
-        instant = self.kind in ("table", "bargauge")
+        instant = query.instant or self.kind in ("table", "bargauge")
         shape = {"table": "table", "heatmap": "heatmap"}.get(self.kind, "time_series")
         return {
             "refId": ref,
@@ -188,7 +189,7 @@ def stat(
     options = {
         "reduceOptions": _reduced(),
         "colorMode": "background" if steps else "value",
-        "graphMode": "area",
+        "graphMode": "none" if any(query.instant for query in _queries(queries)) else "area",
         "justifyMode": "auto",
         "orientation": "auto",
         "textMode": "auto" if len(queries) == 1 and not _queries(queries)[0].expression.by else "value_and_name",

@@ -4,13 +4,15 @@ import json
 import subprocess
 import sys
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
 from infra.monitoring import dashboards, expressions
 from infra.monitoring.dashboards import DASHBOARDS
-from infra.monitoring.layout import COLUMNS, Dashboard
+from infra.monitoring.layout import COLUMNS, RUNBOOK, Dashboard
 from infra.monitoring.panels import UNITS, Panel, lines
+from infra.monitoring.rules import ALARMS
 
 from framegate.observability.catalogue import BATCH_IMAGES, CATALOGUE, IN_FLIGHT, STAGE_SECONDS, UPLOAD_BYTES
 from tests.support.compose import ROOT
@@ -38,22 +40,36 @@ def test_the_files_are_what_the_generator_makes() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_changed_file_and_a_left_over_one_are_noticed(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dashboards, "FOLDER", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["dashboards"])
-    assert dashboards.main() == 0
-    monkeypatch.setattr(sys, "argv", ["dashboards", "--check"])
-    assert dashboards.main() == 0
+def test_a_changed_file_and_a_left_over_one_are_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--out", str(tmp_path)]
+    assert dashboards.main(out) == 0
+    assert dashboards.main([*out, "--check"]) == 0
     (tmp_path / "old.json").write_text("{}")
-    assert dashboards.main() == 1
-    monkeypatch.setattr(sys, "argv", ["dashboards"])
-    assert dashboards.main() == 0
+    (tmp_path / "framegate-slos.json").write_text("{}")
+    assert dashboards.main([*out, "--check"]) == 1
+    assert "framegate-slos.json, old.json" in capsys.readouterr().err
+    assert dashboards.main(out) == 0
     assert not (tmp_path / "old.json").exists()
+
+
+def test_links_lead_to_the_runbook_that_is_given(tmp_path: Path) -> None:
+    assert dashboards.main(["--out", str(tmp_path), "--runbook", "https://docs.example.com/runbook"]) == 0
+    text = (tmp_path / "framegate-pipeline.json").read_text("utf-8")
+    assert '"url": "https://docs.example.com/runbook"' in text
+    assert '"url": "https://docs.example.com/runbook#${__value.raw}"' in text
+    assert RUNBOOK not in text
+
+
+def test_every_alarm_leads_to_a_panel_that_exists() -> None:
+    titles = {(dashboard.uid, panel.title) for dashboard in DASHBOARDS for panel in dashboard.panels}
+    missing = {(alarm.panel.dashboard, alarm.panel.title) for alarm in ALARMS} - titles
+    assert not missing
 
 
 def test_every_metric_of_the_catalogue_is_on_a_dashboard() -> None:
     shown = {m for d in DASHBOARDS for panel in d.panels for q in panel.queries for m in q.expression.metrics}
-    assert {metric.name for metric in CATALOGUE if metric.source != "client"} == {metric.name for metric in shown}
+    ours = {metric.name for metric in CATALOGUE if metric.source != "client"}
+    assert ours <= {metric.name for metric in shown}
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
@@ -136,6 +152,8 @@ def test_expressions_of_what_does_not_exist_cannot_be_written() -> None:
         expressions.total(STAGE_SECONDS)
     with pytest.raises(ValueError, match="is a histogram of bytes"):
         expressions.busy(UPLOAD_BYTES)
+    with pytest.raises(ValueError, match="no rule records"):
+        expressions.recorded("framegate:slo_good:ratio5m", "ratio")
     with pytest.raises(ValueError, match="no common labels"):
         expressions.rate(STAGE_SECONDS, "stage") / expressions.rate(STAGE_SECONDS)
     with pytest.raises(ValueError, match="one unit"):

@@ -20,7 +20,7 @@ _RATES: Final = Row(
     "What comes",
     (
         lines("Images of each camera", rate(c.CAMERA_IMAGES, "camera", camera=_CAMERA), width=12),
-        stat("Faults now", most(c.CAMERA_FAULTS, "fault"), steps=((1, RED),), width=8, height=8),
+        stat("Cameras with a fault", most(c.CAMERA_FAULTS, "fault"), steps=((1, RED),), width=8, height=8),
         stat("Cameras shown as other", Query(most(c.CAMERAS_FOLDED), "cameras"), steps=((1, YELLOW),), height=8),
     ),
 )
@@ -52,8 +52,8 @@ _INPUT: Final = Row(
     "What is wrong with what comes",
     (
         lines("Metadata missing", _MISSING, top=1),
-        lines("Rejected", rate(c.REJECTIONS, "reason")),
-        lines("Refused", rate(c.IMAGES_REFUSED, "reason")),
+        lines("Images rejected", rate(c.REJECTIONS, "reason")),
+        lines("Uploads refused", rate(c.IMAGES_REFUSED, "reason")),
         lines(
             "Size of originals",
             Query(p(0.5, c.UPLOAD_BYTES), "p50"),

@@ -29,7 +29,7 @@ _ENGINE: Final = Row(
         ),
         heatmap("Calls of the engine", buckets(c.ENGINE_SECONDS, model="$model"), width=12),
         lines(
-            "Batches that the engine refused",
+            "Engine faults",
             Query(rate(c.ENGINE_FAULTS, "model", model="$model"), empty_ok=_RARE),
             width=12,
         ),
@@ -57,7 +57,7 @@ _GPU: Final = Row(
     "GPU, beside what waits for it",
     (
         lines(
-            "Utilisation",
+            "GPU utilization",
             Query(most(c.GPU_UTILIZATION, "instance", "gpu"), empty_ok=_NO_GPU),
             base=YELLOW,
             steps=((0.7, "green"), (0.85, RED)),
@@ -72,25 +72,25 @@ _GPU: Final = Row(
             steps=((1, YELLOW), (10, RED)),
         ),
         lines(
-            "Device memory",
+            "GPU memory",
             Query(most(c.GPU_MEMORY_USED, "instance", "gpu"), "used {{instance}} {{gpu}}", _NO_GPU),
             Query(most(c.GPU_MEMORY_TOTAL, "instance", "gpu"), "total {{instance}} {{gpu}}", _NO_GPU),
             width=6,
         ),
         lines(
-            "Power",
+            "GPU power",
             Query(most(c.GPU_POWER_WATTS, "instance", "gpu"), "drawn {{instance}} {{gpu}}", _NO_GPU),
             Query(most(c.GPU_POWER_LIMIT_WATTS, "instance", "gpu"), "limit {{instance}} {{gpu}}", _NO_GPU),
             width=6,
         ),
         lines(
-            "Temperature",
+            "GPU temperature",
             Query(most(c.GPU_TEMPERATURE, "instance", "gpu"), empty_ok=_NO_GPU),
             steps=((75, YELLOW), (85, RED)),
             width=6,
         ),
         lines(
-            "Slowed down",
+            "GPU slowed down",
             Query(most(c.GPU_THROTTLED, "instance", "gpu", "cause"), empty_ok=_NO_GPU),
             top=1,
             width=6,
@@ -102,7 +102,7 @@ _MODELS: Final = Row(
     "What serves",
     (
         table(
-            "Models",
+            "Models that serve",
             total(c.MODEL_INFO, "role", "model", "engine"),
             columns={"role": "Role", "model": "Model", "engine": "Engine"},
             value="Processes",

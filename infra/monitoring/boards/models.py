@@ -56,7 +56,7 @@ _DRIFT: Final = Row(
             width=12,
         ),
         stat(
-            "Findings",
+            "Findings of drift",
             Query(most(c.DRIFT_FINDINGS, "subject_kind", "feature"), empty_ok="no drift while all is well"),
             steps=((1, RED),),
             width=6,
@@ -71,14 +71,14 @@ _DEPLOYED: Final = Row(
     "What serves, beside what might",
     (
         table(
-            "Models",
+            "Models that serve",
             total(c.MODEL_INFO, "role", "model", "engine"),
             columns={"role": "Role", "model": "Model", "engine": "Engine"},
             value="Processes",
             width=8,
         ),
-        lines("Images of the shadow", Query(rate(c.SHADOW_IMAGES, "result"), empty_ok=_NO_SHADOW), width=4),
-        lines("Images of the chain", Query(rate(c.CHAIN_IMAGES, "result"), empty_ok=_NO_CHAIN), width=4),
+        lines("Shadow", Query(rate(c.SHADOW_IMAGES, "result"), empty_ok=_NO_SHADOW), width=4),
+        lines("Chains", Query(rate(c.CHAIN_IMAGES, "result"), empty_ok=_NO_CHAIN), width=4),
         stat(
             "Canaries taken back",
             Query(increase(c.CANARY_ROLLBACKS, window="$__range"), "canaries"),

@@ -43,7 +43,7 @@ _HOOKS: Final = Row(
             width=12,
             height=4,
         ),
-        lines("Attempts by how they ended", rate(c.HOOK_ATTEMPTS, "kind", "reason")),
+        lines("Attempts to deliver", rate(c.HOOK_ATTEMPTS, "kind", "reason")),
         lines(
             "One attempt",
             Query(p(0.5, c.HOOK_SECONDS, "kind"), "p50 {{kind}}"),
@@ -58,7 +58,7 @@ _REVIEWS: Final = Row(
     (
         stat("Images that wait for people", Query(most(c.REVIEW_ITEMS_OPEN), "images"), width=4, height=8),
         stat(
-            "The oldest of them",
+            "Oldest review",
             Query(most(c.REVIEW_OLDEST_SECONDS), "oldest"),
             steps=((3600, YELLOW), (28800, RED)),
             height=8,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from infra.monitoring.expressions import firing, least, mean, most, p, rate, total
+from infra.monitoring.expressions import firing, least, mean, most, p, rate, starts, total
 from infra.monitoring.layout import RUNBOOK, Dashboard, Row, chosen
 from infra.monitoring.panels import RED, YELLOW, Panel, Query, lines, stat, table
 
@@ -43,8 +43,8 @@ def _wrong() -> Row:
                 Query(most(c.QUEUE_OLDEST_SECONDS, queue=".*-live"), "oldest"),
                 steps=((10, YELLOW), (60, RED)),
             ),
-            stat("Stopped by a dependency", most(c.BREAKER_OPEN, "stage"), steps=any_is_bad, width=6),
-            stat("Dead letters that wait", most(c.DEAD_LETTERS_WAITING, "queue"), steps=any_is_bad, width=6),
+            stat("Breakers open", most(c.BREAKER_OPEN, "stage"), steps=any_is_bad, width=6),
+            stat("Dead letters", most(c.DEAD_LETTERS_WAITING, "queue"), steps=any_is_bad, width=6),
         ),
     )
 
@@ -54,7 +54,7 @@ def _flow() -> Row:
         "The flow",
         (
             lines(
-                "Images in and out",
+                "Images by outcome",
                 Query(rate(c.IMAGES_ACCEPTED), "accepted"),
                 Query(rate(c.OUTCOMES, "state"), "{{state}}"),
             ),
@@ -63,14 +63,21 @@ def _flow() -> Row:
                 Query(p(0.5, c.VERDICT_SECONDS, "lane"), "p50 {{lane}}"),
                 Query(p(0.99, c.VERDICT_SECONDS, "lane"), "p99 {{lane}}"),
             ),
-            lines("Images by where they ended", most(c.IMAGES_BY_END, "end"), log=True),
+            lines("Conservation of images", most(c.IMAGES_BY_END, "end"), log=True),
             lines("Messages that wait", most(c.QUEUE_READY, "queue"), width=6),
-            lines("Oldest message", most(c.QUEUE_OLDEST_SECONDS, "queue"), width=6),
+            lines("Age of the oldest message", most(c.QUEUE_OLDEST_SECONDS, "queue"), width=6),
             lines("Messages in workers' hands", most(c.QUEUE_IN_FLIGHT, "queue"), width=6),
             lines("Messages that wait for their next attempt", most(c.QUEUE_DELAYED, "queue"), width=6),
-            lines("Stages side by side: images done", rate(c.IMAGES_SETTLED, "stage", stage="$stage")),
-            lines("Stages side by side: p99 of the wait", p(0.99, c.QUEUE_WAIT_SECONDS, "stage", stage="$stage")),
-            lines("Workers", most(c.WORKERS, "stage", "state", stage="$stage")),
+            lines("Stages side by side: images done", rate(c.IMAGES_SETTLED, "stage", stage="$stage"), width=6),
+            lines(
+                "Stages side by side: p99 of the wait", p(0.99, c.QUEUE_WAIT_SECONDS, "stage", stage="$stage"), width=6
+            ),
+            lines("Workers", most(c.WORKERS, "stage", "state", stage="$stage"), width=6),
+            lines(
+                "Attempts that ended without a result",
+                Query(rate(c.ATTEMPTS_ENDED, "stage", "ending", stage="$stage"), empty_ok=_RARE),
+                width=6,
+            ),
         ),
     )
 
@@ -147,7 +154,7 @@ def _worker(stage: Stage) -> Row:
         ),
         lines("Repeated or overtaken", Query(rate(c.MESSAGES_STALE, stage=stage), "stale", _RARE), width=6),
         lines("Results thrown away", Query(rate(c.CLAIMS_LOST, stage=stage), "lost claims", _RARE), width=6),
-        lines("Dead letters", Query(rate(c.DEAD_LETTERS, "cause", stage=stage), empty_ok=_RARE), width=6),
+        lines("Taken out of the queue", Query(rate(c.DEAD_LETTERS, "cause", stage=stage), empty_ok=_RARE), width=6),
     )
     return Row(stage.capitalize(), panels)
 
@@ -174,11 +181,11 @@ def _sweep() -> Row:
     return Row(
         "Sweep",
         (
-            lines("Sent again", Query(rate(c.IMAGES_REISSUED, "state"), empty_ok=_RARE), width=6),
+            lines("Images sent again", Query(rate(c.IMAGES_REISSUED, "state"), empty_ok=_RARE), width=6),
             lines("Sent for processes that could not", Query(rate(c.MESSAGES_RELAYED), "messages"), width=6),
             lines("Housekeeping that failed", Query(rate(c.HOUSEKEEPING_FAILURES, "work"), empty_ok=_RARE), width=6),
             stat(
-                "Conservation",
+                "Invariants violated",
                 most(c.INVARIANT_VIOLATIONS, "invariant"),
                 steps=((1, RED),),
                 width=6,
@@ -202,13 +209,15 @@ def _dependencies() -> Row:
         "What the processes depend on",
         (
             lines(
-                "Calls: p50 and p99",
+                "Dependencies: time of a call",
                 Query(p(0.5, c.DEPENDENCY_SECONDS, "dependency"), "p50 {{dependency}}"),
                 Query(p(0.99, c.DEPENDENCY_SECONDS, "dependency"), "p99 {{dependency}}"),
                 width=12,
             ),
             lines(
-                "Failed calls", Query(rate(c.DEPENDENCY_ERRORS, "dependency", "operation"), empty_ok=_RARE), width=12
+                "Dependencies: errors",
+                Query(rate(c.DEPENDENCY_ERRORS, "dependency", "operation"), empty_ok=_RARE),
+                width=12,
             ),
             lines(
                 "p99 of each call to the database",
@@ -228,15 +237,17 @@ def _hosts() -> Row:
         (
             lines("CPU in use", most(c.CPU_RATIO, "instance"), top=1, steps=((0.9, RED),), width=6),
             lines("Memory available", least(c.HOST_MEMORY_AVAILABLE, "instance"), width=6),
-            lines("Disk free", free, top=1, base=RED, steps=((0.1, YELLOW), (0.2, "green")), width=6),
+            lines("Free disk space", free, top=1, base=RED, steps=((0.1, YELLOW), (0.2, "green")), width=6),
             lines("Lines logged", rate(c.LOG_LINES, "level"), width=6),
+            lines("Processes that answer", total(c.BUILD_INFO, "stage"), width=6),
+            lines("Starts of processes", starts(c.PROCESS_START, "instance", window="15m"), width=6),
             lines("Spans", Query(rate(c.SPANS, "result"), empty_ok="traces are not switched on"), width=6),
             table(
                 "What runs",
                 total(c.BUILD_INFO, "stage", "version", "python"),
                 columns={"stage": "Stage", "version": "Framegate", "python": "Python"},
                 value="Processes",
-                width=18,
+                width=6,
             ),
         ),
     )
