@@ -243,6 +243,9 @@ def test_grafana_reads_from_the_prometheus_of_the_compose_file() -> None:
     folder = ROOT / "infra/grafana/provisioning/datasources"
     (source,) = yaml.safe_load((folder / "prometheus.yml").read_text("utf-8"))["datasources"]
     assert source["url"] == "http://prometheus:9090"
+    (traces,) = source["jsonData"]["exemplarTraceIdDestinations"]
+    assert (traces["name"], "$${__value.raw}" in traces["url"]) == ("trace_id", True)
+    assert "--enable-feature=exemplar-storage" in services(SECRETS)["prometheus"].command
     assert "./infra/grafana/provisioning:/etc/grafana/provisioning:ro" in services(SECRETS)["grafana"].spec["volumes"]
 
 

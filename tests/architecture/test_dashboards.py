@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from infra.monitoring import dashboards, expressions
 from infra.monitoring.dashboards import DASHBOARDS
 from infra.monitoring.layout import COLUMNS, RUNBOOK, Dashboard
@@ -16,6 +17,7 @@ from infra.monitoring.rules import ALARMS
 
 from framegate.observability.catalogue import BATCH_IMAGES, CATALOGUE, IN_FLIGHT, STAGE_SECONDS, UPLOAD_BYTES
 from tests.support.compose import ROOT
+from tests.support.kubernetes import kustomize
 
 PANELS = [
     pytest.param(dashboard, panel, id=f"{dashboard.uid}: {panel.title}")
@@ -64,6 +66,15 @@ def test_every_alarm_leads_to_a_panel_that_exists() -> None:
     titles = {(dashboard.uid, panel.title) for dashboard in DASHBOARDS for panel in dashboard.panels}
     missing = {(alarm.panel.dashboard, alarm.panel.title) for alarm in ALARMS} - titles
     assert not missing
+
+
+def test_a_cluster_gets_every_dashboard() -> None:
+    docs = list(yaml.safe_load_all(kustomize(ROOT / "infra/grafana")))
+    assert {doc["kind"] for doc in docs} == {"ConfigMap"}
+    assert {doc["metadata"]["labels"]["grafana_dashboard"] for doc in docs} == {"1"}
+    given = {name: text for doc in docs for name, text in doc["data"].items()}
+    assert given == dashboards.files(RUNBOOK)
+    assert all(len(text) < 2**20 for text in given.values()), "more than a ConfigMap holds"
 
 
 def test_every_metric_of_the_catalogue_is_on_a_dashboard() -> None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
 from framegate.kernel.ids import CameraId, FacilityId
@@ -13,6 +13,9 @@ from framegate.observability.labels import OTHER, BoundedLabel
 from framegate.observability.readings import GuardedCollector, Read, families, help_text
 
 __all__ = ["CAMERAS", "OTHER", "Metrics"]
+
+# Prometheus would keep when each counter began as a series of its own, which nobody asks for.
+disable_created_metrics()
 
 CAMERAS: Final = 200
 _CLASSES: Final = 64

@@ -100,6 +100,15 @@ def test_a_trace_becomes_the_exemplar_of_its_bucket_in_openmetrics() -> None:
     assert b"trace_id" not in metrics.render()[0]
 
 
+def test_when_a_series_began_is_no_series_of_its_own() -> None:
+    metrics = Metrics()
+    metrics.observe(STAGE_SECONDS, 0.2, stage="gate")
+    metrics.count(IMAGES_SETTLED, stage="gate")
+    body = metrics.render(OPENMETRICS)[0]
+    assert b"framegate_images_settled_total" in body
+    assert b"_created" not in body
+
+
 def test_a_trace_that_openmetrics_has_no_room_for_is_left_out_and_the_observation_counts() -> None:
     metrics = Metrics()
     metrics.observe(STAGE_SECONDS, 0.2, "f" * 121, stage="gate")
