@@ -317,6 +317,16 @@ def test_dead_letters_are_listed_newest_first_up_to_the_limit(harness: Harness, 
     assert [letter.body for letter in queue.list_dead(2)] == ["c", "b"]
 
 
+def test_dead_letters_are_counted_by_queue(queue: LettersQueue) -> None:
+    assert queue.count_dead() == {}
+    queue.send(Q, ["a", "b"])
+    for delivery in receive(queue, 2):
+        queue.dead_letter(delivery, "test")
+    assert queue.count_dead() == {Q: 2}
+    queue.redrive()
+    assert queue.count_dead() == {}
+
+
 def test_a_redriven_message_is_delivered_as_if_for_the_first_time(queue: LettersQueue) -> None:
     queue.send(Q, ["bad"])
     queue.release([receive_one(queue)])

@@ -1,6 +1,6 @@
 """Queues of messages, at least once and in no promised order (the contract of Amazon SQS standard queues)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -99,10 +99,24 @@ class DeadLetters(Protocol):
         """Newest first."""
         ...
 
+    def count_dead(self, limit: int = 1000) -> Mapping[str, int]:
+        """How many there are of each queue, where there are any; cheap. Of more than `limit` the newest count, or all, where
+        the queue counts them itself (SQS, approximately).
+        """
+        ...
+
     def dead(self, dead_id: str) -> DeadLetter | None:
         """One of them."""
         ...
 
     def redrive(self, dead_ids: Sequence[str] | None = None) -> int:
         """Puts them (None: all) back into their queues with a receive count of 0; says how many."""
+        ...
+
+
+class ClosingQueue(Queue, DeadLetters, Protocol):
+    """A queue client; `close` it."""
+
+    def close(self) -> None:
+        """What it still holds unasked goes back."""
         ...

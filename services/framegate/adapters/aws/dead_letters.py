@@ -3,7 +3,7 @@
 SQS can move all of them back by itself (StartMessageMoveTask), but not some; looking at them is receiving them, too.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -54,6 +54,17 @@ class SqsDeadLetters:
                 letters.append(letter)
                 self._show(queue, receipt)
         return sorted(letters, key=lambda letter: letter.died_at, reverse=True)[:limit]
+
+    def count(self) -> Mapping[str, int]:
+        """Approximately, those that somebody looks at included; without the queues that have none."""
+        names = [f"ApproximateNumberOfMessages{name}" for name in ("", "NotVisible")]
+        counts: dict[str, int] = {}
+        for queue in self._queues:
+            with asking(self._resource(queue + SUFFIX), "sqs:GetQueueAttributes"):
+                answer = self._client.get_queue_attributes(QueueUrl=self._url(queue + SUFFIX), AttributeNames=names)
+            if found := sum(int(answer["Attributes"][name]) for name in names):
+                counts[queue] = found
+        return counts
 
     def dead(self, dead_id: str) -> DeadLetter | None:
         """Looks through all of them."""

@@ -3,7 +3,7 @@
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -256,6 +256,10 @@ class SqsQueue:
     def list_dead(self, limit: int = 100) -> list[DeadLetter]:
         """Newest first."""
         return self._letters.list_dead(limit)
+
+    def count_dead(self, limit: int = 1000) -> Mapping[str, int]:
+        """All of them, approximately."""
+        return self._letters.count()
 
     def dead(self, dead_id: str) -> DeadLetter | None:
         """One of them."""

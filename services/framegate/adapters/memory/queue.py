@@ -1,8 +1,8 @@
 """Queues that live as long as the process: the whole contract of `ports.queue`, for tests and for small tools."""
 
 import threading
-from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -255,6 +255,10 @@ class MemoryQueue:
         """Newest first."""
         with self._broker.lock:
             return list(reversed(self._broker.dead.values()))[:limit]
+
+    def count_dead(self, limit: int = 1000) -> Mapping[str, int]:
+        """The newest `limit`."""
+        return Counter(letter.queue for letter in self.list_dead(limit))
 
     def dead(self, dead_id: str) -> DeadLetter | None:
         """One of them."""

@@ -1,7 +1,7 @@
 """The queue in Postgres: SKIP LOCKED to receive, receipts to fence, LISTEN to wait."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -145,6 +145,11 @@ class PostgresQueue:
     def list_dead(self, limit: int = 100) -> list[DeadLetter]:
         """Newest first."""
         return self._letters({"id": None, "max": limit})
+
+    def count_dead(self, limit: int = 1000) -> Mapping[str, int]:
+        """The newest `limit`, by the primary key: their number may be anything."""
+        rows = self._database.run(lambda c: c.execute(statement("queue_count_dead"), {"max": limit}).fetchall())
+        return dict(rows)
 
     def dead(self, dead_id: str) -> DeadLetter | None:
         """One of them."""
