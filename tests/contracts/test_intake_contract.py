@@ -252,7 +252,7 @@ def test_a_decided_duplicate_is_decided_at_once_and_sends_no_message(harness: Ha
     source = decided_once(harness)
     image = new_image(b"same")
     answer = accept_one(harness, image)
-    assert answer == Accepted(image.image_id, ImageState.DECIDED, source.image_id)
+    assert answer == Accepted(image.image_id, ImageState.DECIDED, source.image_id, verdict=Verdict.REVIEW)
     assert queued(harness) == []
     copy, original = record(harness, image), record(harness, source)
     assert copy.reused_from == source.image_id

@@ -11,10 +11,12 @@ from framegate.bootstrap.models import Deployer
 from framegate.bootstrap.objects import object_intake
 from framegate.bootstrap.pepper import read_pepper
 from framegate.bootstrap.stores import Stores, open_blobs
-from framegate.kernel.states import Lane, Stage
+from framegate.kernel.states import Stage
+from framegate.kernel.tracecontext import trace_id_of
 from framegate.observability.catalogue import (
     ACCEPT_SECONDS,
-    IMAGES_ACCEPTED,
+    HTTP_RESPONSES,
+    HTTP_SECONDS,
     IMAGES_REFUSED,
     LIVE_VIEWERS,
     REVIEW_DECISIONS,
@@ -33,10 +35,6 @@ class _ApiMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def accepted(self, lane: Lane) -> None:
-        """An upload was answered with 202."""
-        self._metrics.count(IMAGES_ACCEPTED, lane=str(lane))
-
     def refused(self, slug: str) -> None:
         """An upload was answered with a problem."""
         self._metrics.count(IMAGES_REFUSED, reason=slug)
@@ -45,9 +43,15 @@ class _ApiMetrics:
         """A person decided, or was refused."""
         self._metrics.count(REVIEW_DECISIONS, decision=decision)
 
-    def accept_seconds(self, seconds: float) -> None:
+    def accept_seconds(self, seconds: float, trace: str) -> None:
         """From the first byte to the 202."""
-        self._metrics.observe(ACCEPT_SECONDS, seconds)
+        self._metrics.observe(ACCEPT_SECONDS, seconds, trace_id_of(trace) or "")
+
+    def answered(self, route: str, status: int, area: str, seconds: float) -> None:
+        """A request was answered."""
+        self._metrics.count(HTTP_RESPONSES, route=route, status=str(status))
+        if area:
+            self._metrics.observe(HTTP_SECONDS, seconds, area=area)
 
 
 def make_api(settings: Settings, stores: Stores, metrics: Metrics, tracing: Tracing) -> "FastAPI":
@@ -57,11 +61,12 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics, tracing: Trac
     from framegate.dashboard.deps import PageDependencies
     from framegate.gate.office import PolicyOffice
     from framegate.ingest.app import create_app
+    from framegate.ingest.counting import CountedIntake
     from framegate.ingest.deps import ApiDependencies, ApiLimits, Desk
     from framegate.ingest.evidence import EvidenceSources
 
     api = settings.api
-    blobs = open_blobs(settings)
+    blobs = open_blobs(settings, metrics)
     loopback = api.host in ("127.0.0.1", "::1", "localhost")
     clock, pepper, reached_at = SystemClock(), read_pepper(settings), public_url(settings)
     rules = PolicyOffice(stores.policies, stores.cameras, stores.registry, stores.results, clock)
@@ -94,7 +99,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics, tracing: Trac
     )
     return create_app(
         ApiDependencies(
-            intake=stores.intake,
+            intake=CountedIntake(stores.intake, metrics),
             results=stores.results,
             cameras=stores.cameras,
             camera_healths=stores.camera_healths,
@@ -134,7 +139,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics, tracing: Trac
             backlog=stores.upkeep.in_flight,
             watch_failures=not loopback,
             logins=stores.people,
-            objects=object_intake(settings, stores, tracing) if settings.blobs.kind == "s3" else None,
+            objects=object_intake(settings, stores, metrics, tracing) if settings.blobs.kind == "s3" else None,
         ),
         pages,
     )

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from framegate.adapters.clock import SystemClock
+from framegate.adapters.measured import MeasuredQueue
 from framegate.bootstrap.stores import Stores, open_blobs, open_objects, open_sqs
 from framegate.kernel.ids import FacilityId
 from framegate.observability.metrics import Metrics
@@ -16,16 +17,17 @@ if TYPE_CHECKING:
     from framegate.ingest.objects import ObjectIntake
 
 
-def object_intake(settings: Settings, stores: Stores, tracing: Tracing) -> "ObjectIntake":
+def object_intake(settings: Settings, stores: Stores, metrics: Metrics, tracing: Tracing) -> "ObjectIntake":
     """Raises `ConfigurationError` when S3 cannot be used."""
+    from framegate.ingest.counting import CountedIntake
     from framegate.ingest.objects import Bucket, ObjectIntake
 
     own = Bucket(settings.blobs.bucket, settings.blobs.prefix) if settings.blobs.kind == "s3" else Bucket()
     return ObjectIntake(
         open_objects(settings),
         stores.uploads,
-        stores.intake,
-        open_blobs(settings),
+        CountedIntake(stores.intake, metrics),
+        open_blobs(settings, metrics),
         SystemClock(),
         tracing,
         own=own,
@@ -41,8 +43,8 @@ def bucket_events(settings: Settings, stores: Stores, metrics: Metrics, tracing:
         return
     from framegate.ingest.events import BucketEvents
 
-    objects = object_intake(settings, stores, tracing)
-    with closing(open_sqs(settings)) as queue:
+    objects = object_intake(settings, stores, metrics, tracing)
+    with closing(MeasuredQueue(open_sqs(settings), metrics)) as queue:
         tell = stores.incidents.raise_alert
         consumer = BucketEvents(queue, settings.events.queue, objects, metrics, SystemClock(), tell)
         stop = threading.Event()

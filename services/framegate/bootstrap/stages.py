@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from framegate.adapters.aws.polling import MOST_IN_A_CALL
 from framegate.adapters.clock import SystemClock
+from framegate.adapters.measured import MeasuredEngine
 from framegate.bootstrap.engines import make_engine
 from framegate.bootstrap.hooks import make_alerts
 from framegate.bootstrap.models import adopt_model, model_files
@@ -28,7 +29,8 @@ from framegate.observability.metrics import Metrics
 from framegate.observability.tracing import Tracing
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
-from framegate.ports.queue import Queue
+from framegate.ports.engine import Engine
+from framegate.ports.queue import ClosingQueue
 from framegate.settings import Settings
 from framegate.worker.handler import Handler, WorkerOptions
 from framegate.worker.loop import Worker
@@ -66,7 +68,7 @@ def make_service(
     process: str,
 ) -> Service:
     """One stage of the process that reports itself as `process`, ready to run: children started, models loaded and warm."""
-    clock, blobs = SystemClock(), open_blobs(settings)
+    clock, blobs = SystemClock(), open_blobs(settings, metrics)
     owner = f"{worker_name(settings, [stage])}#{stage}"
     if stage is Stage.ALERTS:
         return make_alerts(settings, stores, metrics, tracing, closing, owner)
@@ -156,8 +158,12 @@ def _inference(parts: _Parts, options: WorkerOptions) -> _Made:
 
     stores, clock, metrics, log = parts.stores, parts.clock, parts.metrics, get_log(stage=str(Stage.INFERENCE))
     open_model, settings = parts.files.with_weights, parts.settings
-    fleet = Fleet(warm_models(open_model, lambda m: make_engine(settings, m), clock), clock)
-    classifier = warm_models(open_model, lambda m: make_engine(settings, m), clock, decode_classes)
+
+    def watched(engine: Engine, model: str) -> Engine:
+        return MeasuredEngine(engine, model, metrics)
+
+    fleet = Fleet(warm_models(open_model, lambda m: make_engine(settings, m), clock, watched=watched), clock)
+    classifier = warm_models(open_model, lambda m: make_engine(settings, m), clock, decode_classes, watched)
     chains = ChainModels(stores.policies, stores.registry, classifier, clock, metrics, log)
     parts.closing.callback(chains.close)
     watch = DeploymentWatch(stores.registry, fleet, parts.process, clock, metrics, log, chains.refresh)
@@ -193,7 +199,9 @@ def _gate(parts: _Parts, options: WorkerOptions) -> _Made:
     return handler, replace(options, max_batch=batch, prefetch=batch)
 
 
-def _sweeper(settings: Settings, stores: Stores, queue: Queue, blobs: Blobs, clock: Clock, metrics: Metrics) -> Service:
+def _sweeper(
+    settings: Settings, stores: Stores, queue: ClosingQueue, blobs: Blobs, clock: Clock, metrics: Metrics
+) -> Service:
     from framegate.gate.people import AlertsOfPeople
     from framegate.sweep.cameras import CameraWatch
     from framegate.sweep.canary import CanaryBounds, CanaryGuard

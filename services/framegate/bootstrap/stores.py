@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from framegate.adapters.blobs_local import LocalBlobs
 from framegate.adapters.clock import SystemClock
+from framegate.adapters.measured import MeasuredBlobs, MeasuredIntake, MeasuredProgress, MeasuredQueue
 from framegate.adapters.postgres import (
     Database,
     Outbox,
@@ -38,23 +39,19 @@ from framegate.adapters.postgres import (
 )
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.states import Stage
+from framegate.observability.dependencies import Calls
+from framegate.observability.metrics import Metrics
 from framegate.observability.redaction import keep_secret
 from framegate.pipeline import ALL_QUEUES, queues_at
 from framegate.ports.blobs import Blobs
 from framegate.ports.objects import Objects
-from framegate.ports.queue import DeadLetters, Queue
+from framegate.ports.progress import Progress
+from framegate.ports.queue import ClosingQueue
+from framegate.ports.store import Intake
 from framegate.settings import Settings
 
 if TYPE_CHECKING:
     from framegate.adapters.aws.queue import SqsQueue
-
-
-class ClosingQueue(Queue, DeadLetters, Protocol):
-    """A queue client; `close` it."""
-
-    def close(self) -> None:
-        """What it still holds unasked goes back."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +61,8 @@ class Stores:
     database: Database
     outbox: Outbox | None  #: where the queue is elsewhere
     queue: Callable[[str], ClosingQueue]  #: a client of its own for an owner; close it
-    progress: PostgresProgress
-    intake: PostgresIntake
+    progress: Progress
+    intake: Intake
     uploads: PostgresUploads
     results: PostgresResults
     cameras: PostgresCameras
@@ -89,20 +86,23 @@ class Stores:
     close: Callable[[], None]  #: sends what is in the outbox's hands, closes the connections
 
 
-def open_stores(settings: Settings, url: str) -> Stores:
-    """Connects lazily: the first use raises `DependencyUnavailable` when nothing answers.
+def open_stores(settings: Settings, url: str, metrics: Metrics | None = None) -> Stores:
+    """Connects lazily: the first use raises `DependencyUnavailable` when nothing answers. With `metrics`, what images pass
+    through and what pages read is timed.
 
     With a queue in SQS, raises `ConfigurationError` when its client cannot be made.
     """
     # As it stands there, and as it is meant.
     password = urlsplit(url).password or ""
     keep_secret(password, unquote(password))
-    database = Database(url)
+    calls = None if metrics is None else Calls(metrics, "database")
+    database = Database(url) if calls is None else Database(url, page_timer=lambda: calls("page"))
     outbox: Outbox | None = None
     queue: Callable[[str], ClosingQueue]
     close = database.close
     if settings.queue.kind == "sqs":
-        sender = open_sqs(settings)
+        sender: ClosingQueue = open_sqs(settings)
+        sender = sender if metrics is None else MeasuredQueue(sender, metrics)
         outbox = made = Outbox(database, sender.send, timedelta(milliseconds=settings.queue.linger_ms))
 
         def queue(_: str) -> ClosingQueue:
@@ -117,7 +117,7 @@ def open_stores(settings: Settings, url: str) -> Stores:
         def queue(owner: str) -> ClosingQueue:
             return PostgresQueue(database, owner=owner)
 
-    return Stores(
+    stores = Stores(
         database,
         outbox,
         queue,
@@ -144,6 +144,16 @@ def open_stores(settings: Settings, url: str) -> Stores:
         PostgresDeliveries(database),
         PostgresAuditLog(database),
         close,
+    )
+    return stores if metrics is None else _measured(stores, metrics)
+
+
+def _measured(stores: Stores, metrics: Metrics) -> Stores:
+    return replace(
+        stores,
+        queue=lambda owner: MeasuredQueue(stores.queue(owner), metrics),
+        progress=MeasuredProgress(stores.progress, metrics),
+        intake=MeasuredIntake(stores.intake, metrics),
     )
 
 
@@ -224,8 +234,13 @@ def _boto3() -> Iterator[None]:
         raise ConfigurationError(f"AWS needs boto3 ({error}): pip install 'framegate[aws]'") from error
 
 
-def open_blobs(settings: Settings) -> Blobs:
+def open_blobs(settings: Settings, metrics: Metrics | None = None) -> Blobs:
     """Where the settings say. Raises `ConfigurationError` when the bucket cannot be used; asks S3 once."""
+    blobs = _blobs(settings)
+    return blobs if metrics is None else MeasuredBlobs(blobs, metrics)
+
+
+def _blobs(settings: Settings) -> Blobs:
     if settings.blobs.kind == "local":
         return LocalBlobs(settings.data / "blobs")
     client = _s3_client(settings)

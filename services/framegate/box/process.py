@@ -32,7 +32,7 @@ def run_stages(stages: Sequence[Stage], settings: Settings, database_url: str) -
         }
 
     with ExitStack() as closing:
-        stores = open_stores(settings, database_url)
+        stores = open_stores(settings, database_url, metrics)
         closing.callback(stores.close)
         tracing = closing.enter_context(open_tracing(settings, metrics, stages))
         port = closing.enter_context(seen_from_outside(stages, settings, stores, metrics, reasons))

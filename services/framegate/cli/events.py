@@ -29,9 +29,9 @@ def ingest_event(
 ) -> None:
     """Takes in the objects that an event of a bucket names, and prints for each record what became of it."""
     records = _records(file)
-    settings, failed = Settings.read(data=data), False
-    with stores_of(settings) as stores, open_tracing(settings, Metrics(), [Stage.INGEST]) as tracing:
-        objects = object_intake(settings, stores, tracing)
+    settings, metrics, failed = Settings.read(data=data), Metrics(), False
+    with stores_of(settings) as stores, open_tracing(settings, metrics, [Stage.INGEST]) as tracing:
+        objects = object_intake(settings, stores, metrics, tracing)
         for record in records:
             try:
                 result = objects.take(record)

@@ -76,7 +76,8 @@ def _serve(settings: Settings, url: str) -> int:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _leave)
     pin(settings.pin_cpu)
-    stores, metrics = open_stores(settings, url), Metrics(settings.metrics.cameras)
+    metrics = Metrics(settings.metrics.cameras)
+    stores = open_stores(settings, url, metrics)
     try:
         with (
             open_tracing(settings, metrics, [Stage.INGEST]) as tracing,

@@ -43,6 +43,7 @@ class DeploymentWatch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="deployments", daemon=True)
         self._serving = 0
+        self._told: list[dict[str, str]] = []
         self._reported = 0
         self._said_serving = 0
         self._pause_s = FRESH_S
@@ -115,15 +116,17 @@ class DeploymentWatch:
         )
 
     def _serve(self, active: Deployment) -> None:
-        if self._serving:
-            self._metrics.set(MODEL_INFO, 0, **self._running())
         self._fleet.serve(active.rollout)
         self._serving = active.number
-        self._metrics.set(MODEL_INFO, 1, **self._running())
-
-    def _running(self) -> dict[str, str]:
-        now = self._fleet.incumbent
-        return {"model": now.key.ref, "engine": now.engine.description, "role": "incumbent"}
+        running = [
+            {"model": one.key.ref, "engine": one.engine.description, "role": role} for role, one in self._fleet.roles
+        ]
+        for labels in running:
+            self._metrics.set(MODEL_INFO, 1, **labels)
+        for labels in self._told:
+            if labels not in running:
+                self._metrics.forget(MODEL_INFO, **labels)
+        self._told = running
 
     def _problem(self, rollout: Rollout) -> str:
         try:

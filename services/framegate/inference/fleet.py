@@ -103,8 +103,11 @@ def warm_models(
     new_engine: Callable[[ModelManifest], Engine],
     clock: Clock,
     decode: Decode = decode_head,
+    watched: Callable[[Engine, str], Engine] = lambda engine, _: engine,
 ) -> Callable[[ModelKey], LoadedModel]:
-    """The way to load a model whose output `decode` reads: its files, an engine for them, and warmth."""
+    """The way to load a model whose output `decode` reads: its files, an engine for them, and warmth; once it is warm
+    the engine is `watched`, as that of a name@version.
+    """
 
     def load(key: ModelKey) -> LoadedModel:
         manifest = open_model(key)
@@ -114,6 +117,7 @@ def warm_models(
         except Exception:
             loaded.engine.close()
             raise
+        loaded.engine = watched(loaded.engine, manifest.ref)
         return loaded
 
     return load
@@ -162,6 +166,12 @@ class Fleet:
     def incumbent(self) -> LoadedModel:
         """The model of most cameras."""
         return self._now.loaded[self._now.rollout.incumbent]
+
+    @property
+    def roles(self) -> list[tuple[str, LoadedModel]]:
+        """What serves, by its role: incumbent, canary, shadow."""
+        now = self._now
+        return [(role, now.loaded[key]) for role, key in now.rollout.roles.items()]
 
     @property
     def shadow(self) -> LoadedModel | None:

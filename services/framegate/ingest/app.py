@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
@@ -30,6 +31,7 @@ from framegate.ingest.api import Api
 from framegate.ingest.deps import ApiDependencies
 from framegate.web.edge import Edge
 from framegate.web.handlers import install_handlers
+from framegate.web.measured import UNKNOWN, Measured
 from framegate.web.permissions import check_permissions
 
 #: All routes but those of pages, in the order in which they are tried.
@@ -39,6 +41,8 @@ ROUTERS: Final = (
     # Before `hooks`: "dead" and "replay" are no ids.
     incidents.router, reviews.router, hooklog.router, hooks.router, health.router,
 )  # fmt: skip
+#: Beside what begins with `/v1/`.
+_FOR_PROGRAMS: Final = frozenset(route.path for route in health.router.routes if isinstance(route, APIRoute))
 _DESCRIPTION: Final = """\
 Cameras upload images; every accepted image reaches exactly one outcome: `pass`, `fail`, `review`, or a stated refusal.
 
@@ -74,6 +78,9 @@ def create_app(deps: ApiDependencies, pages: Pages | None = None) -> FastAPI:
         if scope["method"] == "POST" and scope["path"] == "/v1/images":
             deps.metrics.refused(slug)
 
+    def on_answer(scope: Scope, route: str, status: int, seconds: float) -> None:
+        deps.metrics.answered(route, status, area_of(scope["method"], route), seconds)
+
     app = FastAPI(
         title="Framegate",
         summary="Visual inspection for warehouses",
@@ -91,5 +98,17 @@ def create_app(deps: ApiDependencies, pages: Pages | None = None) -> FastAPI:
         pages.install(app)
     install_handlers(app, on_problem)
     app.add_middleware(Edge, on_problem=on_problem)
+    app.add_middleware(Measured, on_answer=on_answer)
     check_permissions(app)
     return app
+
+
+def area_of(method: str, route: str) -> str:
+    """What somebody waits for who asks it; empty for what no route knows."""
+    if route == UNKNOWN:
+        return ""
+    if route.startswith("/v1/uploads") or (method, route) == ("POST", "/v1/images"):
+        return "uploads"
+    if route == "/live":
+        return "live"
+    return "api" if route.startswith("/v1/") or route in _FOR_PROGRAMS else "pages"

@@ -12,7 +12,7 @@ from framegate.kernel.ids import FacilityId
 from framegate.kernel.imagefile import Limits
 from framegate.kernel.policies import Change, PolicyCheck, PolicySource, PolicyTrial
 from framegate.kernel.rollout import Rollout
-from framegate.kernel.states import Lane, Stage
+from framegate.kernel.states import Stage
 from framegate.observability.tracing import Tracing
 from framegate.ports.audit import AuditLog
 from framegate.ports.blobs import Blobs
@@ -30,11 +30,7 @@ from framegate.ports.upkeep import Upkeep
 
 
 class IngestMetrics(Protocol):
-    """Told what happened to uploads. Called from the event loop: must not block."""
-
-    def accepted(self, lane: Lane) -> None:
-        """An upload was answered with 202."""
-        ...
+    """Told what was asked and answered. Called from the event loop: must not block."""
 
     def reviewed(self, decision: str) -> None:
         """A person decided, or was refused."""
@@ -44,8 +40,15 @@ class IngestMetrics(Protocol):
         """An upload was answered with a problem."""
         ...
 
-    def accept_seconds(self, seconds: float) -> None:
-        """From the request's first byte to its 202."""
+    def accept_seconds(self, seconds: float, trace: str) -> None:
+        """From the request's first byte to its 202; `trace`: the W3C traceparent of its image."""
+        ...
+
+    def answered(self, route: str, status: int, area: str, seconds: float) -> None:
+        """Any request was answered, by the route with this template; from its first byte to the answer's headers.
+
+        `area`: uploads, api, pages or live; empty for a path that no route knows.
+        """
         ...
 
 

@@ -133,8 +133,7 @@ async def upload_image(
         finally:
             if sink.spooled:
                 api.pool.submit(sink.discard)
-    api.deps.metrics.accepted(upload.parameters.lane)
-    api.deps.metrics.accept_seconds(api.deps.clock.monotonic() - started)
+    api.deps.metrics.accept_seconds(api.deps.clock.monotonic() - started, traced.context)
     answer = accepted_answer(accepted)
     if not accepted.replayed:
         queue = first_queue(accepted, upload.parameters.lane)

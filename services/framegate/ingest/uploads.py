@@ -88,10 +88,7 @@ async def complete_upload(
     objects = _objects(api)
     api.backlog.check()
     upload = await _find(objects, principal, upload_id)
-    accepted = await run_in_threadpool(_complete, api, objects, upload)
-    if not accepted.replayed:
-        api.deps.metrics.accepted(upload.lane)
-    return accepted_answer(accepted)
+    return accepted_answer(await run_in_threadpool(_complete, api, objects, upload))
 
 
 def _objects(api: Api) -> ObjectIntake:

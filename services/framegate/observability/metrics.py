@@ -15,7 +15,7 @@ from framegate.observability.readings import GuardedCollector, Read, families, h
 __all__ = ["CAMERAS", "OTHER", "Metrics"]
 
 # Prometheus would keep when each counter began as a series of its own, which nobody asks for.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 CAMERAS: Final = 200
 _CLASSES: Final = 64

@@ -186,6 +186,11 @@ class UploadTrace:
         }
         return str(self._sent)
 
+    @property
+    def context(self) -> str:
+        """Of the image's first message where it is recorded; else empty."""
+        return "" if self._sent is None else str(self._sent)
+
     def durable(self) -> None:
         """The original is; recording it follows."""
         if self._root is not None:

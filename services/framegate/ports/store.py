@@ -46,6 +46,7 @@ class Accepted:
     duplicate_of: ImageId | None
     replayed: bool = False
     conflict: bool = False  #: the Idempotency-Key was used for another request: nothing was recorded
+    verdict: Verdict | None = None  #: of the outcome that was copied for it just now
 
 
 class Intake(Protocol):

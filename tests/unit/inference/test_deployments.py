@@ -113,6 +113,26 @@ def test_all_workers_swap_only_when_the_last_one_is_ready(hall: Hall) -> None:
     assert hall.metrics.value(MODEL_INFO, {**running, "model": NEW.ref}) == 1
 
 
+def test_every_role_is_told_and_no_more_when_it_is_over(hall: Hall) -> None:
+    hall.registry.order(Rollout(OLD), "lead")
+    watch, _ = hall.started("one")
+    hall.registry.order(Rollout(OLD, shadow=NEW), "lead")
+    watch.look()
+    assert told(hall) == {("incumbent", OLD.ref), ("shadow", NEW.ref)}
+    hall.registry.order(Rollout(OLD, canary=NEW, canary_share=0.1), "lead")
+    watch.look()
+    assert told(hall) == {("incumbent", OLD.ref), ("canary", NEW.ref)}
+    hall.registry.order(Rollout(NEW), "lead")
+    watch.look()
+    assert told(hall) == {("incumbent", NEW.ref)}
+
+
+def told(hall: Hall) -> set[tuple[str, str]]:
+    """(role, model) of every series that is there."""
+    (family,) = [family for family in hall.metrics.registry.collect() if family.name == MODEL_INFO.name]
+    return {(sample.labels["role"], sample.labels["model"]) for sample in family.samples}
+
+
 def test_a_worker_says_that_it_serves_also_after_a_dependency_was_away(
     hall: Hall, monkeypatch: pytest.MonkeyPatch
 ) -> None:

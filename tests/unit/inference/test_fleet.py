@@ -13,6 +13,7 @@ from framegate.kernel.geometry import Letterbox
 from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.manifest import Head, ModelInput, ModelManifest
 from framegate.kernel.rollout import ModelKey, Rollout
+from framegate.ports.engine import Engine
 
 SIZE = 64
 MANIFEST = ModelManifest(
@@ -203,3 +204,16 @@ def test_slow_batches_are_not_measured_again_and_again() -> None:
     engine = Timed(0.25, 0.25)
     warmed(engine)
     assert engine.sizes.count(4) == 2, "one run to warm it and one to measure it"
+
+
+def test_an_engine_is_watched_once_it_is_warm() -> None:
+    seen: list[str] = []
+
+    def watched(engine: Engine, model: str) -> Engine:
+        seen.append(model)
+        return engine
+
+    engine = MemoryEngine(MANIFEST, 1)
+    load = warm_models(lambda _: MANIFEST, lambda _: engine, FakeClock(), watched=watched)
+    loaded = load(ModelKey(MANIFEST.ref, MANIFEST.sha256))
+    assert (loaded.engine, seen) == (engine, [MANIFEST.ref])

@@ -13,13 +13,14 @@ from fastapi import FastAPI
 from framegate.adapters.memory import FakeClock, MemoryBlobs, MemoryHook, MemoryObjects, MemoryStore
 from framegate.gate.office import PolicyOffice
 from framegate.ingest.app import create_app
+from framegate.ingest.counting import CountedIntake
 from framegate.ingest.deps import ApiDependencies, ApiLimits
 from framegate.ingest.evidence import EvidenceSources
 from framegate.ingest.objects import Bucket, ObjectIntake
 from framegate.kernel.apikey import hash_secret, new_key
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.rollout import Rollout
-from framegate.kernel.states import Lane
+from framegate.observability.metrics import Metrics
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
 from framegate.ports.hooks import HookKind
@@ -39,13 +40,10 @@ WRITE_AND_READ = frozenset({"images:write", "results:read"})
 class CountedMetrics:
     """What the API told."""
 
-    accepted_lanes: list[Lane] = field(default_factory=list)
     refused_slugs: list[str] = field(default_factory=list)
     decisions: list[str] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-
-    def accepted(self, lane: Lane) -> None:
-        self.accepted_lanes.append(lane)
+    seconds: list[tuple[float, str]] = field(default_factory=list)
+    answers: list[tuple[str, int, str]] = field(default_factory=list)
 
     def reviewed(self, decision: str) -> None:
         self.decisions.append(decision)
@@ -53,8 +51,12 @@ class CountedMetrics:
     def refused(self, slug: str) -> None:
         self.refused_slugs.append(slug)
 
-    def accept_seconds(self, seconds: float) -> None:
-        self.seconds.append(seconds)
+    def accept_seconds(self, seconds: float, trace: str) -> None:
+        self.seconds.append((seconds, trace))
+
+    def answered(self, route: str, status: int, area: str, seconds: float) -> None:
+        assert seconds >= 0
+        self.answers.append((route, status, area))
 
 
 class Deployed:
@@ -90,14 +92,15 @@ class ApiBox:
         self.store = MemoryStore(used)
         self.spool = spool
         self.memory_blobs = MemoryBlobs(used, spool)
-        self.metrics = CountedMetrics()
+        self.metrics, self.counts = CountedMetrics(), Metrics()
+        intake = CountedIntake(self.store.intake, self.counts)
         self.hook = MemoryHook()
         self.objects = MemoryObjects(used, BUCKET)
         self.object_intake = ObjectIntake(
-            self.objects, self.store.uploads, self.store.intake, blobs or self.memory_blobs, used, own=Bucket(BUCKET)
+            self.objects, self.store.uploads, intake, blobs or self.memory_blobs, used, own=Bucket(BUCKET)
         )
         self.deps = ApiDependencies(
-            intake=self.store.intake,
+            intake=intake,
             results=self.store.results,
             cameras=self.store.cameras,
             camera_healths=self.store.camera_healths,

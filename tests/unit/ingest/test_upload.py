@@ -17,6 +17,7 @@ from framegate.adapters.memory import MemoryBlobs
 from framegate.ingest.deps import ApiLimits
 from framegate.kernel.errors import DependencyUnavailable
 from framegate.kernel.states import Lane
+from framegate.observability.catalogue import IMAGES_ACCEPTED
 from framegate.ports.store import Accepted, NewImage
 from tests.support.pictures import jpeg, png
 
@@ -62,7 +63,7 @@ async def test_an_upload_is_stored_recorded_and_answered_with_where_to_ask(box: 
     assert image.metadata == {"shipment": "S-1"}
     assert image.blob_key == f"originals/hall-1/2026/11/23/{body['id']}.jpg"
     assert blobs(box) == {image.blob_key: JPEG}
-    assert box.metrics.accepted_lanes == [Lane.BULK]
+    assert box.counts.value(IMAGES_ACCEPTED, {"lane": "bulk"}) == 1
     assert len(box.metrics.seconds) == 1
 
 

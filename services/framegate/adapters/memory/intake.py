@@ -8,7 +8,7 @@ from framegate.kernel.camera_health import CAMERA_FAULT
 from framegate.kernel.chain import UNAVAILABLE
 from framegate.kernel.ids import ImageId
 from framegate.kernel.inspection import LOOK_FAILED, ImageFacts, Inspected
-from framegate.kernel.states import CameraStatus, ImageState
+from framegate.kernel.states import CameraStatus, ImageState, Verdict
 from framegate.ports.store import Accepted, Camera, NewImage
 
 
@@ -34,9 +34,9 @@ class MemoryIntake:
         source = self._reusable(row, twins)
         if source is None:
             self._state.emit(row)
-        else:
-            self._reuse(row, source)
-        return Accepted(row.facts.image_id, row.state, first)
+            return Accepted(row.facts.image_id, row.state, first)
+        copied = self._reuse(row, source)
+        return Accepted(row.facts.image_id, row.state, first, verdict=copied)
 
     def _earlier(self, new: NewImage) -> tuple[ImageRow | None, bool]:
         if new.idempotency_key is not None:
@@ -106,11 +106,12 @@ class MemoryIntake:
                 return twin
         return None
 
-    def _reuse(self, row: ImageRow, source: ImageRow) -> None:
+    def _reuse(self, row: ImageRow, source: ImageRow) -> Verdict | None:
         assert source.end is not None  # noqa: S101 (what `_reusable` looked for)
         row.prepared, row.finding = source.prepared, source.finding
         # No alert: the one of the first image stands for the same bytes.
         self._state.end(row, replace(source.end.outcome, alerts=()), source.facts.image_id)
+        return source.end.outcome.verdict
 
 
 def _twins(one: NewImage, other: NewImage) -> bool:

@@ -4,7 +4,7 @@ import random
 import select
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -62,8 +62,16 @@ select set_config('statement_timeout', '{PAGE_S}s', true), set_config('transacti
 class Database:
     """Connects lazily. Safe for use from several threads; not for use after a fork. `close` it."""
 
-    def __init__(self, url: str, *, application_name: str = "framegate", pool_size: int = 8) -> None:
-        """`url` as libpq or SQLAlchemy write it (`postgresql://…`)."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        application_name: str = "framegate",
+        pool_size: int = 8,
+        page_timer: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """`url` as libpq or SQLAlchemy write it (`postgresql://…`); every `page` runs within a `page_timer()`."""
+        self._page_timer = page_timer
         self._engine = make_engine(
             url, application_name, pool_size=pool_size, max_overflow=pool_size, pool_timeout=POOL_TIMEOUT_S
         )
@@ -110,7 +118,8 @@ class Database:
             return work(connection)
 
         try:
-            return self.core(looking)
+            with self._page_timer():
+                return self.core(looking)
         except DependencyUnavailable as error:
             if error.__cause__ is not None and isinstance(_cause(error.__cause__), errors.QueryCanceled):
                 raise TooBroad from error

@@ -9,7 +9,7 @@ from framegate.adapters.postgres.rows import as_json, outgoing
 from framegate.adapters.postgres.statements import statement
 from framegate.kernel.ids import ImageId
 from framegate.kernel.messages import FrameSubmitted, encode
-from framegate.kernel.states import ImageState
+from framegate.kernel.states import ImageState, Verdict
 from framegate.ports.store import Accepted, NewImage
 
 _Numbered = tuple[int, NewImage]
@@ -99,6 +99,7 @@ def _message(image: NewImage) -> FrameSubmitted:
 
 
 def _accepted(row: Sequence[Any]) -> Accepted:
-    _, image_id, state, duplicate_of, replayed, conflict, *_ = row
+    _, image_id, state, duplicate_of, replayed, conflict, _, _, verdict = row
     first = None if duplicate_of is None else ImageId(duplicate_of)
-    return Accepted(ImageId(image_id), ImageState(state), first, replayed, conflict)
+    copied = None if verdict is None else Verdict(verdict)
+    return Accepted(ImageId(image_id), ImageState(state), first, replayed, conflict, copied)

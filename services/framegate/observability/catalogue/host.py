@@ -11,7 +11,9 @@ BUILD_INFO: Final = Metric(
 )  # fmt: skip
 DEPENDENCY_SECONDS: Final = Metric(
     "framegate_dependency_seconds", "histogram", "seconds", ("dependency", "operation"),
-    "time of one call to what the process depends on: database, queue or blobs",
+    "time of one call to what the process depends on, failures included: blobs; queue, but for receive, which waits for "
+    "messages; database, where images pass (accept, claim, extend, complete, give_back, recover) and what pages read "
+    "(page)",
     "one dependency slow: that is the cause of the slow stages; its own monitoring next",
     SECONDS,
 )  # fmt: skip
@@ -28,7 +30,7 @@ DATABASE_CONNECTIONS: Final = Metric(
 )  # fmt: skip
 BLOB_BYTES: Final = Metric(
     "framegate_blob_bytes_total", "counter", "bytes", ("operation",),
-    "bytes read from (get) and written to (put) the blob store",
+    "bytes read from (get) and written to (put, adopted uploads included) the blob store",
     "much read for few images: frames are prepared again; see framegate_attempts_ended_total",
 )  # fmt: skip
 HOUSEKEEPING_FAILURES: Final = Metric(

@@ -21,7 +21,8 @@ VERDICT_REASONS: Final = Metric(
 )  # fmt: skip
 ENGINE_SECONDS: Final = Metric(
     "framegate_engine_seconds", "histogram", "seconds", ("model",),
-    "time of one call of the engine, copies to and from the device included",
+    "time of one call of the engine, copies to and from the device included, without those that warm it; of detectors, "
+    "shadows and models of chains",
     "a step upwards: another process on the device, heat (framegate_gpu_throttled), or another engine than before "
     "(framegate_model_info)",
     SECONDS,
@@ -33,8 +34,8 @@ ENGINE_IMAGES: Final = Metric(
 )  # fmt: skip
 ENGINE_FAULTS: Final = Metric(
     "framegate_engine_faults_total", "counter", "batches", ("model",),
-    "batches that the engine refused or answered wrongly",
-    "any: framegate dead-letters list and the log's action engine_fault; roll the model back if it began with a "
+    "batches that the engine refused, or answered with another number of results",
+    "any: framegate dead-letters list and the log's action handle_failed; roll the model back if it began with a "
     "deployment",
 )  # fmt: skip
 CONFIDENCE: Final = Metric(

@@ -6,7 +6,7 @@ from framegate.observability.catalogue.metric import BYTES, SECONDS, Metric
 
 IMAGES_ACCEPTED: Final = Metric(
     "framegate_images_accepted_total", "counter", "images", ("lane",),
-    "images answered with 202",
+    "images recorded: uploads answered with 202 for the first time, and what came by a bucket",
     "if it stays at 0, look at framegate_images_refused_total and at the cameras",
 )  # fmt: skip
 IMAGES_REFUSED: Final = Metric(
@@ -46,12 +46,13 @@ ACCEPT_SECONDS: Final = Metric(
 )  # fmt: skip
 HTTP_RESPONSES: Final = Metric(
     "framegate_http_responses_total", "counter", "responses", ("route", "status"),
-    "answers of the API and the pages, by route template and status",
+    "answers of the API and the pages, by route template and status; other: paths that no route knows",
     "5xx rising: the log's action request_failed has the request ids; 429 and 503 rising: more API processes",
 )  # fmt: skip
 HTTP_SECONDS: Final = Metric(
     "framegate_http_request_seconds", "histogram", "seconds", ("area",),
-    "time from a request's first byte to the answer's headers; area: uploads, api, pages or live",
+    "time from a request's first byte to the answer's headers, of paths that a route knows; area: uploads, api, pages or "
+    "live",
     "pages above 1 s: the database; uploads: see framegate_accept_seconds",
     SECONDS,
 )  # fmt: skip

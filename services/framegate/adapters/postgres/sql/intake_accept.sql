@@ -160,7 +160,8 @@ select
   case when j.known is null then j.duplicate_of when j.same then earlier.duplicate_of end,
   j.known is not null and j.same, not j.same,
   case when j.known is null and r.n is null then j.queue end,
-  (select min(id) from sent where sent.body = j.body)
+  (select min(id) from sent where sent.body = j.body),
+  case when j.known is null then r.verdict end
 from judged j
 left join reusable r on r.n = j.n
 left join progress p on p.facility_id = j.facility and p.image_id = j.known
