@@ -18,7 +18,7 @@ COPY services services
 RUN python3 -m venv /opt/framegate \
  && /opt/framegate/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
  && /opt/framegate/bin/pip install --no-cache-dir --only-binary=:all: \
-      "$(echo /wheels/*.whl)[aws,traces]" "cuda-bindings>=12.9" "onnx>=1.17" \
+      "$(echo /wheels/*.whl)[aws,traces]" "cuda-bindings>=12.9" "nvidia-ml-py>=12.575" "onnx>=1.17" \
  && /opt/framegate/bin/pip uninstall --yes pip \
  && sed -i 's/^include-system-site-packages = false$/include-system-site-packages = true/' /opt/framegate/pyvenv.cfg
 

@@ -5,6 +5,7 @@ from framegate.adapters.postgres import migrate
 from framegate.bootstrap.api import make_api
 from framegate.bootstrap.engines import make_engine
 from framegate.bootstrap.hooks import PUBLIC_URL_FILE, make_announcer, open_hooks, public_url, signing_secrets
+from framegate.bootstrap.measuring import measured_process
 from framegate.bootstrap.models import (
     Deployer,
     adopt_model,
@@ -38,6 +39,7 @@ __all__ = [
     "make_engine",
     "make_service",
     "make_trainer",
+    "measured_process",
     "migrate",
     "object_intake",
     "open_blobs",

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
-from framegate.bootstrap import Service, Stores, make_service, open_stores, open_tracing, worker_name
+from framegate.bootstrap import Service, Stores, make_service, measured_process, open_stores, open_tracing, worker_name
 from framegate.box.signals import EXIT_RESTART, pin, stop_on_signals
 from framegate.kernel.errors import ConfigurationError, FramegateError, Transient
 from framegate.kernel.states import Stage
@@ -66,7 +66,11 @@ def seen_from_outside(
             f"cannot serve metrics on {wanted.host}:{wanted.port}: {error.strerror or error}; choose another port with "
             "FRAMEGATE_WORKER__PORT (0: any free one)"
         ) from error
-    with server as health, _Reporter(stores, worker_name(settings, stages), stages, reasons, health.port):
+    with (
+        measured_process(stages, settings, stores.database, metrics),
+        server as health,
+        _Reporter(stores, worker_name(settings, stages), stages, reasons, health.port),
+    ):
         yield health.port
 
 

@@ -51,6 +51,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
            "`/metrics`: framegate_spans_total; correct `FRAMEGATE_TRACES__ENDPOINT`"),
     Action("metrics_unread", "warning", "some metrics could not be read for a scrape; the others are given",
            "`error` says why; the readings come back by themselves"),
+    Action("metrics_absent", "debug", "some metrics are not to be had here: mostly there is no GPU"),
     # Requests.
     Action("request_failed", "error", "a request was answered 500", _OURS),
     Action("dependency_unavailable", "warning", "a request was answered 503", _DATABASE),

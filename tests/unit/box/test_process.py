@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ class FakeWorkers:
 
 class FakeStores:
     def __init__(self, workers: FakeWorkers) -> None:
-        self.workers = workers
+        self.workers, self.database = workers, SimpleNamespace(connections=lambda: (0, 0))
 
     def close(self) -> None:
         pass

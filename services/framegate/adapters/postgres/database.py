@@ -133,6 +133,12 @@ class Database:
             fairy.detach()
             return connection
 
+    def connections(self) -> tuple[int, int]:
+        """How many of the pool are in use, and how many wait for it."""
+        pool = self._engine.pool
+        assert isinstance(pool, sqlalchemy.QueuePool)  # noqa: S101 (the engine's default)
+        return pool.checkedout(), pool.checkedin()
+
     def close(self) -> None:
         """Closes the connections that are not in use; those in use are closed when they are given back."""
         self._engine.dispose()

@@ -117,7 +117,7 @@ GPU_TEMPERATURE: Final = Metric(
 )  # fmt: skip
 GPU_THROTTLED: Final = Metric(
     "framegate_gpu_throttled", "gauge", "flag", ("gpu", "cause"),
-    "1 while the clocks are lowered: for power or heat",
+    "1 while the clocks are lowered: for power, for heat, or (hardware) at once for either",
     "heat: cool it; power: it is busy, or its limit is low",
     source="scrape",
 )  # fmt: skip

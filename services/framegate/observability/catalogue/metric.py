@@ -86,6 +86,6 @@ LABELS: Final[Mapping[str, str]] = {
     "subject_kind": "camera, model",
     "verdict": "pass, fail, review, or empty",
     "version": "version of Framegate; of Python in python_info",
-    "volume": "data, and model_cache where that is another",
+    "volume": "data, and model_cache where that is set",
     "work": "kinds of housekeeping",
 }
