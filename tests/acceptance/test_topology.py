@@ -15,7 +15,7 @@ from tests.support.topology import Topology, running_topology
 
 VARIABLES = {"POSTGRES_PASSWORD": "pw", "FRAMEGATE_PEPPER": "pepper", "GRAFANA_PASSWORD": "pw"}
 #: No package that a test could install brings these two.
-_ELSEWHERE = ("prometheus", "grafana")
+_ELSEWHERE = ("prometheus", "alertmanager", "grafana")
 
 
 def upload_to_the_bucket(client: httpx.Client, frame: Path) -> str:

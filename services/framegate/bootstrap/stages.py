@@ -237,4 +237,5 @@ def _sweeper(
             metrics,
             get_log(stage="sweep"),
         ),
+        stores.workers,
     )

@@ -1,11 +1,14 @@
 """Sends again what is overdue; beside it, deletes left-over files and checks conservation."""
 
+import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from framegate.kernel.errors import Transient
+from framegate.kernel.states import Stage
 from framegate.observability.catalogue import (
     AUDIT_UNSEALED_SECONDS,
     BLOBS_SWEPT,
@@ -13,8 +16,11 @@ from framegate.observability.catalogue import (
     IMAGES_BY_END,
     IMAGES_REISSUED,
     MESSAGES_RELAYED,
+    QUEUE_DELAYED,
+    QUEUE_IN_FLIGHT,
     QUEUE_OLDEST_SECONDS,
     QUEUE_READY,
+    WORKERS,
 )
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
@@ -22,7 +28,9 @@ from framegate.pipeline import ALL_QUEUES, NEXT_MESSAGE
 from framegate.ports.audit import AuditLog
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
+from framegate.ports.overview import ALIVE
 from framegate.ports.queue import Queue
+from framegate.ports.store import Workers
 from framegate.ports.upkeep import Relay, Upkeep
 from framegate.sweep.cameras import CameraWatch
 from framegate.sweep.canary import CanaryGuard
@@ -77,10 +85,11 @@ class Sweeper:
         reviews: ReviewWatch | None = None,
         retention: RetentionWatch | None = None,
         drift: DriftWatch | None = None,
+        workers: Workers | None = None,
     ) -> None:
         """`relay`: for a queue that is not in the database. `cameras` and what follows: looked after beside, in threads."""
         self._relay, self._cameras, self._audit, self._reviews = relay, cameras, audit, reviews
-        self._retention, self._drift = retention, drift
+        self._retention, self._drift, self._workers = retention, drift, workers
         self._upkeep, self._queue, self._blobs, self._guard = upkeep, queue, blobs, guard
         self._options, self._clock, self._metrics = options, clock, metrics
         self._log = get_log(stage="sweep")
@@ -133,10 +142,25 @@ class Sweeper:
         for queue, depth in depths.items():
             age = depth.oldest_age_s if self._relay is None else waiting_s.get(queue)
             self._metrics.set(QUEUE_READY, depth.ready, queue=queue)
+            self._metrics.set(QUEUE_IN_FLIGHT, depth.in_flight, queue=queue)
+            self._metrics.set(QUEUE_DELAYED, depth.delayed, queue=queue)
             self._metrics.set(QUEUE_OLDEST_SECONDS, age or 0.0, queue=queue)
+        self._count_workers()
         self._reissue({queue: depth.ready for queue, depth in depths.items()} if self._relay else None)
         if self._due.is_due("canary", self._options.canary_every):
             self._guard.look()
+
+    def _count_workers(self) -> None:
+        """Every stage has a number: one that nobody runs any more is 0, not absent."""
+        if self._workers is None:
+            return
+        counts = Counter(
+            (stage, "ready" if status.ready else "troubled")
+            for status in self._workers.statuses(ALIVE)
+            for stage in status.stages
+        )
+        for stage, state in itertools.product(Stage, ("ready", "troubled")):
+            self._metrics.set(WORKERS, counts[stage, state], stage=str(stage), state=state)
 
     def keep_house(self) -> None:
         """One round of what nobody waits for. Its troubles are counted; they do not make the sweeper unready."""

@@ -8,12 +8,16 @@ import pytest
 from framegate.adapters.memory import FakeClock, MemoryBlobs, MemoryStore
 from framegate.kernel.errors import DependencyUnavailable
 from framegate.kernel.ids import FacilityId
-from framegate.kernel.states import ImageState
+from framegate.kernel.states import ImageState, Stage
 from framegate.observability.catalogue import (
     AUDIT_UNSEALED_SECONDS,
     HOUSEKEEPING_FAILURES,
     IMAGES_BY_END,
     IMAGES_REISSUED,
+    QUEUE_DELAYED,
+    QUEUE_IN_FLIGHT,
+    QUEUE_READY,
+    WORKERS,
 )
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
@@ -33,7 +37,15 @@ class Site:
         options = SweepOptions()
         audit = self.store.audit if sealing else None
         self.sweeper = Sweeper(
-            self.store.upkeep, queue, MemoryBlobs(self.clock), guard, options, self.clock, self.metrics, audit=audit
+            self.store.upkeep,
+            queue,
+            MemoryBlobs(self.clock),
+            guard,
+            options,
+            self.clock,
+            self.metrics,
+            audit=audit,
+            workers=self.store.workers,
         )
 
     @property
@@ -131,3 +143,32 @@ def test_a_seal_that_fails_is_reported_and_tried_again(monkeypatch: pytest.Monke
     assert site.metrics.value(HOUSEKEEPING_FAILURES, {"work": "audit"}) == 1
     site.sweeper.seal()
     assert len(site.store.state.seals) == 1
+
+
+def test_messages_are_told_by_where_they_are() -> None:
+    site = Site()
+    for _ in range(3):
+        accept(site.store.intake)
+    queue = site.store.queue
+    first, second = queue.receive(ALL_QUEUES, 2, timedelta(0), timedelta(seconds=60))
+    queue.release([second], timedelta(seconds=30))
+    site.sweeper.sweep()
+    told = {"queue": first.queue}
+    values = [site.metrics.value(metric, told) for metric in (QUEUE_READY, QUEUE_IN_FLIGHT, QUEUE_DELAYED)]
+    assert values == [1, 1, 1]
+
+
+def test_workers_are_told_for_every_stage_and_one_without_any_is_zero() -> None:
+    site = Site()
+    site.store.workers.report("a", [Stage.GATE, Stage.SWEEP], True, "", None)
+    site.store.workers.report("b", [Stage.GATE], False, "it starts", None)
+
+    def told(stage: Stage) -> list[float | None]:
+        labels = [{"stage": str(stage), "state": state} for state in ("ready", "troubled")]
+        return [site.metrics.registry.get_sample_value(WORKERS.name, one) for one in labels]
+
+    site.sweeper.sweep()
+    assert (told(Stage.GATE), told(Stage.SWEEP), told(Stage.INFERENCE)) == ([1, 1], [1, 0], [0, 0])
+    site.clock.advance(16)
+    site.sweeper.sweep()
+    assert told(Stage.GATE) == [0, 0], "it said nothing for too long"
