@@ -62,7 +62,7 @@ INHIBITIONS: Final = (
     ),
     Inhibition(
         ("FramegateStageDown",),
-        ("FramegateAuditUnsealed", "FramegateRetentionOverdue", "FramegateHousekeepingFailing"),
+        ("FramegateAuditUnsealed", "FramegateHousekeepingFailing"),
         matchers=('stage=~"sweep|gate"',),
     ),
     Inhibition(("FramegateStageDown",), (ACCEPT_LATENCY.alarm, UPLOAD_ERRORS.alarm), matchers=('stage="ingest"',)),
@@ -73,7 +73,6 @@ INHIBITIONS: Final = (
     Inhibition(("FramegateDiskFull",), ("FramegateDiskFilling", "FramegateDiskLow"), ("host", "volume")),
     Inhibition(("FramegateDiskFilling",), ("FramegateDiskLow",), ("host", "volume")),
     Inhibition(("FramegateDiskFull",), (UPLOAD_ERRORS.alarm,)),
-    Inhibition(("FramegateImagesMissing",), ("FramegateInvariantBroken",)),
     # The kernel of the matter is on its way to somebody who is awake.
     Inhibition((".+",), (".+",), ("alertname", "stage", "slo"), ('severity="page"',), ('severity="ticket"',)),
 )  # fmt: skip

@@ -74,6 +74,13 @@ locals {
           Resource = [for prefix in row.deletes : "${local.bucket_arn}/${prefix}*"]
         },
         {
+          # Of all queues, so that people see what waits for them.
+          Sid      = "CountDeadLetters"
+          Effect   = "Allow"
+          Action   = local.find_actions
+          Resource = stage == "sweep" ? values(local.dead_arns) : []
+        },
+        {
           # ingest tries an endpoint when somebody asks it to.
           Sid      = "PublishAlerts"
           Effect   = "Allow"

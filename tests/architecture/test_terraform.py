@@ -161,6 +161,10 @@ def test_a_stage_may_do_what_it_does_and_nothing_else(computed: dict[str, Any], 
         expected |= {
             (f"sqs:{action}", arn) for action in ("SendMessage", "GetQueueUrl", "GetQueueAttributes") for arn in queues
         }
+    if stage is Stage.SWEEP:
+        # It tells how many wait for people.
+        dead = {f"{ARN}{queue}-dead" for queue in (*ALL_QUEUES, EVENTS)}
+        expected |= {(f"sqs:{action}", arn) for arn in dead for action in ("GetQueueUrl", "GetQueueAttributes")}
     expected |= {
         (action, f"{BUCKET_ARN}/{prefix}*") for prefix, actions in OBJECTS[stage].items() for action in actions
     }

@@ -64,10 +64,6 @@ IMAGES_MISSING: Final = Alarm(
     "FramegateImagesMissing", "page", 'max(framegate_images{end="lost"}) > 0', "0s",
     "{{ $value }} accepted images have neither an outcome nor progress", Panel(_BOARD, "Conservation of images"),
 )  # fmt: skip
-INVARIANT_BROKEN: Final = Alarm(
-    "FramegateInvariantBroken", "page", "max by (invariant) (framegate_invariant_violations) > 0", "0s",
-    "{{ $value }} images violate {{ $labels.invariant }}", Panel(_BOARD, "Invariants violated"),
-)  # fmt: skip
 IMAGES_FAILING: Final = Alarm(
     "FramegateImagesFailing", "ticket", happened('framegate_outcomes_total{state="failed"}', "15m"), "0s",
     '{{ printf "%.0f" $value }} images ended as failed, through our fault, within 15 minutes',
@@ -106,7 +102,7 @@ GROUP: Final = Group(
         Recording("framegate:stage_down:count", _DOWN),
     ),
     (
-        STAGE_DOWN, STAGE_STALLED, QUEUE_BEHIND, BREAKER_OPEN, IMAGES_MISSING, INVARIANT_BROKEN, IMAGES_FAILING,
+        STAGE_DOWN, STAGE_STALLED, QUEUE_BEHIND, BREAKER_OPEN, IMAGES_MISSING, IMAGES_FAILING,
         MANY_IMAGES_FAIL, DEAD_LETTERS, ATTEMPTS_FAILING, MESSAGES_LOST,
     ),
 )  # fmt: skip

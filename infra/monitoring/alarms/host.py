@@ -35,8 +35,9 @@ TARGET_DOWN: Final = Alarm(
 )  # fmt: skip
 RESTART_LOOP: Final = Alarm(
     "FramegateRestartLoop", "ticket",
+    # A process may run several stages, each of which has a series.
     """max by (job, instance, stage) (
-  changes(process_start_time_seconds[15m]) * on (job, instance) group_left (stage) framegate_build_info
+  changes(process_start_time_seconds[15m]) * on (job, instance) group_right framegate_build_info
 ) >= 3""",
     "0s", "{{ $labels.instance }} ({{ $labels.stage }}) was started again {{ $value }} times within 15 minutes",
     Panel(_BOARD, "Starts of processes"),
@@ -64,11 +65,6 @@ DISK_LOW: Final = Alarm(
     "FramegateDiskLow", "ticket", "framegate:disk_free:ratio < 0.1", "15m",
     "{{ $value | humanizePercentage }} of the volume {{ $labels.volume }} of {{ $labels.host }} is free",
     Panel(_BOARD, "Free disk space"),
-)  # fmt: skip
-RETENTION_OVERDUE: Final = Alarm(
-    "FramegateRetentionOverdue", "ticket", "max(framegate_retention_overdue_seconds) > seconds(6h)", "30m",
-    "What should have been erased is kept: overdue for {{ $value | humanizeDuration }}",
-    Panel(_BOARD, "Retention overdue"),
 )  # fmt: skip
 MEMORY_LOW: Final = Alarm(
     "FramegateMemoryLow", "ticket",
@@ -125,6 +121,6 @@ GROUP: Final = Group(
     ),
     (
         DEPENDENCY_DOWN, DEPENDENCY_SLOW, TARGET_DOWN, RESTART_LOOP, HOUSEKEEPING_FAILING, DISK_FULL, DISK_FILLING,
-        DISK_LOW, RETENTION_OVERDUE, MEMORY_LOW, GPU_IDLE, GPU_OUTSIDE_BAND, GPU_HOT, GPU_MEMORY_FULL,
+        DISK_LOW, MEMORY_LOW, GPU_IDLE, GPU_OUTSIDE_BAND, GPU_HOT, GPU_MEMORY_FULL,
     ),
 )  # fmt: skip

@@ -28,13 +28,6 @@ _DECIDED: Final = Row(
         lines("Verdicts", rate(c.OUTCOMES, "verdict", state="decided"), stacked="percent"),
         lines("Reasons", rate(c.VERDICT_REASONS, "reason"), stacked="percent"),
         lines("How images end", rate(c.OUTCOMES, "state"), stacked="percent"),
-        lines(
-            "Passes that people would have failed",
-            Query(
-                most(c.REVIEW_ESCAPES, "bound"),
-                empty_ok="people have not judged enough of the blind sample to estimate it",
-            ),
-        ),
         lines("Second looks", Query(rate(c.SECOND_LOOKS, "result"), empty_ok="the policy asks for no second look")),
         lines("Share looked at again", Query(most(c.SECOND_LOOK_SHARE, "instance"))),
     ),

@@ -65,15 +65,7 @@ _REVIEWS: Final = Row(
         ),
         lines("Images that wait", Query(most(c.REVIEW_ITEMS_OPEN), "images")),
         lines("Decisions of people", rate(c.REVIEW_DECISIONS, "decision")),
-        lines(
-            "Passes that people would have failed",
-            Query(
-                most(c.REVIEW_ESCAPES, "bound"),
-                empty_ok="people have not judged enough of the blind sample to estimate it",
-            ),
-            width=12,
-        ),
-        lines("Reasons that fill the desk", rate(c.VERDICT_REASONS, "reason"), width=12),
+        lines("Reasons that fill the desk", rate(c.VERDICT_REASONS, "reason"), width=24),
     ),
 )
 
@@ -84,9 +76,8 @@ _AUDIT: Final = Row(
             "Audit without a seal",
             Query(most(c.AUDIT_UNSEALED_SECONDS), "oldest entry"),
             steps=((60, RED),),
-            width=12,
+            width=24,
         ),
-        lines("Retention overdue", Query(most(c.RETENTION_OVERDUE_SECONDS), "overdue"), width=12),
     ),
 )
 

@@ -184,22 +184,14 @@ def _sweep() -> Row:
             lines("Images sent again", Query(rate(c.IMAGES_REISSUED, "state"), empty_ok=_RARE), width=6),
             lines("Sent for processes that could not", Query(rate(c.MESSAGES_RELAYED), "messages"), width=6),
             lines("Housekeeping that failed", Query(rate(c.HOUSEKEEPING_FAILURES, "work"), empty_ok=_RARE), width=6),
-            stat(
-                "Invariants violated",
-                most(c.INVARIANT_VIOLATIONS, "invariant"),
-                steps=((1, RED),),
-                width=6,
-                height=8,
-            ),
             lines(
                 "Audit without a seal",
                 Query(most(c.AUDIT_UNSEALED_SECONDS), "oldest entry"),
                 steps=((60, RED),),
                 width=6,
             ),
-            lines("Left-over files deleted", Query(rate(c.BLOBS_SWEPT, "prefix")), width=6),
-            lines("Retention overdue", Query(most(c.RETENTION_OVERDUE_SECONDS), "overdue"), width=6),
-            lines("Parts erased", Query(rate(c.PARTS_ERASED, "part"), empty_ok="nothing is old enough yet"), width=6),
+            lines("Left-over files deleted", Query(rate(c.BLOBS_SWEPT, "prefix")), width=12),
+            lines("Parts erased", Query(rate(c.PARTS_ERASED, "part"), empty_ok="nothing is old enough yet"), width=12),
         ),
     )
 

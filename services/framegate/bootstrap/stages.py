@@ -238,4 +238,5 @@ def _sweeper(
             get_log(stage="sweep"),
         ),
         stores.workers,
+        queue,
     )

@@ -12,6 +12,7 @@ from framegate.kernel.states import Stage
 from framegate.observability.catalogue import (
     AUDIT_UNSEALED_SECONDS,
     BLOBS_SWEPT,
+    DEAD_LETTERS_WAITING,
     HOUSEKEEPING_FAILURES,
     IMAGES_BY_END,
     IMAGES_REISSUED,
@@ -29,7 +30,7 @@ from framegate.ports.audit import AuditLog
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
 from framegate.ports.overview import ALIVE
-from framegate.ports.queue import Queue
+from framegate.ports.queue import DeadLetters, Queue
 from framegate.ports.store import Workers
 from framegate.ports.upkeep import Relay, Upkeep
 from framegate.sweep.cameras import CameraWatch
@@ -45,6 +46,7 @@ _SEALED_AT_ONCE = 2000
 _SEALS_A_ROUND = 25
 #: A message that its own process has not sent by then will not be sent by it.
 _UNSENT = timedelta(seconds=3)
+_DEAD_EVERY = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,12 @@ class Sweeper:
         retention: RetentionWatch | None = None,
         drift: DriftWatch | None = None,
         workers: Workers | None = None,
+        dead: DeadLetters | None = None,
     ) -> None:
         """`relay`: for a queue that is not in the database. `cameras` and what follows: looked after beside, in threads."""
         self._relay, self._cameras, self._audit, self._reviews = relay, cameras, audit, reviews
         self._retention, self._drift, self._workers = retention, drift, workers
+        self._dead = dead
         self._upkeep, self._queue, self._blobs, self._guard = upkeep, queue, blobs, guard
         self._options, self._clock, self._metrics = options, clock, metrics
         self._log = get_log(stage="sweep")
@@ -146,6 +150,10 @@ class Sweeper:
             self._metrics.set(QUEUE_DELAYED, depth.delayed, queue=queue)
             self._metrics.set(QUEUE_OLDEST_SECONDS, age or 0.0, queue=queue)
         self._count_workers()
+        if self._dead is not None and self._due.is_due("dead letters", _DEAD_EVERY):
+            dead = self._dead.count_dead()
+            for queue in ALL_QUEUES:
+                self._metrics.set(DEAD_LETTERS_WAITING, dead.get(queue, 0), queue=queue)
         self._reissue({queue: depth.ready for queue, depth in depths.items()} if self._relay else None)
         if self._due.is_due("canary", self._options.canary_every):
             self._guard.look()

@@ -11,6 +11,7 @@ from framegate.kernel.ids import FacilityId
 from framegate.kernel.states import ImageState, Stage
 from framegate.observability.catalogue import (
     AUDIT_UNSEALED_SECONDS,
+    DEAD_LETTERS_WAITING,
     HOUSEKEEPING_FAILURES,
     IMAGES_BY_END,
     IMAGES_REISSUED,
@@ -46,6 +47,7 @@ class Site:
             self.metrics,
             audit=audit,
             workers=self.store.workers,
+            dead=queue,
         )
 
     @property
@@ -172,3 +174,17 @@ def test_workers_are_told_for_every_stage_and_one_without_any_is_zero() -> None:
     site.clock.advance(16)
     site.sweeper.sweep()
     assert told(Stage.GATE) == [0, 0], "it said nothing for too long"
+
+
+def test_dead_letters_are_told_until_somebody_has_sent_them_back() -> None:
+    site = Site()
+    accept(site.store.intake)
+    queue = site.store.queue
+    (delivery,) = queue.receive(ALL_QUEUES, 1, timedelta(0), timedelta(seconds=60))
+    queue.dead_letter(delivery, "a reason")
+    site.sweeper.sweep()
+    assert site.metrics.value(DEAD_LETTERS_WAITING, {"queue": delivery.queue}) == 1
+    queue.redrive()
+    site.clock.advance(15)
+    site.sweeper.sweep()
+    assert site.metrics.value(DEAD_LETTERS_WAITING, {"queue": delivery.queue}) == 0

@@ -133,8 +133,3 @@ IMAGES_BY_END: Final = Metric(
     "conservation: accepted, decided, rejected, failed, in_flight, lost",
     "lost above 0 is a bug or a damaged database: framegate verify names the images",
 )  # fmt: skip
-INVARIANT_VIOLATIONS: Final = Metric(
-    "framegate_invariant_violations", "gauge", "images", ("invariant",),
-    "what the last conservation check found against each cheap invariant",
-    "above 0: framegate verify names the images; keep the logs and report it",
-)  # fmt: skip

@@ -50,11 +50,6 @@ PARTS_ERASED: Final = Metric(
     "originals and metadata whose retention was over",
     "nothing to do: framegate retention show says how long what is kept",
 )  # fmt: skip
-RETENTION_OVERDUE_SECONDS: Final = Metric(
-    "framegate_retention_overdue_seconds", "gauge", "seconds", (),
-    "for how long the part that should have been erased first is overdue",
-    "rising for hours: the sweep stage is down or cannot delete; framegate_housekeeping_failures_total says which",
-)  # fmt: skip
 CPU_RATIO: Final = Metric(
     "framegate_host_cpu_ratio", "gauge", "ratio", (),
     "share of the host's CPU time in use between the last two scrapes",

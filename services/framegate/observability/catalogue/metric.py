@@ -43,7 +43,6 @@ class Metric:
 #: What each label holds and what bounds the number of its values: none grows with images, people or time.
 LABELS: Final[Mapping[str, str]] = {
     "area": "uploads, api, pages, live",
-    "bound": "low, estimate, high",
     "camera": "FACILITY/CAMERA; those beyond FRAMEGATE_METRICS__CAMERAS are other",
     "cause": "closed set of the metric",
     "change": "kinds of changes of incidents, or began and ended",
@@ -60,7 +59,6 @@ LABELS: Final[Mapping[str, str]] = {
     "generation": "0, 1, 2",
     "gpu": "index of the device",
     "implementation": "of Python: CPython",
-    "invariant": "names of framegate verify's checks",
     "kind": "kinds of hooks, or of reuse",
     "lane": "live, bulk",
     "level": "debug, info, warning, error",

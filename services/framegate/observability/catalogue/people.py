@@ -61,13 +61,6 @@ REVIEW_DECISIONS: Final = Metric(
     "decisions of people, by what they say; refused ones too",
     "refused rising: two people on one key, or pages that do not show what they send",
 )  # fmt: skip
-REVIEW_ESCAPES: Final = Metric(
-    "framegate_review_escape_ratio", "gauge", "ratio", ("bound",),
-    "estimated share of automatic passes that people would have failed, from blind samples: low, estimate, high (95"
-    " %)",
-    "the estimate above what the policy promises: lower the pass threshold; high far above the estimate: sample "
-    "more (FRAMEGATE_REVIEWS__SAMPLE)",
-)  # fmt: skip
 AUDIT_UNSEALED_SECONDS: Final = Metric(
     "framegate_audit_unsealed_seconds", "gauge", "seconds", (),
     "for how long the oldest entry of the audit has waited for its seal",
