@@ -241,24 +241,9 @@ def test_a_change_is_due_for_every_endpoint_that_wants_it_and_no_other(harness: 
     assert told == {wants_all.endpoint_id, wants_ends.endpoint_id, wants_critical.endpoint_id}
 
 
-def test_the_incidents_of_an_image_are_those_that_took_its_alerts(harness: Harness) -> None:
-    image, other = accept(harness.intake), accept(harness.intake)
-    wide = replace(PALLET, rule="wide")
-    for one, alerts in ((image, (PALLET, wide)), (other, (PALLET,))):
-        advance_to(harness.progress, one, Stage.GATE)
-        held = must_claim(harness.progress, Stage.GATE, one)
-        assert complete(harness.progress, held, outcome(Verdict.FAIL, 1, *alerts))
-    harness.incidents.group(10, announce)
-    assert [found.rule for found in harness.incidents.of_image(HERE, other.image_id)] == ["damage"]
-    found = harness.incidents.of_image(HERE, image.image_id)
-    assert sorted(one.rule for one in found) == ["damage", "wide"]
-    assert found == sorted(found, key=lambda one: (one.opened_at, one.incident_id))
-    assert harness.incidents.of_image(frozenset({OTHER_FACILITY}), image.image_id) == []
-
-
 def test_an_image_tells_what_it_raised_and_which_incident_took_it(harness: Harness) -> None:
-    image, other = accept(harness.intake), accept(harness.intake)
-    for one, alerts in ((image, [PALLET, replace(PALLET, rule="operations")]), (other, [])):
+    image, same, other = (accept(harness.intake) for _ in range(3))
+    for one, alerts in ((image, [PALLET, replace(PALLET, rule="operations")]), (same, [PALLET]), (other, [])):
         advance_to(harness.progress, one, Stage.GATE)
         held = must_claim(harness.progress, Stage.GATE, one)
         assert complete(harness.progress, held, outcome(Verdict.FAIL, 1, *alerts))
@@ -271,6 +256,7 @@ def test_an_image_tells_what_it_raised_and_which_incident_took_it(harness: Harne
     incidents = {one.rule: one.incident_id for one in harness.incidents.incidents(HERE, EVERY, 10)}
     found = harness.incidents.alerts_of(FACILITY, image.image_id)
     assert {raised.alert.rule: incident for raised, incident in found} == incidents
+    assert [incident for _, incident in harness.incidents.alerts_of(FACILITY, same.image_id)] == [incidents["damage"]]
     assert harness.incidents.alerts_of(OTHER_FACILITY, image.image_id) == []
     assert harness.incidents.alerts_of(FACILITY, other.image_id) == []
 

@@ -41,11 +41,13 @@ def headline(record: ImageRecord) -> str:
 
 def recorded(sources: StorySources, record: ImageRecord) -> list[dict[str, Any]]:
     """Oldest first. `component` says which record: image, audit, incident or hook."""
-    incidents = sources.incidents.of_image(frozenset({record.facts.facility}), record.facts.image_id)
+    facility, image_id = record.facts.facility, record.facts.image_id
+    taken_by = {incident_id for _, incident_id in sources.incidents.alerts_of(facility, image_id) if incident_id}
+    incidents = (sources.incidents.incident(frozenset({facility}), incident_id) for incident_id in taken_by)
     found = [
         *_image(record),
         *_audit(sources.audit, record),
-        *(event for incident in incidents for event in _incident(sources, incident)),
+        *(event for incident in incidents if incident for event in _incident(sources, incident)),
     ]
     return sorted(found, key=lambda event: event["timestamp"])
 

@@ -70,10 +70,6 @@ class Incidents(Protocol):
         """Those with the newest alerts first."""
         ...
 
-    def of_image(self, facilities: frozenset[FacilityId], image_id: ImageId) -> list[Incident]:
-        """Those that an alert about this image belongs to, oldest first."""
-        ...
-
     def facilities(self) -> frozenset[FacilityId]:
         """All that there are: for whoever may see everything."""
         ...

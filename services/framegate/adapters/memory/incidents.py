@@ -34,7 +34,6 @@ class MemoryIncidents:
         self._state, self._deliveries = state, deliveries
         self._incidents: dict[UUID, Incident] = {}
         self._events: dict[UUID, list[IncidentEvent]] = {}
-        self._taken_by: dict[ImageId, set[UUID]] = {}
         self._grouped = 0
         self._taken: dict[UUID, UUID | None] = {}
 
@@ -47,8 +46,6 @@ class MemoryIncidents:
             grouping = Grouping(self._going_on(), Counter(incident.key[:2] for incident in single))
             for raised in alerts:
                 steps, incident_id = grouping.take(raised, new_uuid7())
-                if raised.image_id is not None and incident_id is not None:
-                    self._taken_by.setdefault(raised.image_id, set()).add(incident_id)
                 self._taken[raised.alert_id] = incident_id
                 changes += self._note(steps, raised.at, SYSTEM, announce, raised.image_id)
             self._grouped += len(alerts)
@@ -103,12 +100,6 @@ class MemoryIncidents:
         with self._state.lock:
             found = [i for i in self._incidents.values() if i.facility in facilities and i.state in states]
             return sorted(found, key=lambda i: (i.last_at, i.incident_id), reverse=True)[:limit]
-
-    def of_image(self, facilities: frozenset[FacilityId], image_id: ImageId) -> list[Incident]:
-        """See the port."""
-        with self._state.lock:
-            found = [self._incidents[i] for i in self._taken_by.get(image_id, ()) if i in self._incidents]
-            return sorted((i for i in found if i.facility in facilities), key=lambda i: (i.opened_at, i.incident_id))
 
     def facilities(self) -> frozenset[FacilityId]:
         """See the port."""

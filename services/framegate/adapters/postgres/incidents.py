@@ -157,18 +157,6 @@ class PostgresIncidents:
         )
         return self._database.core(lambda connection: [_incident(row) for row in connection.execute(query)])
 
-    def of_image(self, facilities: frozenset[FacilityId], image_id: ImageId) -> list[Incident]:
-        """See the port."""
-        belongs = select(_ALERTS.c.incident_id).where(
-            _ALERTS.c.facility_id.in_(facilities), _ALERTS.c.image_id == image_id
-        )
-        query = (
-            select(_INCIDENTS)
-            .where(_INCIDENTS.c.facility_id.in_(facilities), _INCIDENTS.c.incident_id.in_(belongs))
-            .order_by(_INCIDENTS.c.opened_at, _INCIDENTS.c.incident_id)
-        )
-        return self._database.core(lambda connection: [_incident(row) for row in connection.execute(query)])
-
     def facilities(self) -> frozenset[FacilityId]:
         """See the port."""
         query = select(schema.facilities.c.id)
