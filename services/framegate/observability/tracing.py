@@ -157,10 +157,21 @@ class Unfinished:
 class UploadTrace:
     """Of one upload, from its request to its answer."""
 
-    __slots__ = ("_about", "_began_ns", "_durable_ns", "_parent", "_root", "_sent", "_storing_ns", "_tracing")
+    __slots__ = (
+        "_about",
+        "_began_ns",
+        "_durable_ns",
+        "_parent",
+        "_root",
+        "_sent",
+        "_storing_ns",
+        "_tracing",
+        "context",
+    )
 
     def __init__(self, tracing: Tracing, parent: str = "") -> None:
         self._tracing, self._parent = tracing, parent
+        self.context = ""  #: of the image's first message, once it is begun
         self._root: SpanContext | None = None
         self._sent: SpanContext | None = None
         self._about: Attributes = {}
@@ -173,6 +184,10 @@ class UploadTrace:
 
     def begin(self, image_id: UUID, facility: str, camera: str) -> str:
         """The context of the image's first message. Decides whether the image is recorded."""
+        self.context = self._begin(image_id, facility, camera)
+        return self.context
+
+    def _begin(self, image_id: UUID, facility: str, camera: str) -> str:
         if not self._tracing.on:
             return self._parent
         self._root = self._tracing.root(image_id, self._parent)
@@ -185,11 +200,6 @@ class UploadTrace:
             "framegate.camera": camera,
         }
         return str(self._sent)
-
-    @property
-    def context(self) -> str:
-        """Of the image's first message where it is recorded; else empty."""
-        return "" if self._sent is None else str(self._sent)
 
     def durable(self) -> None:
         """The original is; recording it follows."""
