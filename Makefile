@@ -23,12 +23,12 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 demo: $(VENV)/demo.stamp ## start a whole box and stream sample frames through it; ARGS="--images DIR" for your own
 	@$(BIN)/framegate demo $(ARGS)
 
-# Tests that start whole boxes have the machine to themselves.
+# Tests that start whole boxes run two at a time, with nothing beside them.
 test: $(VENV)/dev.stamp ## set up and run every test; ARGS="-k name" for some
 ifeq ($(ARGS),)
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 	  tests/unit tests/contracts tests/integration tests/architecture
-	@$(BIN)/python -m pytest tests/acceptance tests/chaos
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadgroup tests/acceptance tests/chaos
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
@@ -38,7 +38,7 @@ tests/browser/node_modules: tests/browser/package-lock.json
 	@touch $@
 
 browser: $(VENV)/dev.stamp tests/browser/node_modules ## the pages in a real Chromium (Debian: apt-get install chromium npm); ARGS="-k name" for some
-	@$(BIN)/python -m pytest tests/browser $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile tests/browser $(ARGS)
 
 screenshots: $(VENV)/dev.stamp ## every page as a picture, into screenshots/; ARGS="--only /cameras" for some
 	@$(BIN)/python -m tests.browser.screenshots $(ARGS)

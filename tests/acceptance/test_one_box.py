@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from framegate.starter import sample_frames
-from tests.support.box import RunningBox, running_box, until
+from tests.support.box import RunningBox, until
 from tests.support.pictures import cut_in_mid_scan, jpeg, png
 
 
@@ -141,23 +141,30 @@ def test_submit_spools_while_the_box_is_away_and_delivers_later(box: RunningBox,
 
 
 def test_verify_holds_and_says_what_it_counted(box: RunningBox) -> None:
+    box.outcome(box.upload(jpeg(7_000)).json()["id"])
     report = json.loads(box.run("verify", "--json"))
     assert report["holds"] is True
     assert report["lost"] == 0
     assert report["accepted"] == report["decided"] + report["rejected"] + report["failed"] + report["in_flight"]
-    assert report["accepted"] > 5
+    assert report["accepted"] >= 1
     assert {check["name"] for check in report["checks"]} >= {"originals"}
 
 
-def test_verify_notices_an_original_that_changed(tmp_path: Path) -> None:
-    with running_box(tmp_path / "data") as own:
-        own.outcome(own.upload(jpeg(1)).json()["id"])
-        (original,) = (own.data / "blobs" / "originals").rglob("*.jpg")
-        original.chmod(0o600)
-        original.write_bytes(jpeg(2))
-        report = json.loads(own.run("verify", "--json", ok=False))
-        assert report["holds"] is False
-        assert {c["name"]: c["violations"] for c in report["checks"]}["originals"] == 1
+def test_verify_notices_an_original_that_changed(box: RunningBox) -> None:
+    data = jpeg(7_001)
+    box.outcome(box.upload(data).json()["id"])
+    originals = (box.data / "blobs" / "originals").rglob("*.jpg")
+    (original,) = (path for path in originals if path.read_bytes() == data)
+    mode = original.stat().st_mode
+    original.chmod(0o600)
+    original.write_bytes(jpeg(7_002))
+    try:
+        report = json.loads(box.run("verify", "--json", ok=False))
+    finally:
+        original.write_bytes(data)
+        original.chmod(mode)
+    assert report["holds"] is False
+    assert {c["name"]: c["violations"] for c in report["checks"]}["originals"] == 1
 
 
 def test_metrics_are_served_but_not_to_the_public(box: RunningBox) -> None:

@@ -1,25 +1,16 @@
 """What the gate leaves to people, decided by one of them, as they and everybody else see it."""
 
 import json
-from collections.abc import Iterator
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from framegate.starter import sample_frames
-from tests.support.box import RunningBox, running_box, until
+from tests.support.box import RunningBox, until
 
 CAMERA = "dock-desk"  # nobody has confirmed it, so nothing of it passes by itself
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[RunningBox]:
-    """Without the doubts that other tests have left to people."""
-    with running_box(tmp_path / "data", FRAMEGATE_REVIEWS__UNDO_S="3") as box:
-        yield box
+FACILITY = "desk"  # without the doubts that other tests have left to people
 
 
 def incidents(box: RunningBox) -> list[dict[str, Any]]:
@@ -27,13 +18,19 @@ def incidents(box: RunningBox) -> list[dict[str, Any]]:
     return [one for one in found if one["subject"] == f"camera/{CAMERA}"]
 
 
-def test_a_person_fails_an_image_takes_it_back_fails_it_again_and_people_hear_of_it_once(own: RunningBox) -> None:
-    box = own
+def key_of(box: RunningBox, name: str, scopes: str) -> dict[str, str]:
+    key = box.run("keys", "create", "--name", name, "--scopes", scopes, "--facility", FACILITY).strip()
+    return {"Authorization": f"Bearer {key}"}
+
+
+def test_a_person_fails_an_image_takes_it_back_fails_it_again_and_people_hear_of_it_once(box: RunningBox) -> None:
     frame = next(path.read_bytes() for path in sample_frames())
-    image = box.upload(frame, camera=CAMERA).json()["id"]
-    assert box.outcome(image)["verdict"] == "review"
-    key = box.run("keys", "create", "--name", "Ann", "--scopes", "reviews:write,results:read").strip()
-    with httpx.Client(base_url=box.url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as ann:
+    image = box.upload(frame, headers=key_of(box, CAMERA, "images:write"), camera=CAMERA).json()["id"]
+    with httpx.Client(
+        base_url=box.url, headers=key_of(box, "Ann", "reviews:write,results:read"), trust_env=False
+    ) as ann:
+        until(lambda: ann.get(f"/v1/images/{image}").json()["state"] == "decided", what="an outcome")
+        assert ann.get(f"/v1/images/{image}").json()["verdict"] == "review"
         item = next(one for one in ann.post("/v1/reviews/next?n=50").json()["items"] if one["id"] == image)
         shown = sha256(ann.get(item["content"]).content).hexdigest()
         said = {"shown_sha256": shown, "decision": "fail", "class": "dent"}

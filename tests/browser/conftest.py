@@ -1,12 +1,16 @@
-"""One Chromium and one box for all tests that do not break it. Each test has a browser context of its own."""
+"""One Chromium, one box and one login of each person for all tests that do not break it.
+
+Each test has a browser context of its own.
+"""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, StorageState
 
 from tests.support.box import RunningBox
 
@@ -45,14 +49,31 @@ def box(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield running
 
 
+@pytest.fixture(scope="session")
+def logins(browser: Browser, box: RunningBox) -> Callable[[str], StorageState]:
+    """What the browser of somebody keeps who has just logged in: once for each, as that takes longer than most tests."""
+
+    @cache
+    def login(name: str) -> StorageState:
+        with viewer(browser, box, name) as person:
+            person.assert_calm()
+            return person.context.storage_state()
+
+    return login
+
+
 @pytest.fixture
-def visit(browser: Browser, box: RunningBox) -> Iterator[Visit]:
-    """`visit("ada", size=TABLET)`: another person with a browser; in the end none of them has seen an error."""
+def visit(browser: Browser, box: RunningBox, logins: Callable[[str], StorageState]) -> Iterator[Visit]:
+    """`visit("ada", size=TABLET)`: another browser of a person; in the end none of them has seen an error.
+
+    All browsers of a person have one login, but those that come with `anew`.
+    """
     with ExitStack() as stack:
         people: list[Viewer] = []
 
-        def arrive(name: str | None = None, **options: Any) -> Viewer:
-            people.append(stack.enter_context(viewer(browser, box, name, **options)))
+        def arrive(name: str, *, anew: bool = False, **options: Any) -> Viewer:
+            kept = {} if anew else {"storage_state": logins(name)}
+            people.append(stack.enter_context(viewer(browser, box, name if anew else None, **kept, **options)))
             return people[-1]
 
         yield arrive

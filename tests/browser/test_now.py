@@ -89,7 +89,7 @@ def test_who_leaves_does_not_listen_any_more(visit: Visit, box: RunningBox) -> N
 
 
 def test_the_end_of_the_login_ends_the_stream(visit: Visit, box: RunningBox) -> None:
-    wall, desk = visit("rolf"), visit("rolf")
+    wall, desk = visit("rolf", anew=True), visit("rolf", anew=True)
     page = listening(wall)
     desk.open("/me").get_by_role("button", name="End", exact=True).first.click()
     expect(page.locator("[data-live]")).to_have_text("Not live any more", timeout=LOGIN_CHECKED_MS)

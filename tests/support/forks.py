@@ -71,6 +71,7 @@ def _run(arguments: list[str], environment: dict[str, str], files: tuple[str, st
     with ExitStack() as stack:
         for path, mode, descriptor in zip(files, ("rb", "ab", "ab"), range(3), strict=True):
             os.dup2(stack.enter_context(Path(path).open(mode)).fileno(), descriptor)
+    sys.stdin = os.fdopen(0, encoding="utf-8")  # multiprocessing put one on /dev/null in its place
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["framegate", *arguments]
