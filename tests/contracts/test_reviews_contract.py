@@ -5,11 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from framegate.kernel.reviews import Choice, Decision, Redrawn, Review, ReviewConflict, ReviewRefused
+from framegate.kernel.reviews import LATELY, Choice, Decision, Redrawn, Review, ReviewConflict, ReviewRefused, Tally
 from framegate.kernel.states import Verdict
 
-from .examples import MODEL, accept, decide, outcome
-from .harness import Harness, record
+from .examples import MODEL, OTHER_FACILITY, accept, decide, outcome
+from .harness import Harness, record, seconds
 from .reviewing import (
     ANN,
     BEN,
@@ -206,6 +206,22 @@ def test_sampled_passes_say_how_many_defects_escape_by_camera_class_and_model(ha
     assert {name: dict(counts) for name, counts in stats.reviewers.items()} == {
         ANN: {"pass": 3, "fail": 2, "cannot-tell": 1}
     }
+
+
+def test_what_lately_escaped_is_told_by_model_of_all_facilities(harness: Harness) -> None:
+    passed(harness, 1.0)
+    (long_ago,) = next_for(harness, ANN)
+    say(harness, long_ago, FAIL)
+    harness.advance((LATELY - seconds(60)).total_seconds())
+    passed(harness, 1.0)
+    passed(harness, 1.0, facility=OTHER_FACILITY)
+    for item in harness.reviews.lease(HERE | THERE, BEN, 10, LEASE):
+        harness.reviews.decide(HERE | THERE, item.image_id, item.version, item.sha256, PASS, BEN, UNDO)
+    assert harness.reviews.escapes() == [Tally("model", MODEL, judged=3, escaped=1)]
+    harness.advance(120)
+    assert harness.reviews.escapes() == [Tally("model", MODEL, judged=2, escaped=0)]
+    say(harness, current(harness, doubtful(harness)), FAIL)
+    assert harness.reviews.escapes() == [Tally("model", MODEL, judged=2, escaped=0)]
 
 
 def test_what_was_taken_back_counts_for_nobody(harness: Harness) -> None:

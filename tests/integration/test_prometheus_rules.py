@@ -174,6 +174,23 @@ CASES: Final = [
         {"framegate_review_oldest_seconds": "28000x100"},
     ),
     case(
+        "DefectsPass", TICKET, "10m",
+        {
+            'framegate_review_escape_low_ratio{model="a@1"}': "0.011x40",
+            'framegate_model_info{role="incumbent",model="a@1"}': "1x40",
+        },
+        {'framegate_review_escape_low_ratio{model="a@1"}': "0.01x40"},
+    ),
+    case(
+        "DefectsPass", TICKET, "10m",
+        {
+            'framegate_review_escape_low_ratio{model="a@1"}': "0.011x40",
+            'framegate_model_info{role="canary",model="a@1"}': "1x40",
+        },
+        {'framegate_model_info{role="incumbent",model="a@2"}': "1x40"},  # it was rolled back
+        without=('framegate_model_info{role="canary",model="a@1"}',),
+    ),
+    case(
         "HookFailing", TICKET, "40m",
         {
             'framegate_hook_attempts_total{kind="webhook",reason="delivered"}': "0+1x100",

@@ -5,6 +5,8 @@ from typing import Final
 from infra.monitoring.alarm import Alarm, Group, Panel, happened
 
 _BOARD: Final = "framegate-people"
+#: The share of passes that may be defects.
+MAY_PASS: Final = 0.01
 
 REVIEW_BACKLOG: Final = Alarm(
     "FramegateReviewBacklog", "ticket",
@@ -15,6 +17,14 @@ or
 / (sum(rate(framegate_review_decisions_total{decision!="refused"}[1h])) > 0) > seconds(8h)""",
     "30m", "Images wait for people for {{ $value | humanizeDuration }}, or will at this pace: longer than a shift",
     Panel(_BOARD, "Oldest review"),
+)  # fmt: skip
+DEFECTS_PASS: Final = Alarm(
+    "FramegateDefectsPass", "ticket",
+    # The lower end of the interval: an alarm is more than a few unlucky checks. A model that no longer serves is history.
+    f"""max by (model) (framegate_review_escape_low_ratio) > {MAY_PASS}
+and on (model) max by (model) (framegate_model_info{{role=~"incumbent|canary"}}) == 1""",
+    "5m", "At least {{ $value | humanizePercentage }} of the passes of {{ $labels.model }} are defects, say the blind checks",
+    Panel(_BOARD, "Passes that people call fail"),
 )  # fmt: skip
 HOOK_FAILING: Final = Alarm(
     "FramegateHookFailing", "ticket",
@@ -38,4 +48,4 @@ AUDIT_UNSEALED: Final = Alarm(
     Panel(_BOARD, "Audit without a seal"),
 )  # fmt: skip
 
-GROUP: Final = Group("people", (), (REVIEW_BACKLOG, HOOK_FAILING, HOOK_DEAD, HOOKS_LATE, AUDIT_UNSEALED))
+GROUP: Final = Group("people", (), (REVIEW_BACKLOG, DEFECTS_PASS, HOOK_FAILING, HOOK_DEAD, HOOKS_LATE, AUDIT_UNSEALED))

@@ -2,11 +2,14 @@
 
 from typing import Final
 
+from infra.monitoring.alarms.people import MAY_PASS
 from infra.monitoring.expressions import buckets, increase, most, p, rate
 from infra.monitoring.layout import Dashboard, Row
 from infra.monitoring.panels import RED, YELLOW, Query, bars, heatmap, lines, stat
 
 from framegate.observability import catalogue as c
+
+_UNCHECKED: Final = "nobody has checked a pass blindly"
 
 _INCIDENTS: Final = Row(
     "Incidents",
@@ -65,7 +68,15 @@ _REVIEWS: Final = Row(
         ),
         lines("Images that wait", Query(most(c.REVIEW_ITEMS_OPEN), "images")),
         lines("Decisions of people", rate(c.REVIEW_DECISIONS, "decision")),
-        lines("Reasons that fill the desk", rate(c.VERDICT_REASONS, "reason"), width=24),
+        lines("Reasons that fill the desk", rate(c.VERDICT_REASONS, "reason"), width=12),
+        lines(
+            "Passes that people call fail",
+            Query(most(c.ESCAPE_RATIO, "model"), "{{model}}", empty_ok=_UNCHECKED),
+            Query(most(c.ESCAPE_LOW_RATIO, "model"), "{{model}}, at least", empty_ok=_UNCHECKED),
+            Query(most(c.ESCAPE_HIGH_RATIO, "model"), "{{model}}, at most", empty_ok=_UNCHECKED),
+            steps=((MAY_PASS, RED),),
+            width=12,
+        ),
     ),
 )
 

@@ -227,7 +227,9 @@ def _sweeper(
         stores.outbox,
         CameraWatch(stores.camera_healths, settings.cameras.limits, metrics, get_log(stage="sweep")),
         stores.audit,
-        ReviewWatch(stores.reviews, AlertsOfPeople(stores.policies, clock).rules, metrics, get_log(stage="sweep")),
+        ReviewWatch(
+            stores.reviews, AlertsOfPeople(stores.policies, clock).rules, clock, metrics, get_log(stage="sweep")
+        ),
         RetentionWatch(stores.retention, blobs, clock, metrics, get_log(stage="sweep")),
         DriftWatch(
             stores.drifts,

@@ -23,7 +23,7 @@ SAMPLE_WEIGHT: Final = 0.5
 #: Fewer judged passes than this say nothing worth a number: even without an escape the rate may be above 6 %.
 LEAST_JUDGED: Final = 60
 CONFIDENCE: Final = 0.95
-#: For how long decisions are counted for their reviewers.
+#: For how long decisions are counted for their reviewers, and sampled passes for the metrics.
 LATELY: Final = timedelta(days=30)
 LONGEST_NOTE: Final = 2000
 MOST_BOXES: Final = 100

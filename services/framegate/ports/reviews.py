@@ -170,6 +170,10 @@ class Reviews(Protocol):
         """Of all facilities."""
         ...
 
+    def escapes(self) -> list[Tally]:
+        """What people said about passes that were sampled within `LATELY`: for each model, of all facilities together."""
+        ...
+
     def latest(self, facilities: frozenset[FacilityId], limit: int) -> list[Review]:
         """What people decided, skipped or took back last, newest first."""
         ...

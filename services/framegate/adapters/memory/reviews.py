@@ -19,6 +19,7 @@ from framegate.kernel.reviews import (
     Review,
     ReviewConflict,
     ReviewRefused,
+    Tally,
     risk,
     standing,
     upheld,
@@ -186,6 +187,13 @@ class MemoryReviews:
             opened = [row.opened_at for row in self._state.reviews.values() if self._is_open(row)]
             oldest_s = (self._state.now() - min(opened)).total_seconds() if opened else 0.0
             return Backlog(len(opened), oldest_s)
+
+    def escapes(self) -> list[Tally]:
+        """See the port."""
+        with self._state.lock:
+            since = self._state.now() - LATELY
+            rows = [row for row in self._state.reviews.values() if row.opened_at > since]
+            return [tally for tally in tallies_of(self._state, rows) if tally.kind == "model"]
 
     def latest(self, facilities: frozenset[FacilityId], limit: int) -> list[Review]:
         """See the port."""

@@ -20,6 +20,13 @@ cross join lateral (values ('all', ''), ('camera', camera_id), ('model', coalesc
 where facility_id = any (%(facilities)s) and origin = 'sample' and state = 'decided'
 group by kind, name order by kind, name
 """
+_ESCAPES: Final = """
+select 'model', coalesce(model, ''), count(*) filter (where choice <> 'cannot-tell'),
+  count(*) filter (where choice = 'fail'), count(*) filter (where choice = 'cannot-tell')
+from review_items
+where origin = 'sample' and state = 'decided' and opened_at > clock_timestamp() - %(lately)s
+group by model order by 2
+"""
 _ESCAPED_CLASSES: Final = """
 select class, count(*) from review_items
 where facility_id = any (%(facilities)s) and origin = 'sample' and choice = 'fail' group by class order by class
@@ -54,3 +61,8 @@ def review_stats(connection: Connection, facilities: frozenset[FacilityId]) -> R
     classes = connection.exec_driver_sql(_ESCAPED_CLASSES, here)
     tallies += [Tally("class", name, judged, escaped) for name, escaped in classes]
     return ReviewStats(count, leased, oldest, reviewers, tallies)
+
+
+def escapes(connection: Connection) -> list[Tally]:
+    """See `Reviews.escapes`."""
+    return [Tally(*row) for row in connection.exec_driver_sql(_ESCAPES, {"lately": LATELY})]

@@ -13,7 +13,7 @@ from framegate.adapters.postgres.database import Database, clock_time
 from framegate.adapters.postgres.incidents import ALERTS
 from framegate.adapters.postgres.review_effects import decided_images, final_items, settle_item
 from framegate.adapters.postgres.review_rows import append_review, is_open, latest_reviews, review_items, reviews_of
-from framegate.adapters.postgres.review_stats import review_stats
+from framegate.adapters.postgres.review_stats import escapes, review_stats
 from framegate.adapters.postgres.rows import storable
 from framegate.adapters.postgres.statements import statement
 from framegate.adapters.postgres.wakeups import wake
@@ -26,6 +26,7 @@ from framegate.kernel.reviews import (
     Review,
     ReviewConflict,
     ReviewRefused,
+    Tally,
     standing,
 )
 from framegate.ports.reviews import Backlog, DecidedFilter, DecidedImage, ReviewItem, ReviewStats, Tell
@@ -245,6 +246,10 @@ class PostgresReviews:
         query = select(func.count(), age_s).where(is_open())
         count, oldest_s = self._database.core(lambda connection: connection.execute(query).one())
         return Backlog(count, max(0.0, float(oldest_s or 0)))
+
+    def escapes(self) -> list[Tally]:
+        """See the port."""
+        return self._database.core(escapes)
 
     def latest(self, facilities: frozenset[FacilityId], limit: int) -> list[Review]:
         """See the port."""

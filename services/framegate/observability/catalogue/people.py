@@ -61,6 +61,22 @@ REVIEW_DECISIONS: Final = Metric(
     "decisions of people, by what they say; refused ones too",
     "refused rising: two people on one key, or pages that do not show what they send",
 )  # fmt: skip
+ESCAPE_RATIO: Final = Metric(
+    "framegate_review_escape_ratio", "gauge", "ratio", ("model",),
+    "share of the model's passes of the last 30 days that people called fail, of those they checked blindly; absent while "
+    "these are fewer than 60",
+    "framegate reviews stats names camera and class; framegate calibrate lowers thresholds with what people failed",
+)  # fmt: skip
+ESCAPE_LOW_RATIO: Final = Metric(
+    "framegate_review_escape_low_ratio", "gauge", "ratio", ("model",),
+    "lower end of its exact 95 % interval: at least so many defects pass",
+    "above what you can bear: as framegate_review_escape_ratio",
+)  # fmt: skip
+ESCAPE_HIGH_RATIO: Final = Metric(
+    "framegate_review_escape_high_ratio", "gauge", "ratio", ("model",),
+    "upper end of the same interval: at most so many defects pass, as far as the checks can tell",
+    "above what you can bear while the lower end is not: too few passes were checked; raise FRAMEGATE_REVIEWS__SAMPLE",
+)  # fmt: skip
 AUDIT_UNSEALED_SECONDS: Final = Metric(
     "framegate_audit_unsealed_seconds", "gauge", "seconds", (),
     "for how long the oldest entry of the audit has waited for its seal",
