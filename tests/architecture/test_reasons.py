@@ -2,9 +2,13 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import framegate
+from framegate.gate import decide, looks
+from framegate.gate.alerting import RESERVATIONS
+from tests.support.compose import ROOT as CHECKOUT
 
 ROOT = Path(framegate.__file__).parent
 #: What gives an image a reason, by its first argument.
@@ -28,3 +32,37 @@ def test_every_reason_that_ends_an_image_is_written_out() -> None:
     assert len(stored) == 1, "a refusal document is read in one place"
     assert {text for at, text in others.items() if at not in stored} <= PASSED_ON, others
     assert len({a.value for a in written.values() if isinstance(a.value, str)}) < 40
+
+
+def explanations(node: ast.AST) -> list[ast.expr]:
+    """Reasons in `end(verdict, detail, REASON)`, in a pair of reason and detail, and in `reasons=(REASON, ...)`."""
+    match node:
+        case ast.Call(func=ast.Name("end"), args=[_, _, *given]) | ast.keyword(arg="reasons", value=ast.Tuple(given)):
+            return given
+        case (
+            ast.Call(func=ast.Attribute(ast.Name("reasons"), "append"), args=[ast.Tuple([first, _])])
+            | ast.ListComp(elt=ast.Tuple([ast.Constant() as first, _]))
+            | ast.Return(ast.Tuple([first, ast.JoinedStr() | ast.Constant()]))
+        ):
+            return [first]
+    return []
+
+
+def reasons_of_verdicts() -> Iterator[tuple[str, str]]:
+    """(where, reason) of everything by which the gate explains a verdict."""
+    for module in (decide, looks):
+        file = Path(module.__file__ or "")
+        for one in chain.from_iterable(map(explanations, ast.walk(ast.parse(file.read_text())))):
+            where, text = f"{file.name}:{one.lineno}", ast.unparse(one)
+            if isinstance(one, ast.Starred) or text == "reason":
+                continue  # what was given elsewhere, by one of the others
+            assert isinstance(one, ast.Constant | ast.Name), f"{where}: {text} is not written out"
+            yield where, one.value if isinstance(one, ast.Constant) else getattr(module, one.id)
+
+
+def test_every_reason_of_a_verdict_is_of_the_closed_set_and_told_in_the_documentation() -> None:
+    known = {"clear", "damage", *RESERVATIONS}
+    given = {reason: where for where, reason in reasons_of_verdicts()}
+    assert given.keys() == known, given
+    page = (CHECKOUT / "docs" / "policy.md").read_text("utf-8")
+    assert [reason for reason in RESERVATIONS if f"`{reason}`" not in page] == []
