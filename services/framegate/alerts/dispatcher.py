@@ -11,7 +11,7 @@ from uuid import UUID
 from framegate.alerts.settling import settlement
 from framegate.alerts.spans import attempt_span
 from framegate.kernel.errors import Transient
-from framegate.kernel.tracecontext import context_of, is_sampled, new_span_id
+from framegate.kernel.tracecontext import context_of, is_sampled, new_span_id, trace_id_of
 from framegate.observability.catalogue import FIRST_ATTEMPT_SECONDS, HOOK_ATTEMPTS, HOOK_DEAD, HOOK_SECONDS
 from framegate.observability.logs import Log
 from framegate.observability.metrics import Metrics
@@ -102,13 +102,13 @@ class Dispatcher:
             self._changed.notify_all()
 
     def _deliver(self, delivery: Delivery) -> None:
-        endpoint = delivery.subscription
+        endpoint, trace = delivery.subscription, trace_id_of(delivery.message.trace) or ""
         if delivery.attempts == 0:
             late_s = (self._clock.now() - delivery.said_at).total_seconds()
-            self._metrics.observe(FIRST_ATTEMPT_SECONDS, max(0.0, late_s))
+            self._metrics.observe(FIRST_ATTEMPT_SECONDS, max(0.0, late_s), trace)
         attempt = self._attempt(delivery)
         self._metrics.count(HOOK_ATTEMPTS, kind=str(endpoint.kind), reason=str(attempt.reason))
-        self._metrics.observe(HOOK_SECONDS, attempt.elapsed_ms / 1000, kind=str(endpoint.kind))
+        self._metrics.observe(HOOK_SECONDS, attempt.elapsed_ms / 1000, trace, kind=str(endpoint.kind))
         ended = settlement(delivery, attempt, self._clock.now(), self._jitter())
         if not self._settle(delivery, attempt, ended):
             return

@@ -18,10 +18,12 @@ from framegate.kernel.ids import DEFAULT_FACILITY
 from framegate.kernel.incidents import IncidentState
 from framegate.kernel.inspection import Alert
 from framegate.kernel.redelivery import SCHEDULE_S
+from framegate.kernel.states import Verdict
 from framegate.observability.catalogue import (
     ALERTS_GROUPED,
     FIRST_ATTEMPT_SECONDS,
     HOOK_ATTEMPTS,
+    HOOK_SECONDS,
     HOOK_WAITING,
     INCIDENT_CHANGES,
 )
@@ -31,6 +33,7 @@ from framegate.ports.deliveries import DeliveryState, Subscription
 from framegate.ports.hooks import Endpoint, HookKind, HookMessage
 from framegate.ports.notices import Announcer
 from framegate.worker.due import Due
+from tests.contracts.examples import accept, decide, outcome
 from tests.contracts.hooks import subscription
 from tests.support.clocks import let_time_pass
 
@@ -330,6 +333,23 @@ def test_the_first_attempt_is_timed_from_what_happened_and_what_waits_is_a_gauge
     office.look()
     assert office.metrics.value(HOOK_WAITING) == 1
     assert f"{FIRST_ATTEMPT_SECONDS.name}_count 1.0" in office.metrics.render()[0].decode()
+
+
+@pytest.mark.parametrize(("flags", "there"), [("01", True), ("00", False)])
+def test_attempts_to_tell_of_an_image_whose_trace_is_recorded_lead_to_the_trace(
+    office: Office, flags: str, there: bool
+) -> None:
+    office.endpoint()
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    image = accept(office.store.intake, facility=DEFAULT_FACILITY, trace=f"00-{trace}-00f067aa0ba902b7-{flags}")
+    torn = Alert("damage", "critical", "pallet/7", "A torn carton.")
+    decide(office.store.progress, image, outcome(Verdict.FAIL, 1, torn))
+    office.look()
+    lines = office.metrics.render("application/openmetrics-text; version=1.0.0")[0].decode().splitlines()
+    for metric in (FIRST_ATTEMPT_SECONDS, HOOK_SECONDS):
+        buckets = [line for line in lines if line.startswith(f"{metric.name}_bucket")]
+        assert buckets
+        assert any(f'# {{trace_id="{trace}"}}' in line for line in buckets) is there
 
 
 def test_time_escalates_and_resolves_without_any_alert(office: Office) -> None:
