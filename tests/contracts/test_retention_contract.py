@@ -146,6 +146,22 @@ def test_a_walk_goes_step_by_step_once_a_day_and_anew_after_a_change(harness: Ha
     assert [gone(harness, image) != {} for image in (*images, young, late)] == [True] * 7
 
 
+def test_what_is_to_be_erased_is_overdue_from_its_turn_until_it_is_gone(harness: Harness) -> None:
+    image = ended(harness)
+    late = days_after(harness, image, 2)
+    assert harness.retention.overdue_s(late) == 0
+    harness.retention.keep(FACILITY, {RetentionClass.PASS: 1}, "lead")
+    # From the setting on, which came a moment after the image's end.
+    assert 0 <= timedelta(days=2).total_seconds() - harness.retention.overdue_s(late) < 60
+    assert walk(harness, late) == {Part.ORIGINAL: 1}
+    a_day = timedelta(days=1)
+    (erased,) = harness.retention.unfinished(1)
+    assert harness.retention.overdue_s(late) > a_day.total_seconds(), "its file is still there"
+    harness.retention.finish([erased])
+    assert harness.retention.overdue_s(late + a_day) == 0
+    assert harness.retention.overdue_s(late + a_day + timedelta(seconds=7)) == pytest.approx(7, abs=0.01)
+
+
 def test_files_are_told_until_they_are_gone(harness: Harness) -> None:
     image, other = ended(harness), ended(harness, Verdict.FAIL)
     harness.retention.keep(FACILITY, {RetentionClass.PASS: 1}, "lead")

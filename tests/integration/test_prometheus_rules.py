@@ -254,6 +254,10 @@ CASES: Final = [
         {f"framegate_disk_free_bytes{{{DISK}}}": "39000000000-20000000x80"},
     ),
     case(
+        "RetentionOverdue", TICKET, "40m", {"framegate_retention_overdue_seconds": "90000x100"},
+        {"framegate_retention_overdue_seconds": "86000x100"},
+    ),
+    case(
         "DiskLow", TICKET, "20m",
         {f"framegate_disk_free_bytes{{{DISK}}}": "9000000000x60", f"framegate_disk_size_bytes{{{DISK}}}": "100000000000x60"},
         {f"framegate_disk_free_bytes{{{DISK}}}": "11000000000x60"},

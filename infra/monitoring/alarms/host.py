@@ -48,6 +48,10 @@ HOUSEKEEPING_FAILING: Final = Alarm(
     '{{ $labels.work }} failed {{ printf "%.0f" $value }} times within half an hour',
     Panel(_BOARD, "Housekeeping that failed"),
 )  # fmt: skip
+RETENTION_OVERDUE: Final = Alarm(
+    "FramegateRetentionOverdue", "ticket", "max(framegate_retention_overdue_seconds) > seconds(1d)", "30m",
+    "What is to be erased has been due for {{ $value | humanizeDuration }}", Panel(_BOARD, "Retention overdue"),
+)  # fmt: skip
 DISK_FULL: Final = Alarm(
     "FramegateDiskFull", "page",
     # FRAMEGATE_API__MIN_FREE_MB; a small volume is not full because it is small.
@@ -120,7 +124,7 @@ GROUP: Final = Group(
         ),
     ),
     (
-        DEPENDENCY_DOWN, DEPENDENCY_SLOW, TARGET_DOWN, RESTART_LOOP, HOUSEKEEPING_FAILING, DISK_FULL, DISK_FILLING,
-        DISK_LOW, MEMORY_LOW, GPU_IDLE, GPU_OUTSIDE_BAND, GPU_HOT, GPU_MEMORY_FULL,
+        DEPENDENCY_DOWN, DEPENDENCY_SLOW, TARGET_DOWN, RESTART_LOOP, HOUSEKEEPING_FAILING, RETENTION_OVERDUE,
+        DISK_FULL, DISK_FILLING, DISK_LOW, MEMORY_LOW, GPU_IDLE, GPU_OUTSIDE_BAND, GPU_HOT, GPU_MEMORY_FULL,
     ),
 )  # fmt: skip

@@ -190,8 +190,13 @@ def _sweep() -> Row:
                 steps=((60, RED),),
                 width=6,
             ),
-            lines("Left-over files deleted", Query(rate(c.BLOBS_SWEPT, "prefix")), width=12),
-            lines("Parts erased", Query(rate(c.PARTS_ERASED, "part"), empty_ok="nothing is old enough yet"), width=12),
+            lines("Left-over files deleted", Query(rate(c.BLOBS_SWEPT, "prefix"))),
+            lines("Parts erased", Query(rate(c.PARTS_ERASED, "part"), empty_ok="nothing is old enough yet")),
+            lines(
+                "Retention overdue",
+                Query(most(c.RETENTION_OVERDUE_SECONDS), "oldest"),
+                steps=((86400, RED),),
+            ),
         ),
     )
 

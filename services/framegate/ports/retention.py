@@ -50,6 +50,12 @@ class Retention(Protocol):
         """
         ...
 
+    def overdue_s(self, now: datetime) -> float:
+        """For how long the oldest of what is to be erased has been due: a walk that has its turn or has not come to its end,
+        or the files of an erasure. 0: nothing is. What becomes due between two walks waits for the next one besides.
+        """
+        ...
+
     def unfinished(self, limit: int) -> list[ErasedFiles]:
         """Erasures whose files may still be there, oldest first."""
         ...

@@ -1,9 +1,10 @@
 """Erases what was kept for as long as it was to be kept."""
 
+from collections.abc import Callable
 from typing import Final
 
 from framegate.kernel.errors import Transient
-from framegate.observability.catalogue import HOUSEKEEPING_FAILURES, PARTS_ERASED
+from framegate.observability.catalogue import HOUSEKEEPING_FAILURES, PARTS_ERASED, RETENTION_OVERDUE_SECONDS
 from framegate.observability.logs import Log
 from framegate.observability.metrics import Metrics
 from framegate.ports.blobs import Blobs
@@ -23,14 +24,25 @@ class RetentionWatch:
 
     def look(self) -> None:
         """Some steps of the walk through what ended. Troubles are counted: what is due stays due."""
+        # Each by itself: files that cannot be deleted must not keep it quiet that they are overdue.
+        self._try(self._erase)
+        self._try(self._show)
+
+    def _try(self, work: Callable[[], None]) -> None:
         try:
-            delete_files(self._retention, self._blobs)
-            for _ in range(_STEPS):
-                if not self._step():
-                    break
+            work()
         except Transient as error:
             self._metrics.count(HOUSEKEEPING_FAILURES, work="retention")
             self._log.warning("cannot keep house", action="housekeeping_failed", work="retention", error=str(error))
+
+    def _erase(self) -> None:
+        delete_files(self._retention, self._blobs)
+        for _ in range(_STEPS):
+            if not self._step():
+                break
+
+    def _show(self) -> None:
+        self._metrics.set(RETENTION_OVERDUE_SECONDS, self._retention.overdue_s(self._clock.now()))
 
     def _step(self) -> bool:
         walked = self._retention.walk(self._clock.now(), _AT_ONCE)

@@ -7,6 +7,7 @@ import pytest
 from framegate.adapters.memory import FakeClock, MemoryBlobs, MemoryStore
 from framegate.kernel.errors import DependencyUnavailable
 from framegate.kernel.retention import RetentionClass
+from framegate.observability.catalogue import RETENTION_OVERDUE_SECONDS
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.ports.store import NewImage
@@ -53,6 +54,24 @@ def test_what_is_due_goes_with_its_file_and_nothing_else_does(box: Box) -> None:
     box.clock.advance(DAY_S)
     box.watch.look()
     assert box.there(young) == (False, False)
+
+
+def test_how_long_files_are_overdue_is_shown_also_while_they_cannot_be_deleted(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = box.ended()
+    box.store.retention.erase(FACILITY, image.image_id, "asked for", "lead")
+    box.clock.advance(70)
+
+    def away(_: str) -> None:
+        raise DependencyUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(box.blobs, "delete", away)
+        box.watch.look()
+    assert box.metrics.value(RETENTION_OVERDUE_SECONDS) == 70
+    box.watch.look()
+    assert box.metrics.value(RETENTION_OVERDUE_SECONDS) == 0
 
 
 def test_an_erasure_whose_files_are_still_there_is_finished_by_the_next_look(

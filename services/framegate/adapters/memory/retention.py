@@ -130,6 +130,14 @@ class MemoryRetention:
                 raise ErasureRefused(f"image {image_id} is under legal hold and is not erased")
             return tuple(gone[part] for part in Part if part in gone)
 
+    def overdue_s(self, now: datetime) -> float:
+        """See the port."""
+        with self._state.lock:
+            walks = self._state.walks.values()
+            turns = [walk.began_at + _AGAIN if walk.after is None else walk.began_at for walk in walks]
+            erased = [self._state.erasures[image_id][Part.ORIGINAL].at for image_id in self._state.erasing]
+            return max(0.0, (now - min([now, *turns, *erased])).total_seconds())
+
     def unfinished(self, limit: int) -> list[ErasedFiles]:
         """See the port."""
         with self._state.lock:

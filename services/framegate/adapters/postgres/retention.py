@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, or_, select, text, update
+from sqlalchemy import Connection, case, delete, func, or_, select, text, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 
 from framegate.adapters.postgres import schema
@@ -119,6 +119,15 @@ class PostgresRetention:
             return erasures
 
         return self._database.core(work)
+
+    def overdue_s(self, now: datetime) -> float:
+        """See the port."""
+        turn = case((_WALKS.c.after.is_(None), _WALKS.c.began_at + _AGAIN), else_=_WALKS.c.began_at)
+        oldest = union_all(
+            select(func.min(turn)), select(func.min(_ERASURES.c.at)).where(_ERASURES.c.done_at.is_(None))
+        )
+        since = [at for at in self._database.core(lambda c: c.execute(oldest).scalars().all()) if at is not None]
+        return max(0.0, (now - min(since)).total_seconds()) if since else 0.0
 
     def unfinished(self, limit: int) -> list[ErasedFiles]:
         """See the port."""

@@ -50,6 +50,12 @@ PARTS_ERASED: Final = Metric(
     "originals and metadata whose retention was over",
     "nothing to do: framegate retention show says how long what is kept",
 )  # fmt: skip
+RETENTION_OVERDUE_SECONDS: Final = Metric(
+    "framegate_retention_overdue_seconds", "gauge", "seconds", (),
+    "for how long the oldest of what is to be erased has been due: the daily look through what ended, or a file whose "
+    "erasure is recorded",
+    "above a day: the sweeper cannot delete, or is slower than images come; its log's action housekeeping_failed says why",
+)  # fmt: skip
 CPU_RATIO: Final = Metric(
     "framegate_host_cpu_ratio", "gauge", "ratio", (),
     "share of the host's CPU time in use between the last two scrapes",
