@@ -104,6 +104,7 @@ class Sweeper:
     def run(self, stop: threading.Event) -> None:
         """Until stopped. A count that is running then is left alone: it changes nothing, and may take minutes."""
         self._beside("housekeeping", self.keep_house, self._options.every, stop)
+        self._beside("telling", self.tell, self._options.every, stop)
         if self._cameras is not None:
             self._beside("cameras", self._cameras.look, self._options.cameras_every, stop)
         if self._audit is not None:
@@ -149,14 +150,15 @@ class Sweeper:
             self._metrics.set(QUEUE_IN_FLIGHT, depth.in_flight, queue=queue)
             self._metrics.set(QUEUE_DELAYED, depth.delayed, queue=queue)
             self._metrics.set(QUEUE_OLDEST_SECONDS, age or 0.0, queue=queue)
-        self._count_workers()
-        if self._dead is not None and self._due.is_due("dead letters", _DEAD_EVERY):
-            dead = self._dead.count_dead()
-            for queue in ALL_QUEUES:
-                self._metrics.set(DEAD_LETTERS_WAITING, dead.get(queue, 0), queue=queue)
         self._reissue({queue: depth.ready for queue, depth in depths.items()} if self._relay else None)
         if self._due.is_due("canary", self._options.canary_every):
             self._guard.look()
+
+    def tell(self) -> None:
+        """One round of what is only counted, beside what images wait for: it may take long, and may not be permitted."""
+        self._housework("workers", self._count_workers)
+        if self._due.is_due("dead letters", _DEAD_EVERY):
+            self._housework("dead letters", self._count_dead)
 
     def _count_workers(self) -> None:
         """Every stage has a number: one that nobody runs any more is 0, not absent."""
@@ -169,6 +171,12 @@ class Sweeper:
         )
         for stage, state in itertools.product(Stage, ("ready", "troubled")):
             self._metrics.set(WORKERS, counts[stage, state], stage=str(stage), state=state)
+
+    def _count_dead(self) -> None:
+        if self._dead is not None:
+            dead = self._dead.count_dead()
+            for queue in ALL_QUEUES:
+                self._metrics.set(DEAD_LETTERS_WAITING, dead.get(queue, 0), queue=queue)
 
     def keep_house(self) -> None:
         """One round of what nobody waits for. Its troubles are counted; they do not make the sweeper unready."""

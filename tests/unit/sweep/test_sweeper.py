@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from typing import NoReturn
 
 import pytest
 
@@ -84,7 +85,10 @@ def test_what_is_lost_is_sent_again_while_a_count_takes_for_ever(monkeypatch: py
     site.clock.advance(61)
     rounds = iter(range(3))
 
-    def wait(_: threading.Event, __: float) -> None:
+    def wait(event: threading.Event, _: float) -> None:
+        if threading.current_thread() is not threading.main_thread():  # what is done beside
+            event.wait(30)
+            return
         assert count.begun.wait(30)
         if next(rounds) == 2:
             stop.set()
@@ -169,10 +173,10 @@ def test_workers_are_told_for_every_stage_and_one_without_any_is_zero() -> None:
         labels = [{"stage": str(stage), "state": state} for state in ("ready", "troubled")]
         return [site.metrics.registry.get_sample_value(WORKERS.name, one) for one in labels]
 
-    site.sweeper.sweep()
+    site.sweeper.tell()
     assert (told(Stage.GATE), told(Stage.SWEEP), told(Stage.INFERENCE)) == ([1, 1], [1, 0], [0, 0])
     site.clock.advance(16)
-    site.sweeper.sweep()
+    site.sweeper.tell()
     assert told(Stage.GATE) == [0, 0], "it said nothing for too long"
 
 
@@ -182,9 +186,26 @@ def test_dead_letters_are_told_until_somebody_has_sent_them_back() -> None:
     queue = site.store.queue
     (delivery,) = queue.receive(ALL_QUEUES, 1, timedelta(0), timedelta(seconds=60))
     queue.dead_letter(delivery, "a reason")
-    site.sweeper.sweep()
+    site.sweeper.tell()
     assert site.metrics.value(DEAD_LETTERS_WAITING, {"queue": delivery.queue}) == 1
     queue.redrive()
     site.clock.advance(15)
-    site.sweeper.sweep()
+    site.sweeper.tell()
     assert site.metrics.value(DEAD_LETTERS_WAITING, {"queue": delivery.queue}) == 0
+
+
+def test_what_cannot_be_counted_keeps_nothing_from_being_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> NoReturn:
+        raise DependencyUnavailable("SQS queue framegate-frame-submitted-live-dead: access is denied")
+
+    site = Site()
+    monkeypatch.setattr(site.store.queue, "count_dead", refused)
+    monkeypatch.setattr(site.store.workers, "statuses", refused)
+    accept(site.store.intake)
+    site.lose_messages()
+    site.clock.advance(61)
+    site.sweeper.sweep()
+    assert site.reissued == 1
+    site.sweeper.tell()
+    failed = [site.metrics.value(HOUSEKEEPING_FAILURES, {"work": work}) for work in ("workers", "dead letters")]
+    assert (failed, site.sweeper.trouble) == ([1, 1], "")

@@ -35,7 +35,7 @@ BLOB_BYTES: Final = Metric(
 )  # fmt: skip
 HOUSEKEEPING_FAILURES: Final = Metric(
     "framegate_housekeeping_failures_total", "counter", "rounds", ("work",),
-    "counts (conservation), deletions (blobs), seals (audit), looks at cameras, decisions (reviews), "
+    "counts (conservation, workers, dead letters), deletions (blobs), seals (audit), looks at cameras, decisions (reviews), "
     "retention and looks for drift that failed",
     "framegate_images is old meanwhile; the sweeper's log says why: a long history needs a longer "
     "CONSERVATION_EVERY_S",
