@@ -37,7 +37,7 @@ class DriftWatch:
         self._findings: set[tuple[str, str]] = set()
 
     def look(self) -> None:
-        """Takes in what has ended since the last look. Troubles are counted: nobody waits for this."""
+        """Takes in what has ended since the last look. Never raises: the gate may share its process."""
         try:
             for _ in range(_ROUNDS):
                 if self._follow() < _AT_ONCE:
@@ -50,6 +50,9 @@ class DriftWatch:
         except Transient as error:
             self._metrics.count(HOUSEKEEPING_FAILURES, work="drift")
             self._log.warning("cannot keep house", action="housekeeping_failed", work="drift", error=str(error))
+        except Exception:  # by data: the next look meets it again, and so would every process that starts instead
+            self._metrics.count(HOUSEKEEPING_FAILURES, work="drift")
+            self._log.warning("cannot keep house", action="housekeeping_failed", work="drift", exc_info=True)
 
     def _follow(self) -> int:
         taken = self._drifts.follow(self._limits, _AT_ONCE)

@@ -65,6 +65,24 @@ def test_a_database_that_is_away_is_counted_and_looked_at_again(
     assert watched.metrics.value(HOUSEKEEPING_FAILURES, {"work": "drift"}) == 1
 
 
+def test_data_that_it_cannot_handle_stop_the_watch_and_nothing_else(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = Drift().to_json()
+    raw["window"]["pace"] = 3  # what a newer release wrote, which was taken back
+
+    def follow(*_: object) -> TakenIn:
+        Drift.from_json(raw)
+        return TakenIn(1, ())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watched.store.drifts, "follow", follow)
+        watched.watch.look()
+    assert watched.metrics.value(HOUSEKEEPING_FAILURES, {"work": "drift"}) == 1
+    watched.watch.look()
+    assert watched.metrics.value(HOUSEKEEPING_FAILURES, {"work": "drift"}) == 1
+
+
 def test_a_long_backlog_is_taken_in_parts_and_counted(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     def endless(_: DriftLimits, limit: int) -> TakenIn:
         watched.asked.append(limit)
