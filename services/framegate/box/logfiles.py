@@ -21,6 +21,7 @@ _FILES: Final = 8
 _FILE_BYTES: Final = 16 * 2**20
 _LONGEST_LINE: Final = 2**20
 _MOST_UNSHOWN: Final = 10_000
+_APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 
 def log_files(data: Path) -> list[Path]:
@@ -68,7 +69,7 @@ class RotatedFile:
         with self._lock:
             if self._file >= 0:
                 os.close(self._file)
-            self._file = -1
+            self._file, self._size = -1, 0
 
     def _write(self, line: bytes) -> None:
         if self._size + len(line) >= self._most and self._size:
@@ -82,16 +83,19 @@ class RotatedFile:
             raise OSError
 
     def _rotate(self) -> None:
+        # First of all, or what is kept would be given up for a file that there is no room for, again and again.
+        fresh = self._directory / f".{_NAME}.jsonl"
+        file = os.open(fresh, _APPEND, 0o600)
         for n in range(self._files - 1, 0, -1):
             before = self._path(n - 1)
             if before.exists():
                 before.replace(self._path(n))
+        fresh.replace(self._path(0))
         os.close(self._file)
-        self._file = -1
-        self._open()
+        self._file, self._size, self._torn = file, 0, False
 
     def _open(self) -> None:
-        self._file = os.open(self._path(0), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(self._path(0), _APPEND, 0o600)
         self._size = os.fstat(self._file).st_size
         self._torn = self._size > 0 and not self._ends_with_a_line()
 

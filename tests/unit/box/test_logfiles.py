@@ -69,6 +69,26 @@ def test_a_full_disk_loses_lines_and_says_how_many(tmp_path: Path, monkeypatch: 
     assert [file.write(b"{}"), file.write(b"{}")] == [3, 0]
 
 
+def test_a_rotation_that_finds_no_room_destroys_nothing_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = RotatedFile(tmp_path, files=3, file_bytes=200)
+    for n in range(30):
+        file.write(line(n).encode())
+    before, opened = kept(tmp_path), os.open
+
+    def refused(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "open", refused)
+    for _ in range(20):
+        file.write(line(30).encode())
+    assert kept(tmp_path)[: len(before)] == before
+    monkeypatch.setattr(os, "open", opened)
+    assert file.write(line(31).encode()) >= 10
+    assert kept(tmp_path)[-1] == json.loads(line(31))
+
+
 def test_a_line_of_which_a_part_had_room_spoils_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, write = RotatedFile(tmp_path), os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:5]))
