@@ -2,7 +2,8 @@
 
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 
 from framegate import __version__
@@ -19,20 +20,22 @@ from framegate.settings import Settings
 def measured_process(
     stages: Sequence[Stage], settings: Settings, database: Database, metrics: Metrics
 ) -> Iterator[None]:
-    """Of a process that runs `stages`; GPUs are read until the end, and by inference alone: others share its host."""
+    """Of a process that runs `stages`. GPUs are read by inference alone: others share its host."""
     for stage in stages:
         metrics.set(BUILD_INFO, 1, version=__version__, python=platform.python_version(), stage=str(stage))
     collect_process(metrics.registry)
-    for read in (HostCpu(), host_memory, disks(_volumes(settings)), connections(database.connections), log_lines):
+    for read in (HostCpu(), host_memory, connections(database.connections), log_lines):
         metrics.at_scrape(read)
-    if Stage.INFERENCE not in stages:
-        yield
-        return
-    from framegate.adapters.nvml import Nvml
+    # What may hang: a volume of another host, and a sick driver.
+    beside = [BackgroundReadings(disks({name: path})) for name, path in _volumes(settings).items()]
+    if Stage.INFERENCE in stages:
+        from framegate.adapters.nvml import Nvml
 
-    gpus = BackgroundReadings(Nvml())
-    metrics.at_scrape(gpus)
-    with gpus:
+        beside.append(BackgroundReadings(Nvml()))
+    metrics.at_scrape(lambda: chain.from_iterable(readings() for readings in beside))
+    with ExitStack() as reading:
+        for readings in beside:
+            reading.enter_context(readings)
         yield
 
 
