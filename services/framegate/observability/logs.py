@@ -20,6 +20,7 @@ Write = Callable[[str], object]
 _Event = MutableMapping[str, Any]
 #: In this order, before all others.
 _FIRST: Final = ("timestamp", "level", "action", "event")
+_LEVELS: Final = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 _counting, _lines = threading.Lock(), Counter[str]()
 
 
@@ -143,7 +144,9 @@ class _Libraries(logging.Handler):
         except Exception:  # its arguments do not fit its text: what is left of it
             text = clean_text(str(record.msg))
         log = structlog.get_logger(component=record.name)
-        log.log(min(record.levelno, logging.ERROR), text, action="library_said", exc_info=record.exc_info or None)
+        # Libraries may have levels of their own, which structlog refuses: the next lower one that we have.
+        level = max((known for known in _LEVELS if known <= record.levelno), default=logging.DEBUG)
+        log.log(level, text, action="library_said", exc_info=record.exc_info or None)
 
 
 def _listen_to_libraries(level: str) -> None:

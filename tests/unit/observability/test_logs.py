@@ -76,6 +76,13 @@ def test_no_way_leads_a_secret_into_a_line(lines: list[str], as_json: bool) -> N
     assert "Traceback" in text
 
 
+@pytest.mark.parametrize(("own", "told"), [(35, "warning"), (41, "error")])
+def test_a_level_of_a_library_s_own_is_told_as_the_next_lower_of_ours(lines: list[str], own: int, told: str) -> None:
+    configure_logs(json=True, write=lines.append)
+    logging.getLogger("openvino").log(own, "notice")
+    assert only(lines)["level"] == told
+
+
 def test_libraries_are_heard_when_they_warn_and_never_with_what_they_debug(lines: list[str]) -> None:
     configure_logs(json=True, level="DEBUG", write=lines.append)
     library = logging.getLogger("botocore.endpoint")
