@@ -3,16 +3,14 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from framegate.kernel.camera_health import HealthLimits
 from framegate.kernel.drift_features import Kind, Part
-from framegate.kernel.drift_state import DriftLimits, Subject
-from framegate.kernel.ids import CameraId
+from framegate.kernel.drift_state import Subject
 from framegate.kernel.incidents import IncidentState
 from framegate.kernel.inspection import Quality
-from framegate.kernel.states import Lane, Stage, Verdict
+from framegate.kernel.states import Lane, Stage
 from framegate.ports.notices import Announcer
-from framegate.ports.store import NewImage
 
+from .drifting import HEALTH, LIMITS, drifts, sees
 from .examples import (
     CAMERA,
     FACILITY,
@@ -28,41 +26,11 @@ from .examples import (
 )
 from .harness import Harness
 
-LIMITS = DriftLimits(
-    window_images=10, window_s=0, least=5, learn_s=0, learn_images=80, learn_windows=8, calm=1, rate=0.05
-)
-HEALTH = HealthLimits(warm_up=10_000, frozen_frames=10_000)
 THIS = Subject(FACILITY, Kind.CAMERA, CAMERA)
 ITS_MODEL = Subject(FACILITY, Kind.MODEL, MODEL)
 HERE, EVERY = frozenset({FACILITY}), frozenset(IncidentState)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 announce = Announcer("https://inspect.example", b"pepper")
-
-
-def sees(
-    harness: Harness, images: int, light: float = 120, camera: CameraId = CAMERA, **more: object
-) -> list[NewImage]:
-    """Neighbouring values in turn, so that a usual window is like any other."""
-    taken = []
-    for n in range(images):
-        image = accept(harness.intake, camera=camera, **more)
-        quality = Quality(140.0, light + n % 5, 40 + n % 3, 0.0, 0.0, tint=(-4.0 + n % 2, 3.0))
-        frame = replace(prepared(), quality=quality)
-        assert complete(harness.progress, must_claim(harness.progress, Stage.PREPROCESS, image), frame)
-        found = inspected(*["carton"] * (1 + n % 2))
-        assert complete(harness.progress, must_claim(harness.progress, Stage.INFERENCE, image), found)
-        assert complete(harness.progress, must_claim(harness.progress, Stage.GATE, image), outcome(Verdict.PASS))
-        taken.append(image)
-    harness.camera_healths.follow(HEALTH, 10_000)
-    return taken
-
-
-def drifts(harness: Harness) -> list[NewImage]:
-    """Learnt from 80 images, then 20 that are much darker."""
-    sees(harness, 80)
-    dark = sees(harness, 20, light=60)
-    harness.drifts.follow(LIMITS, 1000)
-    return dark
 
 
 def actions(harness: Harness) -> list[tuple[str, str, str]]:
@@ -74,6 +42,8 @@ def test_what_ended_is_taken_in_once_however_often_somebody_looks(harness: Harne
     assert [harness.drifts.follow(LIMITS, 3).images for _ in range(4)] == [3, 3, 1, 0]
     known = harness.drifts.known(HERE)
     assert list(known) == [THIS, ITS_MODEL]
+    assert {subject: harness.drifts.drift(subject) for subject in known} == known
+    assert harness.drifts.drift(replace(THIS, facility=OTHER_FACILITY)) is None
     assert [drift.window.images for drift in known.values()] == [7, 7]
     assert harness.drifts.known(frozenset({OTHER_FACILITY})) == {}
 
@@ -163,7 +133,7 @@ def test_hours_are_kept_with_their_scores_until_they_are_forgotten(harness: Harn
     hours = harness.drifts.hours(THIS, LONG_AGO)
     assert sum(hour.images for hour in hours) == 100
     assert sum(n for hour in hours for n in hour.counts["brightness"].values()) == 100
-    assert hours[-1].scores["brightness"][0] >= LIMITS.effect
+    assert hours[-1].scores["brightness"].psi >= LIMITS.effect
     assert harness.drifts.forget(LONG_AGO, 10) == 0
     assert harness.drifts.forget(datetime(2100, 1, 1, tzinfo=UTC), 1000) >= 2
     assert harness.drifts.hours(THIS, LONG_AGO) == []

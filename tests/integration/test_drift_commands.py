@@ -1,17 +1,12 @@
 """`framegate drift`, as an operator types it, on a real database."""
 
 import json
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from framegate.kernel.drift_state import DriftLimits
-from framegate.kernel.inspection import Quality
-from framegate.kernel.states import Stage, Verdict
-from tests.contracts.examples import accept, complete, inspected, must_claim, outcome, prepared
-from tests.contracts.test_drift_contract import HEALTH, LIMITS
+from tests.contracts.drifting import LIMITS, drifts
 
 from .test_people_commands import BASE, Desk, desk
 
@@ -32,22 +27,9 @@ class _Page(HTMLParser):
         self.links += [value for name, value in attrs if name in ("href", "src") and value]
 
 
-def sees(desk: Desk, images: int, light: float, limits: DriftLimits = LIMITS) -> None:
-    stores = desk.stores
-    for n in range(images):
-        image = accept(stores.intake, facility="main")
-        frame = replace(prepared(), quality=Quality(140.0, light + n % 5, 40.0 + n % 3, 0.0, 0.0, tint=(-4.0, 3.0)))
-        found = inspected(*["<b>carton</b>"] * (1 + n % 2))
-        for stage, result in ((Stage.PREPROCESS, frame), (Stage.INFERENCE, found), (Stage.GATE, outcome(Verdict.PASS))):
-            assert complete(stores.progress, must_claim(stores.progress, stage, image), result)
-    stores.camera_healths.follow(HEALTH, 10_000)
-    stores.drifts.follow(limits, 10_000)
-
-
 @pytest.fixture
 def drifting(desk: Desk) -> Desk:
-    sees(desk, 80, 120)
-    sees(desk, 20, 60)
+    drifts(desk.stores, facility="main", name="<b>carton</b>")
     return desk
 
 

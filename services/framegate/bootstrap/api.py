@@ -82,6 +82,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics, tracing: Trac
             overview=stores.overview,
             cameras=stores.cameras,
             camera_healths=stores.camera_healths,
+            drifts=stores.drifts,
             incidents=stores.incidents,
             reviews=stores.reviews,
             endpoints=stores.endpoints,
@@ -94,6 +95,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics, tracing: Trac
             workers=stores.workers,
             audit=stores.audit,
             keys=stores.keys,
+            drift_limits=settings.drift.limits,
             tell_viewers=lambda viewers: metrics.set(LIVE_VIEWERS, viewers),
         )
     )
@@ -103,6 +105,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics, tracing: Trac
             results=stores.results,
             cameras=stores.cameras,
             camera_healths=stores.camera_healths,
+            drifts=stores.drifts,
             policies=stores.policies,
             registry=stores.registry,
             shadows=stores.shadows,
@@ -135,6 +138,7 @@ def make_api(settings: Settings, stores: Stores, metrics: Metrics, tracing: Trac
                 max_backlog=api.max_backlog,
             ),
             desk=Desk(timedelta(seconds=settings.reviews.lease_s), timedelta(seconds=settings.reviews.undo_s)),
+            drift_limits=settings.drift.limits,
             required_stages=frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE, Stage.ALERTS, Stage.SWEEP}),
             backlog=stores.upkeep.in_flight,
             watch_failures=not loopback,

@@ -122,7 +122,7 @@ def _subject(name: str, facility: str) -> Subject:
 
 
 def _known(stores: Stores, subject: Subject) -> Drift:
-    found = stores.drifts.known(frozenset({subject.facility})).get(subject)
+    found = stores.drifts.drift(subject)
     if found is None:
         raise _unknown(subject)
     return found
@@ -148,8 +148,8 @@ def _print_known(known: Mapping[Subject, Drift], settings: Settings) -> None:
         return
     table = table_of("name", "facility", "drifts", "largest scores (PSI)", "state")
     for subject, one in known.items():
-        largest = sorted(one.scores.items(), key=lambda pair: -pair[1][0])[:3]
-        scores = ", ".join(f"{feature(name).title} {psi:.2f}" for name, (psi, _, _) in largest)
+        largest = sorted(one.scores.items(), key=lambda pair: -pair[1].psi)[:3]
+        scores = ", ".join(f"{feature(name).title} {level.psi:.2f}" for name, level in largest)
         drifting = ", ".join(feature(name).title for name in sorted(one.holds)) or "no"
         add_row(table, subject.name, subject.facility, drifting, scores, state_of(one, settings.drift.limits))
     out.print(table)
@@ -161,7 +161,7 @@ def _as_json(subject: Subject, one: Drift, findings: list[Finding]) -> dict[str,
         "kind": str(subject.kind),
         "name": subject.name,
         "frozen": {name: part.frozen_at for name, part in one.parts.items()},
-        "scores": {name: {"psi": psi, "js": js, "p": p} for name, (psi, js, p) in sorted(one.scores.items())},
+        "scores": {name: level._asdict() for name, level in sorted(one.scores.items())},
         "findings": [
             {"feature": found.feature, "began_at": found.began_at} | found.to_json()
             for found in findings

@@ -103,7 +103,7 @@ def _bars(one: Finding) -> str:
 def _subject(subject: Subject, one: Watched, times: tuple[datetime, datetime], limits: DriftLimits) -> str:
     images = sum(hour.images for hour in one.hours)
     names = {name for hour in one.hours for name in hour.scores}
-    worst = sorted(names, key=lambda name: -max(h.scores[name][0] for h in one.hours if name in h.scores))[:_CHARTS]
+    worst = sorted(names, key=lambda name: -max(h.scores[name].psi for h in one.hours if name in h.scores))[:_CHARTS]
     charts = "".join(_chart(name, one.hours, times, limits.effect) for name in worst)
     kind = "camera" if subject.kind is Kind.CAMERA else "model"
     said = charts or '<p class="soft">Nothing to compare in this time.</p>'
@@ -117,7 +117,7 @@ def _chart(name: str, hours: Sequence[Hour], times: tuple[datetime, datetime], e
     """The score by the hour; where an hour is missing, the line is broken."""
     since, until = times
     span = max((until - since).total_seconds(), 1.0)
-    scored = [(hour.at, hour.scores[name][0]) for hour in hours if name in hour.scores]
+    scored = [(hour.at, hour.scores[name].psi) for hour in hours if name in hour.scores]
     most = max(2 * effect, *(psi for _, psi in scored)) * 1.05
     path, last = [], None
     for at, psi in scored:

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from framegate.kernel.drift_state import DriftLimits
 from framegate.kernel.policies import Change, PolicyInWords
 from framegate.ports.audit import AuditLog
 from framegate.ports.camera_health import CameraHealths
 from framegate.ports.clock import Clock
 from framegate.ports.deliveries import Deliveries, Endpoints
+from framegate.ports.drift import Drifts
 from framegate.ports.incidents import Incidents
 from framegate.ports.overview import Overview
 from framegate.ports.people import Logins, Passwords, People
@@ -52,6 +54,7 @@ class PageDependencies:
     overview: Overview
     cameras: Cameras
     camera_healths: CameraHealths
+    drifts: Drifts
     incidents: Incidents
     reviews: Reviews
     endpoints: Endpoints
@@ -64,5 +67,6 @@ class PageDependencies:
     workers: Workers
     audit: AuditLog
     keys: Keys
+    drift_limits: DriftLimits = field(default_factory=DriftLimits)
     #: How many listen to `/live` now.
     tell_viewers: Callable[[int], None] = lambda _: None

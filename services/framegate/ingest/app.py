@@ -14,6 +14,7 @@ from framegate.ingest import (
     cameras,
     content,
     deadletters,
+    drifts,
     health,
     hooklog,
     hooks,
@@ -37,7 +38,7 @@ from framegate.web.permissions import check_permissions
 #: All routes but those of pages, in the order in which they are tried.
 ROUTERS: Final = (
     images.router, uploads.router, reading.router, content.router, bundles.router,
-    cameras.router, policies.router, models.router, deadletters.router, keys.router, people.router,
+    cameras.router, drifts.router, policies.router, models.router, deadletters.router, keys.router, people.router,
     # Before `hooks`: "dead" and "replay" are no ids.
     incidents.router, reviews.router, hooklog.router, hooks.router, health.router,
 )  # fmt: skip

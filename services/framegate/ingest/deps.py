@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from framegate.ingest.evidence import EvidenceSources
 from framegate.ingest.objects import ObjectIntake
+from framegate.kernel.drift_state import DriftLimits
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.imagefile import Limits
 from framegate.kernel.policies import Change, PolicyCheck, PolicySource, PolicyTrial
@@ -19,6 +20,7 @@ from framegate.ports.blobs import Blobs
 from framegate.ports.camera_health import CameraHealths
 from framegate.ports.clock import Clock
 from framegate.ports.deliveries import Deliveries, Endpoints
+from framegate.ports.drift import Drifts
 from framegate.ports.hooks import Hook, HookKind
 from framegate.ports.incidents import Announce, Incidents
 from framegate.ports.people import Logins, People
@@ -130,6 +132,7 @@ class ApiDependencies:
     results: Results
     cameras: Cameras
     camera_healths: CameraHealths
+    drifts: Drifts
     policies: Policies
     rules: PolicyRules
     registry: Registry
@@ -156,6 +159,7 @@ class ApiDependencies:
     version: str
     limits: ApiLimits = field(default_factory=ApiLimits)
     desk: Desk = field(default_factory=Desk)
+    drift_limits: DriftLimits = field(default_factory=DriftLimits)
     required_stages: frozenset[Stage] = frozenset({Stage.PREPROCESS, Stage.INFERENCE, Stage.GATE})
     backlog: Callable[[], int] | None = None
     watch_failures: bool = True

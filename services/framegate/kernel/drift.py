@@ -148,7 +148,7 @@ def _close(drift: Drift, subject: Subject, shelf: Shelf, limits: DriftLimits) ->
             scores += _scores(reference, block, limits)
         else:
             _learn(known, subject, part, block, shelf, limits)
-    drift.scores |= {one.feature: (one.psi, one.js, one.p) for one in scores}
+    drift.scores |= {one.feature: one.level for one in scores}
     shelf.add_hour(subject, window, scores)
     return _judge(drift, subject, window, references, scores, shelf, limits)
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,15 @@ class Block:
         return str((self.began_at + (self.at - self.began_at) / 2).hour // _BAND_H)
 
 
+class Level(NamedTuple):
+    """How far the newest window that had enough of a feature was from its reference."""
+
+    psi: float  #: beyond that of usual windows
+    js: float
+    p: float
+    size: int = 0  #: images or boxes; 0: an older release did not keep it
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """One feature of a window against its reference."""
@@ -61,6 +70,11 @@ class Score:
     p: float
     size: int  #: images or boxes in the window
     limit: float  #: PSI of a usual window, for people
+
+    @property
+    def level(self) -> Level:
+        """What is kept of it."""
+        return Level(self.psi, self.js, self.p, self.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol, Self
 from uuid import UUID
 
 from framegate.kernel.drift_features import Kind, Part, Seen, feature
-from framegate.kernel.drift_reference import Block, Reference, Score
+from framegate.kernel.drift_reference import Block, Level, Reference, Score
 from framegate.kernel.ids import FacilityId, ImageId
 
 
@@ -99,7 +100,7 @@ class Hour:
     at: datetime
     images: int = 0
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    scores: dict[str, tuple[float, float, float]] = field(default_factory=dict)  #: PSI, JS, p of the last window
+    scores: dict[str, Level] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -126,6 +127,24 @@ class Learning:
     strangers: int = 0  #: images in a row that are of something else
     stranger: str | None = None
 
+    def share(self, limits: DriftLimits, now: datetime) -> float:
+        """How much of what a reference needs is there, 0 to 1: of its days, images and windows the scarcest."""
+        if self.frozen_at is not None:
+            return 1.0
+        lasted = (now - self.since).total_seconds() if self.since else 0.0
+        there = (
+            (lasted, limits.learn_s), (self.images, limits.learn_images), (self.windows, limits.learn_windows),
+        )  # fmt: skip
+        return min(1.0, *(max(have, 0.0) / need for have, need in there if need))
+
+
+class Standing(StrEnum):
+    """Whether something is what it was."""
+
+    LEARNING = "learning"  #: nothing is compared yet
+    USUAL = "usual"
+    DRIFTS = "drifts"
+
 
 @dataclass(slots=True)
 class Drift:
@@ -136,7 +155,15 @@ class Drift:
     recent: dict[str, list[bool]] = field(default_factory=dict)  #: whether the last windows stood out
     holds: dict[str, str] = field(default_factory=dict)  #: features that drift now, with the id of the finding
     calm: dict[str, int] = field(default_factory=dict)
-    scores: dict[str, tuple[float, float, float]] = field(default_factory=dict)  #: PSI, JS, p of the last window
+    scores: dict[str, Level] = field(default_factory=dict)
+
+    @property
+    def standing(self) -> Standing:
+        """Where only one part is compared yet, it is as usual as far as anybody can say."""
+        if self.holds:
+            return Standing.DRIFTS
+        compared = any(part.frozen_at is not None for part in self.parts.values())
+        return Standing.USUAL if compared else Standing.LEARNING
 
     def to_json(self) -> dict[str, Any]:
         """Reversible."""
@@ -152,7 +179,7 @@ class Drift:
         """Reverses `to_json`; entries of a newer release are left alone."""
         known = {name: value for name, value in raw.items() if name in cls.__slots__}
         parts = {name: Learning(**_moments(one)) for name, one in raw["parts"].items()}
-        scores = {name: (a, b, c) for name, (a, b, c) in raw["scores"].items()}
+        scores = {name: Level(*level) for name, level in raw["scores"].items()}
         return cls(**known | {"window": Window(**_moments(raw["window"])), "parts": parts, "scores": scores})
 
 

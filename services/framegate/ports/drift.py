@@ -35,6 +35,10 @@ class Drifts(Protocol):
         """All that are watched, in their order; None: of all facilities."""
         ...
 
+    def drift(self, subject: Subject) -> Drift | None:
+        """What is known of one; None: nothing."""
+        ...
+
     def reference(self, subject: Subject, part: Part) -> Reference | None:
         """What it is compared with; None while that is learnt."""
         ...

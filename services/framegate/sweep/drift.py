@@ -73,9 +73,9 @@ class DriftWatch:
                 str(subject.kind),
                 subject.name if subject.kind == "model" else f"{subject.facility}/{subject.name}",
                 name,
-            ): psi
+            ): level.psi
             for subject, drift in known.items()
-            for name, (psi, _, _) in drift.scores.items()
+            for name, level in drift.scores.items()
         }
         largest = dict(sorted(scores.items(), key=lambda pair: -pair[1])[:MOST_SCORES])
         for kind, subject, feature in self._scores - largest.keys():

@@ -51,6 +51,7 @@ class PeopleBox(ApiBox):
                 overview=store.overview,
                 cameras=store.cameras,
                 camera_healths=store.camera_healths,
+                drifts=store.drifts,
                 incidents=store.incidents,
                 reviews=store.reviews,
                 endpoints=store.endpoints,

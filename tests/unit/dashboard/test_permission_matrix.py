@@ -18,6 +18,7 @@ from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.people import Role
 from framegate.kernel.states import Scope
 from framegate.web.permissions import permission_of
+from tests.contracts.drifting import LIMITS, sees
 from tests.support.pictures import jpeg
 from tests.support.policies import DOCUMENT, register_model
 from tests.unit.ingest.fakes import HALL, OTHER_HALL
@@ -92,6 +93,12 @@ async def _camera(box: PeopleBox) -> str:
     return str(box.store.cameras.confirm_camera(HALL, CameraId("dock-3"), "lead").id)
 
 
+async def _watched(box: PeopleBox) -> str:
+    sees(box.store, 1, camera=CameraId("dock-3"), facility=HALL)
+    box.store.drifts.follow(LIMITS, 1)
+    return "dock-3"
+
+
 async def _policy(box: PeopleBox) -> str:
     return str(box.store.policies.add_policy(HALL, DOCUMENT, "lead").version)
 
@@ -144,6 +151,8 @@ ROUTES = {
     "POST /v1/cameras": Route("admin", body={"json": {"facility": HALL, "camera": "c"}}),
     "POST /v1/cameras/{camera}/suspend": Route("admin", 200, _camera, f"?facility={HALL}", {"json": {"reason": "why"}}),
     "POST /v1/cameras/{camera}/resume": Route("admin", 200, _camera, f"?facility={HALL}"),
+    "GET /v1/drift": Route("results:read", query=f"?facility={HALL}"),
+    "POST /v1/drift/camera/{name}/freeze": Route("admin", 200, _watched, f"?facility={HALL}"),
     "GET /v1/policy": Route("results:read", thing=_policy, query=f"?facility={HALL}"),
     "GET /v1/policy/history": Route("results:read", query=f"?facility={HALL}"),
     "GET /v1/policy/{version}": Route("results:read", 200, _policy, f"?facility={HALL}"),
@@ -325,6 +334,7 @@ async def test_the_table_has_every_route_of_the_application_and_says_what_it_dec
             name = f"{method} {route.path}"
             # Where an address has two parts that vary, one is fixed here.
             name = name.replace("/{build}/{name}", "/{build}/framegate.css").replace("/{facility}/{c", f"/{HALL}/{{c")
+            name = name.replace("/{kind}/", "/camera/")
             declared[name] = needs, permission.people, permission.page and permission.scope is not None
     assert declared == {
         name: (route.needs, route.people and route.needs != "public", route.page) for name, route in ROUTES.items()

@@ -104,6 +104,7 @@ class ApiBox:
             results=self.store.results,
             cameras=self.store.cameras,
             camera_healths=self.store.camera_healths,
+            drifts=self.store.drifts,
             policies=self.store.policies,
             registry=self.store.registry,
             shadows=self.store.shadows,

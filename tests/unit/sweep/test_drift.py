@@ -7,6 +7,7 @@ import pytest
 
 from framegate.adapters.memory import FakeClock, MemoryStore
 from framegate.kernel.drift_features import Kind
+from framegate.kernel.drift_reference import Level
 from framegate.kernel.drift_state import Drift, DriftLimits, Subject
 from framegate.kernel.errors import DependencyUnavailable
 from framegate.kernel.ids import FacilityId
@@ -96,7 +97,7 @@ def test_a_long_backlog_is_taken_in_parts_and_counted(watched: Watched, monkeypa
 
 def test_only_the_largest_scores_are_shown_and_what_is_no_longer_true_is_gone(watched: Watched) -> None:
     def scored(psi: float) -> Drift:
-        return Drift(scores={"brightness": (psi, 0.1, 0.5)})
+        return Drift(scores={"brightness": Level(psi, 0.1, 0.5)})
 
     cameras = [Subject(HALL, Kind.CAMERA, f"dock-{n}") for n in range(MOST_SCORES + 1)]
     watched.known = {camera: scored(1 + n) for n, camera in enumerate(cameras)}

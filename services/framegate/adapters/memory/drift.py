@@ -62,7 +62,7 @@ class MemoryShelf:
             hour = self.hours.setdefault((subject, at), Hour(at))
             hour.images += window.images
             merge(hour.counts, window.counts)
-            hour.scores |= {one.feature: (one.psi, one.js, one.p) for one in scores}
+            hour.scores |= {one.feature: one.level for one in scores}
 
     def again(self, subject: Subject, window: Window) -> list[Seen]:
         """See `Shelf`."""
@@ -121,6 +121,10 @@ class MemoryDrifts:
                 for subject, drift in sorted(self._shelf.drifts.items())
                 if facilities is None or subject.facility in facilities
             }
+
+    def drift(self, subject: Subject) -> Drift | None:
+        """See the port."""
+        return self.known(frozenset({subject.facility})).get(subject)
 
     def reference(self, subject: Subject, part: Part) -> Reference | None:
         """See the port."""

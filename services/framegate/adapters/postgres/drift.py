@@ -77,6 +77,12 @@ class PostgresDrifts:
         rows = self._database.core(lambda c: c.execute(query).all())
         return dict(sorted((subject_of(row), Drift.from_json(row.state)) for row in rows))
 
+    def drift(self, subject: Subject) -> Drift | None:
+        """See the port."""
+        query = select(_SUBJECTS.c.state).where(is_of(_SUBJECTS, subject))
+        state = self._database.core(lambda c: c.execute(query).scalar_one_or_none())
+        return None if state is None else Drift.from_json(state)
+
     def reference(self, subject: Subject, part: Part) -> Reference | None:
         """See the port."""
         return self._database.core(lambda c: read_reference(c, subject, part))

@@ -13,7 +13,7 @@ from framegate.adapters.postgres import schema
 from framegate.adapters.postgres.cameras import ensure_facility
 from framegate.adapters.postgres.statements import statement
 from framegate.kernel.drift_features import Kind, Part, Seen, merge
-from framegate.kernel.drift_reference import Block, Reference, Score
+from framegate.kernel.drift_reference import Block, Level, Reference, Score
 from framegate.kernel.drift_state import Drift, Finding, Hour, Subject, Window
 from framegate.kernel.ids import CameraId, FacilityId, ImageId
 from framegate.kernel.inspection import Prepared
@@ -109,7 +109,7 @@ class PostgresShelf:
         row = self._connection.execute(query).one_or_none()
         hour = Hour(at) if row is None else hour_of(row)
         merge(hour.counts, window.counts)
-        newest = hour.scores | {one.feature: (one.psi, one.js, one.p) for one in scores}
+        newest = hour.scores | {one.feature: one.level for one in scores}
         values = {"images": hour.images + window.images, "counts": hour.counts, "scores": newest}
         one = upsert(_HOURS).values(key_of(subject) | {"hour": at} | values)
         self._connection.execute(one.on_conflict_do_update(index_elements=[*_KEY, "hour"], set_=values))
@@ -138,8 +138,7 @@ def read_reference(connection: Connection, subject: Subject, part: Part) -> Refe
 
 def hour_of(row: Any) -> Hour:
     """From its row."""
-    scores = {name: (psi, js, p) for name, (psi, js, p) in row.scores.items()}
-    return Hour(row.hour, row.images, row.counts, scores)
+    return Hour(row.hour, row.images, row.counts, {name: Level(*level) for name, level in row.scores.items()})
 
 
 def read_ended(
