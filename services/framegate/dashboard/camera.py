@@ -10,9 +10,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from framegate.dashboard.drifting import DriftView, drift_view
 from framegate.dashboard.html import page
 from framegate.dashboard.state import PagesDep, PageState
 from framegate.kernel.camera_health import CameraHealth, Fault
+from framegate.kernel.drift_features import Kind
+from framegate.kernel.drift_state import Subject
 from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.states import CameraStatus, Scope
 from framegate.ports.store import Camera, ImageFilter, ImageRecord
@@ -67,6 +70,7 @@ class CameraView:
     trends: Sequence[Trend]
     images: Sequence[ImageRecord]
     mix: Sequence[tuple[str, int]]
+    drift: DriftView | None  #: None: no image of it has ended yet
 
     @property
     def confirmed(self) -> bool:
@@ -115,6 +119,7 @@ def _camera(pages: PageState, facility: FacilityId, name: CameraId) -> CameraVie
         [_trend(images, health, *measure) for measure in _MEASURES],
         images,
         [(end, ends.count(end)) for end in dict.fromkeys(ends)],
+        drift_view(pages, Subject(facility, Kind.CAMERA, name)),
     )
 
 

@@ -10,9 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from framegate.dashboard.drifting import drifting
 from framegate.dashboard.html import page
 from framegate.dashboard.query import PageQuery
 from framegate.dashboard.state import PagesDep, PageState
+from framegate.kernel.drift_features import Kind
 from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.states import CameraStatus, Scope
 from framegate.web.identity import Principal
@@ -25,18 +27,19 @@ Reader = Annotated[Principal, requires(Scope.RESULTS_READ, page=True, takes_para
 
 @dataclass(frozen=True, slots=True)
 class CameraRow:
-    """A camera in the list. `faults`: those that hold now."""
+    """A camera in the list. `faults`: those that hold now; `drifts`: the measures that do."""
 
     facility: FacilityId
     camera: CameraId
     confirmed: bool
     faults: Sequence[str]
+    drifts: Sequence[str]
     last_image_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class CamerasView:
-    """Those with a fault first, then those that nobody confirmed."""
+    """Those with a fault first, then those that drift, then those that nobody confirmed."""
 
     rows: Sequence[CameraRow]
 
@@ -44,6 +47,11 @@ class CamerasView:
     def faulty(self) -> int:
         """How many have a fault."""
         return sum(bool(row.faults) for row in self.rows)
+
+    @property
+    def drifting(self) -> int:
+        """How many are not what they were."""
+        return sum(bool(row.drifts) for row in self.rows)
 
     @property
     def unconfirmed(self) -> int:
@@ -63,14 +71,18 @@ async def list_cameras(
 def _cameras(pages: PageState, facilities: frozenset[FacilityId]) -> CamerasView:
     cameras = pages.deps.cameras.cameras(facilities)
     faults: Mapping[tuple[FacilityId, CameraId], Sequence[str]] = pages.deps.camera_healths.faults(facilities)
+    drifts = drifting(pages, facilities, Kind.CAMERA)
     rows = [
         CameraRow(
             camera.facility,
             camera.id,
             camera.status is CameraStatus.CONFIRMED,
             faults.get((camera.facility, camera.id), ()),
+            drifts.get((camera.facility, camera.id), ()),
             camera.last_image_at,
         )
         for camera in cameras
     ]
-    return CamerasView(sorted(rows, key=lambda row: (not row.faults, row.confirmed, row.facility, row.camera)))
+    return CamerasView(
+        sorted(rows, key=lambda row: (not row.faults, not row.drifts, row.confirmed, row.facility, row.camera))
+    )

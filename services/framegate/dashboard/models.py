@@ -8,10 +8,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from framegate.dashboard.drifting import drift_view, drifting
 from framegate.dashboard.html import page
 from framegate.dashboard.modelviews import ModelsView, ModelView, Serving, Trial, model_row, model_view
 from framegate.dashboard.query import PageQuery
 from framegate.dashboard.state import PagesDep, PageState
+from framegate.kernel.drift_features import Kind
+from framegate.kernel.drift_state import Subject
 from framegate.kernel.errors import ModelRefused
 from framegate.kernel.ids import NAME_PATTERN, FacilityId
 from framegate.kernel.rollout import Rollout
@@ -36,9 +39,9 @@ async def list_models(
     request: Request, query: Annotated[PageQuery, Query()], principal: Reader, pages: PagesDep
 ) -> Response:
     """The same in every facility, but for figures: these count the images of all of them."""
-    principal.visible(query.facility)
+    seen = principal.visible(query.facility)
     manager = session_of(request).principal(Scope.MODELS_MANAGE)
-    view = await run_in_threadpool(_models, pages, principal.facilities, manager.facilities)
+    view = await run_in_threadpool(_models, pages, principal.facilities, manager.facilities, seen)
     return page("models", request, pages, view)
 
 
@@ -47,22 +50,27 @@ async def show_model(
     ref: str, request: Request, query: Annotated[PageQuery, Query()], principal: Reader, pages: PagesDep
 ) -> Response:
     """One model."""
-    principal.visible(query.facility)
+    seen = principal.visible(query.facility)
     manager = session_of(request).principal(Scope.MODELS_MANAGE)
-    view = await run_in_threadpool(_model, pages, ref, manager.facilities)
+    view = await run_in_threadpool(_model, pages, ref, manager.facilities, seen)
     return page("model", request, pages, view)
 
 
-def _models(pages: PageState, reads: frozenset[FacilityId], manages: frozenset[FacilityId]) -> ModelsView:
+def _models(
+    pages: PageState, reads: frozenset[FacilityId], manages: frozenset[FacilityId], seen: frozenset[FacilityId]
+) -> ModelsView:
     registry = pages.deps.registry
     everywhere = pages.deps.incidents.facilities()
     history = registry.deployments(_HISTORY)
     serving = _serving(pages)
     active, may_manage, sees_figures = serving.active, everywhere <= manages, everywhere <= reads
     rollout = active.rollout if active else None
+    drifts: dict[str, list[str]] = {}
+    for facility, ref in sorted(drifting(pages, seen, Kind.MODEL)):
+        drifts.setdefault(ref, []).append(facility)
     return ModelsView(
         serving,
-        [model_row(model, rollout) for model in registry.models()],
+        [model_row(model, rollout, drifts.get(model.ref, ())) for model in registry.models()],
         history,
         may_manage,
         sees_figures,
@@ -72,13 +80,15 @@ def _models(pages: PageState, reads: frozenset[FacilityId], manages: frozenset[F
     )
 
 
-def _model(pages: PageState, ref: str, manages: frozenset[FacilityId]) -> ModelView:
+def _model(pages: PageState, ref: str, manages: frozenset[FacilityId], seen: frozenset[FacilityId]) -> ModelView:
     registry = pages.deps.registry
     found = registry.model(ref) if _REF.fullmatch(ref) else None
     if found is None:
         raise Problem("not-found")
     may_manage = pages.deps.incidents.facilities() <= manages
-    return model_view(found, _serving(pages), registry.events(ref), manages=may_manage)
+    drifts = [drift_view(pages, Subject(facility, Kind.MODEL, ref)) for facility in sorted(seen)]
+    known = [one for one in drifts if one is not None]
+    return model_view(found, _serving(pages), registry.events(ref), known, manages=may_manage)
 
 
 def _serving(pages: PageState) -> Serving:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from framegate.dashboard.drifting import DriftView
 from framegate.kernel.manifest import ClassThresholds, ModelManifest
 from framegate.kernel.rollout import ModelState, Rollout
 from framegate.ports.registry import Deployment, ModelEvent, RegisteredModel, ShadowComparison, Tally
@@ -41,12 +42,13 @@ class ClassFigures:
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """A model in the list. `role` is empty where it does not serve."""
+    """A model in the list. `role` is empty where it does not serve; it `drifts` at these facilities."""
 
     model: RegisteredModel
     role: str
     map50: float | None
     licence: str
+    drifts: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class ModelView:
     check: Sequence[Fact]
     description: str
     events: Sequence[ModelEvent]
+    drifts: Sequence[DriftView]  #: of each facility of which it has decided images
 
     @property
     def approvable(self) -> bool:
@@ -141,13 +144,21 @@ def role_of(model: RegisteredModel, rollout: Rollout | None) -> str:
     return next((role for role, key in roles.items() if key == model.key), "")
 
 
-def model_row(model: RegisteredModel, rollout: Rollout | None) -> ModelRow:
+def model_row(model: RegisteredModel, rollout: Rollout | None, drifts: Sequence[str]) -> ModelRow:
     """Raises `ModelRefused` for a manifest that no release wrote."""
     manifest = ModelManifest.parse(model.manifest, model.ref)
-    return ModelRow(model, role_of(model, rollout), _share(manifest.metrics.get("map50")), manifest.licence)
+    map50 = _share(manifest.metrics.get("map50"))
+    return ModelRow(model, role_of(model, rollout), map50, manifest.licence, drifts)
 
 
-def model_view(model: RegisteredModel, serving: Serving, events: Sequence[ModelEvent], *, manages: bool) -> ModelView:
+def model_view(
+    model: RegisteredModel,
+    serving: Serving,
+    events: Sequence[ModelEvent],
+    drifts: Sequence[DriftView],
+    *,
+    manages: bool,
+) -> ModelView:
     """Likewise."""
     manifest = ModelManifest.parse(model.manifest, model.ref)
     raw = tomllib.loads(model.manifest)
@@ -165,7 +176,7 @@ def model_view(model: RegisteredModel, serving: Serving, events: Sequence[ModelE
     return ModelView(
         model, manifest, role_of(model, rollout), rollout.incumbent.ref if rollout else "", serving.pending is not None,
         manages, overall, classes, facts(metrics), facts(raw.get("data", {})), facts(manifest.check),
-        str(raw.get("description", "")), events,
+        str(raw.get("description", "")), events, drifts,
     )  # fmt: skip
 
 

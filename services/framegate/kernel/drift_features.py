@@ -78,6 +78,7 @@ FEATURES: Final = {
         Feature("down", "boxes from top to bottom", Part.MODEL, _TWENTIETHS[1::2]),
     )
 }
+_OF_BOXES: Final = frozenset({"class", "confidence", "area", "aspect", "across", "down"})
 #: Of one class each: `confidence:hole`.
 _CONFIDENCE: Final = Feature("confidence", "confidence", Part.MODEL, _TWENTIETHS)
 
@@ -93,6 +94,11 @@ def feature(name: str) -> Feature:
 def family(name: str) -> str:
     """Without the class, for what must have few values."""
     return name.partition(":")[0]
+
+
+def is_of_boxes(name: str) -> bool:
+    """Whether boxes are counted, not images."""
+    return family(name) in _OF_BOXES
 
 
 Box = tuple[str, float, tuple[float, float, float, float]]

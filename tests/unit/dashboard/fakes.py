@@ -13,6 +13,7 @@ from framegate.dashboard.app import Pages
 from framegate.dashboard.deps import PageDependencies
 from framegate.gate.office import PolicyOffice
 from framegate.ingest.app import create_app
+from framegate.kernel.drift_state import DriftLimits
 from framegate.kernel.ids import FacilityId
 from framegate.kernel.people import INVITED_FOR, Role, hash_token, new_token
 from framegate.ports.people import Passwords, Person
@@ -31,7 +32,13 @@ class PeopleBox(ApiBox):
     """An API where people can log in."""
 
     def __init__(
-        self, spool: Path, *, public_url: str = PUBLIC_URL, passwords: Passwords | None = None, **options: Any
+        self,
+        spool: Path,
+        *,
+        public_url: str = PUBLIC_URL,
+        passwords: Passwords | None = None,
+        page_limits: DriftLimits | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(spool, **options)
         super().close()
@@ -64,6 +71,7 @@ class PeopleBox(ApiBox):
                 workers=store.workers,
                 audit=store.audit,
                 keys=store.keys,
+                drift_limits=page_limits or DriftLimits(),
                 tell_viewers=self.viewers.append,
             )
         )
