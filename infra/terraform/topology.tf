@@ -97,15 +97,17 @@ locals {
 
   # What every stage reads. DATABASE_URL is a secret and is not here.
   environment = {
-    AWS_REGION                = local.region
-    FRAMEGATE_QUEUE__KIND     = "sqs"
-    FRAMEGATE_QUEUE__PREFIX   = local.queue_prefix
-    FRAMEGATE_BLOBS__KIND     = "s3"
-    FRAMEGATE_BLOBS__BUCKET   = local.bucket
-    FRAMEGATE_WORKER__LEASE_S = "60"
+    AWS_REGION                 = local.region
+    FRAMEGATE_QUEUE__KIND      = "sqs"
+    FRAMEGATE_QUEUE__PREFIX    = local.queue_prefix
+    FRAMEGATE_BLOBS__KIND      = "s3"
+    FRAMEGATE_BLOBS__BUCKET    = local.bucket
+    FRAMEGATE_TRACES__ENDPOINT = var.traces_endpoint
+    FRAMEGATE_TRACES__SAMPLE   = tostring(var.traces_sample)
+    FRAMEGATE_WORKER__LEASE_S  = "60"
   }
-  # What only one stage reads.
+  # What only some stages read. sweep: to count the dead letters.
   stage_environment = {
-    ingest = { FRAMEGATE_EVENTS__QUEUE = local.queues["bucket-events"] }
+    for stage in ["ingest", "sweep"] : stage => { FRAMEGATE_EVENTS__QUEUE = local.queues["bucket-events"] }
   }
 }

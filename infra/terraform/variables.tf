@@ -281,6 +281,30 @@ variable "keda_service_account" {
   }
 }
 
+# Traces
+
+variable "traces_endpoint" {
+  description = "OTLP/HTTP URL of the collector that every stage tells its traces; empty: none are made."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.traces_endpoint == "" || can(regex("^https?://[^/]+", var.traces_endpoint))
+    error_message = "traces_endpoint is an http or https URL, or empty."
+  }
+}
+
+variable "traces_sample" {
+  description = "Share of images that are traced."
+  type        = number
+  default     = 0.01
+
+  validation {
+    condition     = var.traces_sample >= 0 && var.traces_sample <= 1
+    error_message = "traces_sample is 0 to 1."
+  }
+}
+
 # Alarms
 
 variable "alarm_topic_arn" {
@@ -308,5 +332,99 @@ variable "storage_low_gib" {
   validation {
     condition     = var.storage_low_gib >= 1 && var.storage_low_gib < var.database_storage_gib
     error_message = "storage_low_gib is 1 or more and less than database_storage_gib."
+  }
+}
+
+variable "runbook_url" {
+  description = "Address of docs/runbook.md, to which every alarm leads; as --runbook of infra.monitoring.rules."
+  type        = string
+  default     = "docs/runbook.md"
+}
+
+variable "late_after_s" {
+  description = "Age of the oldest message above which a queue counts as behind, seconds; for bulk: bulk_late_after_s."
+  type        = number
+  default     = 900
+
+  validation {
+    condition     = var.late_after_s >= 60
+    error_message = "late_after_s is 60 or more."
+  }
+}
+
+variable "bulk_late_after_s" {
+  description = "The same for the bulk lane."
+  type        = number
+  default     = 21600
+
+  validation {
+    condition     = var.bulk_late_after_s >= var.late_after_s
+    error_message = "bulk_late_after_s is late_after_s or more."
+  }
+}
+
+variable "database_cpu_high_percent" {
+  description = "How busy the database may be for 15 minutes, percent of its processors."
+  type        = number
+  default     = 90
+
+  validation {
+    condition     = var.database_cpu_high_percent > 0 && var.database_cpu_high_percent < 100
+    error_message = "database_cpu_high_percent is between 0 and 100."
+  }
+}
+
+variable "database_memory_low_mib" {
+  description = "Memory that the database shall have to spare, MiB."
+  type        = number
+  default     = 512
+
+  validation {
+    condition     = var.database_memory_low_mib >= 64
+    error_message = "database_memory_low_mib is 64 or more."
+  }
+}
+
+variable "database_connections_high" {
+  description = "Connections to the database above which an alarm is raised. RDS allows the instance's bytes of memory / 9531392, about 900 with 8 GiB: change it with database_class."
+  type        = number
+  default     = 600
+
+  validation {
+    condition     = var.database_connections_high >= 10
+    error_message = "database_connections_high is 10 or more."
+  }
+}
+
+variable "load_balancer" {
+  description = "The Application Load Balancer before ingest, the end of its ARN from app/ on; null: no alarms about requests."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.load_balancer == null || can(regex("^app/[^/]+/[0-9a-f]+$", var.load_balancer))
+    error_message = "load_balancer is the end of an ARN, for example app/framegate/0123456789abcdef."
+  }
+}
+
+variable "latency_high_s" {
+  description = "Seconds for which one request in a hundred may wait."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.latency_high_s > 0
+    error_message = "latency_high_s is above 0."
+  }
+}
+
+variable "cluster_name" {
+  description = "The EKS cluster, if Container Insights with enhanced observability watches it; null: no alarms about pods."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.cluster_name == null || can(regex("^[0-9A-Za-z][0-9A-Za-z_-]{0,99}$", var.cluster_name))
+    error_message = "cluster_name is the name of an EKS cluster."
   }
 }

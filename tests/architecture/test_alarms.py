@@ -19,6 +19,7 @@ from framegate.observability.catalogue import CATALOGUE, Metric
 from framegate.settings import ApiSettings, Settings
 from framegate.web.problems import KINDS
 from tests.support.promql import named
+from tests.support.runbook import part, sections
 
 RECORDED = {recording.name: recording for group in GROUPS for recording in group.recordings}
 EXPRESSIONS = [*(r.expression for g in GROUPS for r in g.recordings), *(alarm.expression for alarm in ALARMS)]
@@ -26,7 +27,6 @@ EXPRESSIONS = [*(r.expression for g in GROUPS for r in g.recordings), *(alarm.ex
 BESIDES = {"up": set[str](), "process_start_time_seconds": set[str]()}
 #: Labels that Prometheus gives to targets, and those that recordings add.
 ADDED = {"instance", "job", "host", "slo"}
-RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
 
 
 def _labels(metric: Metric) -> dict[str, set[str]]:
@@ -157,17 +157,8 @@ def _groups(path: Path) -> list[dict[str, object]]:
     return groups
 
 
-def _runbook() -> str:
-    """The part about alarms."""
-    _, part = RUNBOOK.read_text("utf-8").split("\n## Alarms\n")
-    assert "\n## " not in part, "the part about alarms is the last"
-    return part
-
-
 def test_every_alarm_has_its_section_in_the_runbook_and_no_section_is_without_an_alarm() -> None:
-    _, *sections = re.split(r"^### ", _runbook(), flags=re.MULTILINE)
-    texts = dict(section.split("\n", 1) for section in sections)
-    assert len(texts) == len(sections), "two sections have one name"
+    texts = sections("Alarms")
     assert set(texts) == {alarm.name for alarm in ALARMS}
     for name, text in texts.items():
         parts = re.findall(r"^- \*\*(.+?)\*\* (.+(?:\n  .+)*)$", text, re.MULTILINE)
@@ -177,18 +168,19 @@ def test_every_alarm_has_its_section_in_the_runbook_and_no_section_is_without_an
         assert {parts[-1][1]} == panels, name
 
 
-def test_commands_metrics_settings_and_actions_that_the_runbook_names_for_alarms_exist() -> None:
-    part = _runbook()
+@pytest.mark.parametrize("title", ["Alarms of AWS", "Alarms"])
+def test_commands_metrics_settings_and_actions_that_the_runbook_names_for_alarms_exist(title: str) -> None:
+    text = part(title)
     top = typer.main.get_group(app)
     context = typer.Context(top)
-    commands = re.findall(r"`framegate\s+([a-z][a-z-]*)(?:\s+([a-z][a-z-]*))?", part)
+    commands = re.findall(r"`framegate\s+([a-z][a-z-]*)(?:\s+([a-z][a-z-]*))?", text)
     assert commands
     for name, below in commands:
         assert name in top.list_commands(context), name
         command = top.get_command(context, name)
         if isinstance(command, typer.core.TyperGroup):
             assert below in command.list_commands(typer.Context(command)), f"{name} {below}"
-    assert set(re.findall(r"\bframegate_\w+", part)) <= {metric.name for metric in CATALOGUE}
-    assert set(re.findall(r'action="(\w+)"', part)) <= ACTION_NAMES
-    assert set(re.findall(r"\bFRAMEGATE_\w+", part)) <= {name for name, _, _ in Settings().describe()}
-    assert set(re.findall(r"\bFramegate[A-Z]\w+", part)) == {alarm.name for alarm in ALARMS}
+    assert set(re.findall(r"\bframegate_\w+", text)) <= {metric.name for metric in CATALOGUE}
+    assert set(re.findall(r'action="(\w+)"', text)) <= ACTION_NAMES
+    assert set(re.findall(r"\bFRAMEGATE_\w+", text)) <= {name for name, _, _ in Settings().describe()}
+    assert set(re.findall(r"\bFramegate[A-Z]\w+", text)) <= {alarm.name for alarm in ALARMS}

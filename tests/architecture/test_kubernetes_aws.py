@@ -20,6 +20,8 @@ OTHERS = {
     "bucket": "elsewhere",
     "url": "https://elsewhere.example",
     "version": "2.3.4-rc.1",
+    "traces": "http://collector.monitoring:4318",
+    "traces_sample": "0.5",
 }
 
 pytestmark = pytest.mark.parametrize("overlay", ON_AWS)
@@ -41,6 +43,8 @@ def test_an_account_is_named_in_one_file_and_a_change_of_it_rolls_the_pods(overl
     assert settings["data"]["AWS_REGION"] == "us-east-2"
     assert settings["data"]["FRAMEGATE_BLOBS__BUCKET"] == "elsewhere"
     assert settings["data"]["FRAMEGATE_API__PUBLIC_URL"] == "https://elsewhere.example"
+    assert settings["data"]["FRAMEGATE_TRACES__ENDPOINT"] == "http://collector.monitoring:4318"
+    assert settings["data"]["FRAMEGATE_TRACES__SAMPLE"] == "0.5"
     (before,) = of_kind(render(overlay), "ConfigMap")
     assert settings["metadata"]["name"] != before["metadata"]["name"]
     assert text.count(f"name: {settings['metadata']['name']}\n") == 1 + len(Stage)

@@ -67,6 +67,8 @@ def test_prometheus_may_scrape_every_stage_where_it_is_told_to(overlay: str) -> 
 def test_pods_reach_what_they_need_and_no_metadata_service(overlay: str) -> None:
     for pod in (pod for pod in pods(overlay) if pod.is_ours):
         outward = rules(overlay, "Egress", pod)
-        assert {port["port"] for rule in outward for port in rule.get("ports", [])} == {53, 5432, 443}
+        assert {port["port"] for rule in outward for port in rule.get("ports", [])} == {53, 5432, 4318, 443}
+        monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+        assert [rule["to"] for rule in outward if 4318 in {p["port"] for p in rule.get("ports", [])}] == [[monitoring]]
         for rule in outward:  # the metadata service is 169.254.169.254:80
             assert rule.get("ports") or all("podSelector" in peer for peer in rule["to"])

@@ -226,8 +226,9 @@ def test_only_the_service_account_of_a_role_may_take_it(computed: dict[str, Any]
 
 
 def test_the_environment_is_what_the_pipeline_reads(computed: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    environment = computed["local.environment"] | computed["local.stage_environment"]["ingest"]
-    assert set(computed["local.stage_environment"]) <= set(Stage)
+    of_stages = computed["local.stage_environment"]
+    assert set(of_stages) == {Stage.INGEST, Stage.SWEEP}, "who receives events, and who counts their dead letters"
+    environment = computed["local.environment"] | of_stages[Stage.INGEST] | of_stages[Stage.SWEEP]
     known = {variable for variable, _, _ in Settings().describe()} | {"AWS_REGION"}
     assert set(environment) <= known
     for variable, value in environment.items():
@@ -235,5 +236,6 @@ def test_the_environment_is_what_the_pipeline_reads(computed: dict[str, Any], mo
     settings = Settings.read()
     assert (settings.queue.kind, settings.blobs.kind) == ("sqs", "s3")
     assert settings.blobs.bucket == computed["aws_s3_bucket.this"]["bucket"]
+    assert (settings.traces.endpoint, settings.traces.sample) == ("", Settings().traces.sample)
     assert settings.events.queue == computed["aws_sqs_queue.this"][EVENTS]["name"]
     assert settings.worker.lease_s == computed["aws_sqs_queue.this"][EVENTS]["visibility_timeout_seconds"]

@@ -54,11 +54,20 @@ def arguments(node: ast.ClassDef) -> dict[str, tuple[bool, str]]:
     return {a.arg.rstrip("_"): (default is None, ast.unparse(a.annotation or a)) for a, default in pairs}
 
 
-def faults(where: str, node: ast.ClassDef, outer: ast.ClassDef, body: dict[str, Any]) -> Iterator[str]:
-    known = arguments(node)
+def arguments_given(body: dict[str, Any]) -> dict[str, Any]:
+    """Blocks that `dynamic` makes beside those that are written out."""
     given = {name: value for name, value in body.items() if name not in _META | {"dynamic"}}
     for dynamic in body.get("dynamic", []):
-        given |= {name.strip('"'): b["content"] for name, b in dynamic.items() if name != "__is_block__"}
+        for label, block in dynamic.items():
+            if label != "__is_block__":
+                name = label.strip('"')
+                given[name] = given.get(name, []) + block["content"]
+    return given
+
+
+def faults(where: str, node: ast.ClassDef, outer: ast.ClassDef, body: dict[str, Any]) -> Iterator[str]:
+    known = arguments(node)
+    given = arguments_given(body)
     for name, value in given.items():
         if name not in known:
             yield f"{where}: {name} is unknown"

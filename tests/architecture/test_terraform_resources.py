@@ -1,4 +1,4 @@
-"""Bucket, database, images and alarms of the Terraform configuration, as Terraform computes them; no provider, no AWS."""
+"""Bucket, database and images of the Terraform configuration, as Terraform computes them; no provider, no AWS."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from hcl2.utils import SerializationOptions
 from framegate.kernel.states import Stage
 from framegate.pipeline import ALL_QUEUES
 from framegate.settings import Settings
-from tests.support.terraform import ACCOUNT, BUCKET_ARN, DIRECTORY, EVENTS, KEY, REGION, compute, grants, parsed, policy
+from tests.support.terraform import BUCKET_ARN, DIRECTORY, EVENTS, KEY, compute, grants, parsed, policy
 
 
 def test_the_bucket_is_private_encrypted_and_keeps_versions(computed: dict[str, Any]) -> None:
@@ -89,25 +89,6 @@ def test_image_tags_are_immutable_and_scanned(computed: dict[str, Any]) -> None:
         assert [rule["selection"]["tagStatus"] for rule in rules] == ["untagged", "any"]
 
 
-def test_every_queue_has_an_alarm_for_standing_still_and_one_for_dead_letters(tmp_path: Path) -> None:
-    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
-    made = compute(tmp_path, alarm_topic_arn=topic, stuck_after_s=120)
-    stuck, dead = made["aws_cloudwatch_metric_alarm.stuck"], made["aws_cloudwatch_metric_alarm.dead"]
-    assert set(stuck) == set(dead) == {*ALL_QUEUES, EVENTS}
-    for key, alarm in stuck.items():
-        result, *metrics = alarm["metric_query"]
-        assert result["expression"] == "IF(age > 120 AND FILL(deleted, 0) == 0, 1, 0)"
-        asked = {m["id"]: (m["metric"][0]["metric_name"], m["metric"][0]["dimensions"]) for m in metrics}
-        name = {"QueueName": f"framegate-{key}"}
-        assert asked == {"age": ("ApproximateAgeOfOldestMessage", name), "deleted": ("NumberOfMessagesDeleted", name)}
-        assert dead[key]["dimensions"] == {"QueueName": f"framegate-{key}-dead"}
-        assert (dead[key]["comparison_operator"], dead[key]["threshold"]) == ("GreaterThanThreshold", 0)
-    storage = made["aws_cloudwatch_metric_alarm.storage"]
-    assert (storage["metric_name"], storage["threshold"]) == ("FreeStorageSpace", 10 * 2**30)
-    for alarm in (*stuck.values(), *dead.values(), storage):
-        assert alarm["alarm_actions"] == alarm["ok_actions"] == [topic]
-
-
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -131,8 +112,18 @@ def test_every_queue_has_an_alarm_for_standing_still_and_one_for_dead_letters(tm
         ("images_kept", 1),
         ("oidc_provider_arn", "https://oidc.example"),
         ("keda_service_account", "keda-operator"),
+        ("traces_endpoint", "collector:4318"),
+        ("traces_sample", 2),
         ("stuck_after_s", 1),
         ("storage_low_gib", 500),
+        ("late_after_s", 1),
+        ("bulk_late_after_s", 60),
+        ("database_cpu_high_percent", 100),
+        ("database_memory_low_mib", 1),
+        ("database_connections_high", 0),
+        ("load_balancer", "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/x/1"),
+        ("latency_high_s", 0),
+        ("cluster_name", ""),
     ],
 )
 def test_a_wrong_variable_is_refused_by_name(tmp_path: Path, variable: str, value: object) -> None:
@@ -150,9 +141,7 @@ def test_the_example_is_accepted(tmp_path: Path) -> None:
     assert computed["aws_s3_bucket_cors_configuration.this"]["count"] == 1
 
 
-def test_the_readme_names_every_variable_and_alarm() -> None:
+def test_the_readme_names_every_variable_and_stage() -> None:
     text = (DIRECTORY / "README.md").read_text("utf-8")
     assert {name for name in parsed()["variable"] if f"`{name}`" not in text} == set()
     assert {stage for stage in Stage if f"| `{stage}` |" not in text} == set()
-    for ending in ("-stuck", "-dead-letters", "-database-storage"):
-        assert f"{ending}` |" in text

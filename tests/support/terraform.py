@@ -93,9 +93,7 @@ def compute(scratch: Path, **variables: Any) -> dict[str, Any]:
         if set(blocks) <= {"variable", "locals"}:
             shutil.copy(file, scratch)
     parts = [f'locals {{\n  account_id = "{ACCOUNT}"\n  partition = "aws"\n  region = var.region\n}}\n']
-    names = {f"local.{name}": f"local.{name}" for name in parsed()["locals"] if name != "alarm_actions"}
-    alarm_actions = parsed()["locals"]["alarm_actions"]
-    parts.append(f"locals {{\n  alarm_actions = {_expression(alarm_actions)}\n}}\n")
+    names = {f"local.{name}": f"local.{name}" for name in parsed()["locals"]}
     values = names | {address: _resource(body) for address, body in parsed()["resource"].items()}
     parts += [f'output "{_output_name(name)}" {{\n  value = {value}\n}}\n' for name, value in values.items()]
     (scratch / "probe.tf").write_text("\n".join(parts), "utf-8")
@@ -124,15 +122,16 @@ def _resource(body: dict[str, Any]) -> str:
 
 
 def _arguments(body: dict[str, Any]) -> str:
-    given = [f"{k} = {_expression(v)}" for k, v in body.items() if k not in _NOT_ARGUMENTS]
+    given = {k: _expression(v) for k, v in body.items() if k not in _NOT_ARGUMENTS}
     for dynamic in body.get("dynamic", []):
         for label, block in dynamic.items():
             if label == "__is_block__":
                 continue
             name, each = label.strip('"'), _expression(block["for_each"])
             content = _arguments(block["content"][0])
-            given.append(f"{name} = [for {name} in [for v in {each} : {{ value = v }}] : {content}]")
-    return "{ " + ", ".join(given) + " }"
+            blocks = f"[for {name} in [for v in {each} : {{ value = v }}] : {content}]"
+            given[name] = f"concat({given[name]}, {blocks})" if name in given else blocks
+    return "{ " + ", ".join(f"{k} = {v}" for k, v in given.items()) + " }"
 
 
 def _expression(value: Any) -> str:

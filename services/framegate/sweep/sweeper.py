@@ -93,7 +93,7 @@ class Sweeper:
         """`relay`: for a queue that is not in the database. `cameras` and what follows: looked after beside, in threads."""
         self._relay, self._cameras, self._audit, self._reviews = relay, cameras, audit, reviews
         self._retention, self._drift, self._workers = retention, drift, workers
-        self._dead = dead
+        self._dead, self._dead_of = dead, set(ALL_QUEUES)
         self._upkeep, self._queue, self._blobs, self._guard = upkeep, queue, blobs, guard
         self._options, self._clock, self._metrics = options, clock, metrics
         self._log = get_log(stage="sweep")
@@ -160,6 +160,15 @@ class Sweeper:
         if self._due.is_due("dead letters", _DEAD_EVERY):
             self._housework("dead letters", self._count_dead)
 
+    def _count_dead(self) -> None:
+        """Of the pipeline's queues and of that of bucket events, which once told of is told of until it is empty."""
+        if self._dead is None:
+            return
+        dead = self._dead.count_dead()
+        self._dead_of |= dead.keys()
+        for queue in self._dead_of:
+            self._metrics.set(DEAD_LETTERS_WAITING, dead.get(queue, 0), queue=queue)
+
     def _count_workers(self) -> None:
         """Every stage has a number: one that nobody runs any more is 0, not absent."""
         if self._workers is None:
@@ -171,12 +180,6 @@ class Sweeper:
         )
         for stage, state in itertools.product(Stage, ("ready", "troubled")):
             self._metrics.set(WORKERS, counts[stage, state], stage=str(stage), state=state)
-
-    def _count_dead(self) -> None:
-        if self._dead is not None:
-            dead = self._dead.count_dead()
-            for queue in ALL_QUEUES:
-                self._metrics.set(DEAD_LETTERS_WAITING, dead.get(queue, 0), queue=queue)
 
     def keep_house(self) -> None:
         """One round of what nobody waits for. Its troubles are counted; they do not make the sweeper unready."""

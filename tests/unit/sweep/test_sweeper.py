@@ -209,3 +209,15 @@ def test_what_cannot_be_counted_keeps_nothing_from_being_sent_again(monkeypatch:
     site.sweeper.tell()
     failed = [site.metrics.value(HOUSEKEEPING_FAILURES, {"work": work}) for work in ("workers", "dead letters")]
     assert (failed, site.sweeper.trouble) == ([1, 1], "")
+
+
+def test_dead_letters_of_bucket_events_are_told_too_until_there_are_none() -> None:
+    site = Site()
+    site.store.queue.send("bucket-events", ["{}"])
+    (delivery,) = site.store.queue.receive(["bucket-events"], 1, timedelta(0), timedelta(seconds=60))
+    site.store.queue.dead_letter(delivery, "no event")
+    for expected in (1, 0):
+        site.sweeper.tell()
+        assert site.metrics.value(DEAD_LETTERS_WAITING, {"queue": "bucket-events"}) == expected
+        site.store.queue.redrive()
+        site.clock.advance(15)

@@ -71,7 +71,7 @@ LABELS: Final[Mapping[str, str]] = {
     "prefix": "spool, prepared",
     "presence": "present, missing",
     "python": "version of Python",
-    "queue": "the pipeline's queues, live and bulk",
+    "queue": "the pipeline's queues, live and bulk; of dead letters also FRAMEGATE_EVENTS__QUEUE",
     "reason": "closed set of slugs (docs/api.md, docs/policy.md)",
     "result": "closed set of the metric",
     "role": "incumbent, canary, shadow",
