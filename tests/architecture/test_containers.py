@@ -239,6 +239,15 @@ def test_no_port_of_metrics_is_published() -> None:
         assert service.environment["FRAMEGATE_WORKER__PORT"] not in published
 
 
+def test_traces_are_off_and_one_variable_each_tells_every_process_where_to_and_how_many() -> None:
+    chosen = {"FRAMEGATE_TRACES__ENDPOINT": "http://jaeger:4318", "FRAMEGATE_TRACES__SAMPLE": "0.5"}
+    off = {"FRAMEGATE_TRACES__ENDPOINT": "", "FRAMEGATE_TRACES__SAMPLE": str(Settings().traces.sample)}
+    for variables, expected in (({}, off), (chosen, chosen)):
+        for service in services(SECRETS | variables).values():
+            if service.stage:
+                assert expected.items() <= service.environment.items(), service.name
+
+
 def test_grafana_reads_from_the_prometheus_of_the_compose_file() -> None:
     folder = ROOT / "infra/grafana/provisioning/datasources"
     (source,) = yaml.safe_load((folder / "prometheus.yml").read_text("utf-8"))["datasources"]

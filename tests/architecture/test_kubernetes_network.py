@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.support.kubernetes import OVERLAYS, Doc, Pod, by_name, of_kind, pods, render, stages
+from tests.support.kubernetes import FOLDER, OVERLAYS, Doc, Pod, by_name, of_kind, pods, render, stages
 
 pytestmark = pytest.mark.parametrize("overlay", OVERLAYS)
 
@@ -59,9 +60,19 @@ def test_prometheus_may_scrape_every_stage_where_it_is_told_to(overlay: str) -> 
         allowed = [rule["ports"] for rule in rules(overlay, "Ingress", pod) if rule.get("from") == monitoring]
         port = pod.settings.worker.port
         assert allowed == [[{"protocol": "TCP", "port": port}]]
-        assert port in pod.ports.values()
+        assert pod.ports["metrics"] == port
         annotations = pod.template["metadata"]["annotations"]
         assert annotations == {"prometheus.io/scrape": "true", "prometheus.io/port": str(port)}
+
+
+def test_the_prometheus_of_an_operator_finds_every_stage_by_the_same_port(overlay: str) -> None:
+    monitor = yaml.safe_load((FOLDER / "monitoring" / "pod-monitor.yaml").read_text("utf-8"))
+    spec, found = monitor["spec"], stages(overlay).values()
+    assert [pod for pod in pods(overlay) if pod.matches(spec["selector"])] == list(found)
+    assert {pod.owner["metadata"]["namespace"] for pod in found} == {monitor["metadata"]["namespace"]}
+    assert {pod.labels[spec["jobLabel"]] for pod in found} == {"framegate"}
+    (endpoint,) = spec["podMetricsEndpoints"]
+    assert {pod.ports[endpoint["port"]] for pod in found} == {9100}
 
 
 def test_pods_reach_what_they_need_and_no_metadata_service(overlay: str) -> None:

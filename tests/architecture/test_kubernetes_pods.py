@@ -18,6 +18,11 @@ def mebibytes(quantity: str) -> int:
     return int(quantity[:-2]) * MIB[quantity[-2:]]
 
 
+def port_of_probes(pod: Pod) -> str:
+    """The API answers where it is asked for uploads, a worker where it is scraped."""
+    return "http" if pod.stage is Stage.INGEST else "metrics"
+
+
 def drain_s(pod: Pod) -> float:
     """The longest that a stage takes to end; a worker may begin with a receive that lasts for another poll."""
     if pod.stage is Stage.INGEST:
@@ -69,16 +74,16 @@ def test_every_pod_is_bounded(overlay: str) -> None:
 def test_a_failing_dependency_restarts_no_pod(overlay: str) -> None:
     for pod in stages(overlay).values():
         for probe in ("livenessProbe", "startupProbe"):
-            assert pod.container[probe]["httpGet"] == {"path": "/healthz", "port": "http"}, pod.name
+            assert pod.container[probe]["httpGet"] == {"path": "/healthz", "port": port_of_probes(pod)}, pod.name
         patience = pod.container["livenessProbe"]["periodSeconds"] * pod.container["livenessProbe"]["failureThreshold"]
         assert patience >= 60
-        assert pod.ports["http"] == pod.listens_on
+        assert pod.ports[port_of_probes(pod)] == pod.listens_on
 
 
 def test_uploads_are_accepted_while_other_stages_are_away_and_workers_say_when_they_are_ready(overlay: str) -> None:
     for stage, pod in stages(overlay).items():
         path = "/healthz" if stage is Stage.INGEST else "/readyz"
-        assert pod.container["readinessProbe"]["httpGet"] == {"path": path, "port": "http"}
+        assert pod.container["readinessProbe"]["httpGet"] == {"path": path, "port": port_of_probes(pod)}
 
 
 def test_a_pod_is_given_longer_to_stop_than_it_takes_to_drain(overlay: str) -> None:
