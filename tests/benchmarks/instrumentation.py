@@ -30,6 +30,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from tests.benchmarks.kept import CountingGate, KeptChild, KeptFleet, NoMetrics, Repeating
 from tests.benchmarks.tracing import collector
 from tests.contracts.examples import new_image
 
@@ -48,21 +49,17 @@ from framegate.bootstrap import (
 )
 from framegate.box.bench.frames import HEIGHT, WIDTH, make_frames
 from framegate.gate.policy import document_from_manifest
-from framegate.gate.stage import GateHandler
 from framegate.inference.fleet import Fleet, LoadedModel
 from framegate.inference.stage import InferenceHandler
 from framegate.ingest.counting import CountedIntake
-from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.manifest import ModelManifest
-from framegate.observability.catalogue import SPANS, Metric
+from framegate.observability.catalogue import SPANS
 from framegate.observability.logs import configure_logs
 from framegate.observability.metrics import Metrics
 from framegate.observability.tracing import Kind, Span, Systems, Tracing
 from framegate.ports.blobs import Blobs
 from framegate.ports.engine import Engine
-from framegate.ports.progress import Claim
 from framegate.ports.store import Intake
-from framegate.preprocess.decoder_pool import DecodedFrame, DecodeJob, DecoderChild
 from framegate.preprocess.stage import PreprocessHandler
 from framegate.settings import InferenceSettings, Settings
 from framegate.worker.handler import Handler, WorkerOptions
@@ -84,77 +81,6 @@ _REPEATED: Final = 6
 #: Between the last acknowledgement and the end of what is noted after it.
 _NOTED_S: Final = 0.1
 _FRAMES: Final = 16
-
-
-class NoMetrics(Metrics):
-    """Writes nothing."""
-
-    def count(self, metric: Metric, amount: float = 1, /, **labels: str) -> None:
-        """Nothing."""
-
-    def set(self, metric: Metric, value: float, /, **labels: str) -> None:
-        """Nothing."""
-
-    def observe(self, metric: Metric, value: float, trace_id: str = "", /, **labels: str) -> None:
-        """Nothing."""
-
-    def camera(self, facility: FacilityId, camera: CameraId) -> str:
-        """Nobody's."""
-        return ""
-
-
-class KeptChild(DecoderChild):
-    """Outlives the worker that uses it."""
-
-    repeats = False  #: its last answer instead of decoding
-    _last: DecodedFrame | None = None
-
-    def prepare(self, job: DecodeJob) -> DecodedFrame:
-        """All jobs are of one size."""
-        if self._last is None or not self.repeats:
-            self._last = super().prepare(job)
-        return self._last
-
-    def close(self) -> None:
-        """Not now."""
-
-    def cpu_s(self) -> float:
-        """Of the child until now: clock_getcpuclockid(3), which Python lacks; the ticks of /proc are too coarse."""
-        if self._process is None:
-            raise RuntimeError("the decoder is gone")
-        return time.clock_gettime((~self._process._process.pid << 3) | 2)
-
-
-class KeptFleet(Fleet):
-    """Outlives the worker that uses it."""
-
-    def close(self) -> None:
-        """Not now."""
-
-
-class Repeating:
-    """`Engine`, which may repeat its last answer."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine, self.repeats = engine, False
-        self.description, self.max_batch, self.close = engine.description, engine.max_batch, engine.close
-        self._last: NDArray[np.float32] | None = None
-
-    def infer(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """See the port."""
-        if self._last is None or not self.repeats:
-            self._last = self._engine.infer(frames)
-        return self._last
-
-
-class CountingGate(GateHandler):
-    """Says when images have ended."""
-
-    ended: threading.Semaphore
-
-    def settled(self, jobs: Sequence[Claim]) -> None:
-        """Their outcomes are durable."""
-        self.ended.release(len(jobs))
 
 
 @dataclass

@@ -23,7 +23,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 import numpy as np
-from tests.benchmarks.instrumentation import METRICS, ONE_PERCENT, WITHOUT, NoMetrics, interval
+from tests.benchmarks.instrumentation import METRICS, ONE_PERCENT, WITHOUT, interval
+from tests.benchmarks.kept import NoMetrics
 from tests.benchmarks.tracing import STAGES, Stub, collector
 from tests.contracts.examples import new_image
 
@@ -38,7 +39,6 @@ from framegate.observability.logs import configure_logs
 from framegate.observability.metrics import Metrics
 from framegate.observability.tracing import Kind, Span, Tracing
 from framegate.ports.progress import Claim, Progress
-from framegate.ports.queue import ClosingQueue
 from framegate.ports.store import Intake
 from framegate.worker.handler import WorkerOptions
 from framegate.worker.loop import Worker
@@ -124,7 +124,7 @@ def accept(intake: Intake, tracing: Tracing, images: int) -> None:
 def cpu_ms(metrics: Metrics, tracing: Tracing, images: int, exported: Exported | None = None) -> float:
     """Of one image. Starting and stopping is left out."""
     store, clock, stop, ended = MemoryStore(SystemClock()), SystemClock(), threading.Event(), threading.Semaphore(0)
-    queue: ClosingQueue = store.queue
+    queue: Any = store.queue  # without `close`, which no worker calls
     progress: Progress = store.progress
     intake: Intake = store.intake
     if not isinstance(metrics, NoMetrics):
