@@ -29,8 +29,8 @@ from tests.support.receivers import ReceiverServer
 
 #: What rules look back for has happened while this test runs: five minutes are ten seconds.
 SCALE: Final = 30
-#: Of a box: the API, two of inference, and one each of preprocess, of gate and sweep, of alerts.
-PROCESSES: Final = 6
+#: Of a box: its supervisor, the API, two of inference, and one each of preprocess, of gate and sweep, of alerts.
+PROCESSES: Final = 7
 #: What Grafana puts in their place; a whole minute, so that what happened once is within it.
 VARIABLES: Final = {"$__rate_interval": "1m", "$__range": "1m", "$datasource": "prometheus"}
 #: Recorded series that need what is not here, or that speak only when something is wrong.

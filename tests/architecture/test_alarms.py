@@ -26,7 +26,7 @@ EXPRESSIONS = [*(r.expression for g in GROUPS for r in g.recordings), *(alarm.ex
 #: What Prometheus itself says of a target, and what prometheus_client says of a process.
 BESIDES = {"up": set[str](), "process_start_time_seconds": set[str]()}
 #: Labels that Prometheus gives to targets, and those that recordings add.
-ADDED = {"instance", "job", "host", "slo"}
+ADDED = {"instance", "job", "host", "slo", "process"}
 
 
 def _labels(metric: Metric) -> dict[str, set[str]]:

@@ -263,6 +263,20 @@ CASES: Final = [
         {f"framegate_disk_free_bytes{{{DISK}}}": "11000000000x60"},
     ),
     case(
+        "RestartLoop", TICKET, "20m",  # of a box: under its supervisor's word, whatever ports it had
+        {
+            'framegate_process_starts_total{job="framegate",instance="h:4100",process="gate"}': "1x30 2 3 4x40",
+            'process_start_time_seconds{job="framegate",instance="h:4101",process="gate"}': "100x31 _x40",
+            'process_start_time_seconds{job="framegate",instance="h:4102",process="gate"}': "_x32 200x40",
+        },
+        {'framegate_process_starts_total{job="framegate",instance="h:4100",process="gate"}': "1x30 2 3x40"},
+    ),
+    case(
+        "RestartLoop", TICKET, "2m",  # from the box's start on: the first scrape comes when it has begun already
+        {'framegate_process_starts_total{job="framegate",instance="h:4100",process="gate"}': "5x10"},
+        {'framegate_process_starts_total{job="framegate",instance="h:4100",process="gate"}': "3x10"},
+    ),
+    case(
         "MemoryLow", TICKET, "8m", {'framegate_host_memory_available_bytes{instance="h:9100"}': "260000000x20"},
         {'framegate_host_memory_available_bytes{instance="h:9100"}': "270000000x20"},
     ),

@@ -35,11 +35,20 @@ TARGET_DOWN: Final = Alarm(
 )  # fmt: skip
 RESTART_LOOP: Final = Alarm(
     "FramegateRestartLoop", "ticket",
-    # A process may run several stages, each of which has a series.
-    """max by (job, instance, stage) (
-  changes(process_start_time_seconds[15m]) * on (job, instance) group_right framegate_build_info
+    # Of a box the supervisor tells: a process that is started again has another port, and one that dies at once was never
+    # scraped. Elsewhere a process may run several stages, each of which has a series.
+    """sum by (job, instance, process) (increase(framegate_process_starts_total[15m])) >= 3
+or
+sum by (job, instance, process) (
+  framegate_process_starts_total unless last_over_time(framegate_process_starts_total[15m] offset 15m)
+) > 3
+or
+max by (job, instance, stage) (
+  changes(process_start_time_seconds{process=""}[15m]) * on (job, instance) group_right framegate_build_info
 ) >= 3""",
-    "0s", "{{ $labels.instance }} ({{ $labels.stage }}) was started again {{ $value }} times within 15 minutes",
+    "0s",
+    "{{ or $labels.process $labels.stage }} of {{ $labels.instance }} was started again "
+    '{{ printf "%.0f" $value }} times within 15 minutes',
     Panel(_BOARD, "Starts of processes"),
 )  # fmt: skip
 HOUSEKEEPING_FAILING: Final = Alarm(

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from infra.monitoring.expressions import firing, least, mean, most, p, rate, starts, total
+from infra.monitoring.expressions import firing, increase, least, mean, most, p, rate, starts, total
 from infra.monitoring.layout import RUNBOOK, Dashboard, Row, chosen
 from infra.monitoring.panels import RED, YELLOW, Panel, Query, lines, stat, table
 
@@ -237,7 +237,12 @@ def _hosts() -> Row:
             lines("Free disk space", free, top=1, base=RED, steps=((0.1, YELLOW), (0.2, "green")), width=6),
             lines("Lines logged", rate(c.LOG_LINES, "level"), width=6),
             lines("Processes that answer", total(c.BUILD_INFO, "stage"), width=6),
-            lines("Starts of processes", starts(c.PROCESS_START, "instance", window="15m"), width=6),
+            lines(
+                "Starts of processes",
+                Query(increase(c.PROCESS_STARTS, "process", window="15m"), empty_ok="no box"),
+                starts(c.PROCESS_START, "instance", window="15m"),
+                width=6,
+            ),
             lines("Spans", Query(rate(c.SPANS, "result"), empty_ok="traces are not switched on"), width=6),
             table(
                 "What runs",

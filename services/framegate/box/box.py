@@ -27,6 +27,10 @@ from framegate.box.scraping import ScrapeTargets
 from framegate.box.supervisor import ChildSpec, Supervisor
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.states import Stage
+from framegate.observability.catalogue import PROCESS_STARTS
+from framegate.observability.health import HealthServer
+from framegate.observability.host import collect_process, log_lines
+from framegate.observability.metrics import Metrics
 from framegate.ports.overview import ALIVE
 from framegate.settings import Settings, child_environment
 
@@ -102,6 +106,14 @@ class Box:
         return False
 
 
+def supervisor_metrics() -> Metrics:
+    """Of this process; a child that dies before it was ever scraped is seen here alone."""
+    metrics = Metrics()
+    collect_process(metrics.registry)
+    metrics.at_scrape(log_lines)
+    return metrics
+
+
 @contextmanager
 def open_box(settings: Settings, logs: BoxLog) -> Iterator[Box]:
     """Starts Postgres and prepares what the children need, whose lines go to `logs`; the caller runs `box.supervisor`."""
@@ -116,12 +128,17 @@ def open_box(settings: Settings, logs: BoxLog) -> Iterator[Box]:
         with closing(open_stores(settings, url)) as stores:
             stores.workers.forget()
             adopt_model(settings.model_copy(update={"data": data}), stores, "operator")
-        box = Box(
-            settings, data, url, Supervisor(child_specs(settings, data, url), logs.follow, postgres.ensure_running)
-        )
+        metrics = supervisor_metrics()
+
+        def started(name: str) -> None:
+            metrics.count(PROCESS_STARTS, process=name)
+
+        specs = child_specs(settings, data, url)
+        box = Box(settings, data, url, Supervisor(specs, logs.follow, postgres.ensure_running, on_start=started))
         # For links in messages that commands of this box make.
         (data / PUBLIC_URL_FILE).write_text(box.base_url, "ascii")
-        with closing(open_stores(settings, url)) as looking:
+        health = HealthServer(metrics.render, dict, settings.worker.host, 0)
+        with closing(open_stores(settings, url)) as looking, health:
             alive = partial(looking.workers.statuses, ALIVE)
-            with ScrapeTargets(data, settings.worker.host, alive):
+            with ScrapeTargets(data, settings.worker.host, alive, health.port):
                 yield box

@@ -31,10 +31,13 @@ scrape_configs:
 class ScrapeTargets:
     """Keeps `prometheus/targets.json` current while it is entered, and empty after; a thread looks once a second."""
 
-    def __init__(self, data: Path, host: str, statuses: Callable[[], Sequence[WorkerStatus]]) -> None:
-        """`host`: where the processes listen. `statuses`: of those that reported lately; it may fail meanwhile."""
+    def __init__(self, data: Path, host: str, statuses: Callable[[], Sequence[WorkerStatus]], supervisor: int) -> None:
+        """`host`: where the processes listen, the supervisor on its port. `statuses`: of the others, as far as they reported
+        lately; it may fail meanwhile.
+        """
         self._directory, self._statuses = data / DIRECTORY, statuses
         self._host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (all addresses: this one too)
+        self._own = _target(self._host, supervisor, process="supervisor")
         self._stop, self._written = threading.Event(), ""
         self._thread = threading.Thread(target=self._run, name="targets", daemon=True)
 
@@ -61,7 +64,7 @@ class ScrapeTargets:
 
     def look(self) -> None:
         """Writes the file where something has changed. Raises what `statuses` raises, and `OSError`."""
-        self._write(targets(self._statuses(), self._host))
+        self._write([self._own, *targets(self._statuses(), self._host)])
 
     def _write(self, found: list[dict[str, Any]]) -> None:
         text = json.dumps(found, indent=1) + "\n"
@@ -75,15 +78,16 @@ class ScrapeTargets:
 
 def targets(statuses: Iterable[WorkerStatus], host: str) -> list[dict[str, Any]]:
     """As Prometheus' file_sd wants them: one for each process, however often it was started."""
-    address = f"[{host}]" if ":" in host else host
     return [
-        {
-            "targets": [f"{address}:{status.metrics_port}"],
-            "labels": {"process": status.name.removeprefix("box/"), "stage": "+".join(status.stages)},
-        }
+        _target(host, status.metrics_port, process=status.name.removeprefix("box/"), stage="+".join(status.stages))
         for status in statuses
         if status.metrics_port
     ]
+
+
+def _target(host: str, port: int, **labels: str) -> dict[str, Any]:
+    address = f"[{host}]" if ":" in host else host
+    return {"targets": [f"{address}:{port}"], "labels": labels}
 
 
 def configuration(rules: Path) -> str:

@@ -42,7 +42,8 @@ class _Child:
 class Supervisor:
     """Owns its children. `watch` is called about once a second, to keep what is not a child (Postgres) alive.
 
-    `follow` takes what each child writes; None: they write where this process does.
+    `follow` takes what each child writes; None: they write where this process does. `on_start` is told the name of each
+    child that was started, the first time and again.
     """
 
     def __init__(
@@ -51,8 +52,9 @@ class Supervisor:
         follow: Callable[[str, IO[bytes]], object] | None,
         watch: Callable[[], object],
         command: Sequence[str] = (sys.executable, "-m", "framegate"),
+        on_start: Callable[[str], object] = lambda _name: None,
     ) -> None:
-        self._command = command
+        self._command, self._on_start = command, on_start
         self._children = [_Child(spec) for spec in specs]
         self._follow, self._watch = follow, watch
         self._stopping = False
@@ -119,6 +121,7 @@ class Supervisor:
             start_new_session=True,
         )
         child.started = time.monotonic()
+        self._on_start(child.spec.name)
         if self._follow is not None and child.process.stdout is not None:
             self._follow(child.spec.name, child.process.stdout)
         self._log.info("a process was started", action="child_started", child=child.spec.name, pid=child.process.pid)

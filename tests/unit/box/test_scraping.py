@@ -29,19 +29,21 @@ def test_every_process_that_has_a_port_is_one_target() -> None:
 
 def test_the_targets_follow_the_processes_and_are_gone_with_the_box(tmp_path: Path) -> None:
     alive = [status("api", 4001, "ingest")]
-    looking = ScrapeTargets(tmp_path, "0.0.0.0", lambda: alive)  # noqa: S104 (as asked for)
+    looking = ScrapeTargets(tmp_path, "0.0.0.0", lambda: alive, 4000)  # noqa: S104 (as asked for)
     with looking:
         looking.look()
-        assert [each["targets"] for each in written(tmp_path)] == [["127.0.0.1:4001"]]
+        own = {"targets": ["127.0.0.1:4000"], "labels": {"process": "supervisor"}}
+        assert written(tmp_path)[0] == own
+        assert [each["targets"] for each in written(tmp_path)[1:]] == [["127.0.0.1:4001"]]
         alive = [status("api", 4002, "ingest"), status("gate", 4003, "gate")]
         looking.look()
-        assert [each["targets"] for each in written(tmp_path)] == [["127.0.0.1:4002"], ["127.0.0.1:4003"]]
+        assert [each["targets"] for each in written(tmp_path)[1:]] == [["127.0.0.1:4002"], ["127.0.0.1:4003"]]
     assert written(tmp_path) == []
 
 
 def test_what_is_known_stays_while_the_database_is_away(tmp_path: Path) -> None:
     answers = [[status("api", 4001, "ingest")]]
-    looking = ScrapeTargets(tmp_path, "127.0.0.1", lambda: answers.pop() if answers else unavailable())
+    looking = ScrapeTargets(tmp_path, "127.0.0.1", lambda: answers.pop() if answers else unavailable(), 4000)
 
     def unavailable() -> list[WorkerStatus]:
         raise DependencyUnavailable
@@ -50,12 +52,12 @@ def test_what_is_known_stays_while_the_database_is_away(tmp_path: Path) -> None:
     looking.look()
     with pytest.raises(DependencyUnavailable):
         looking.look()
-    assert len(written(tmp_path)) == 1
+    assert len(written(tmp_path)) == 2
 
 
 def test_a_file_that_did_not_change_is_not_written(tmp_path: Path) -> None:
     (tmp_path / "prometheus").mkdir()
-    looking = ScrapeTargets(tmp_path, "127.0.0.1", lambda: [status("api", 4001, "ingest")])
+    looking = ScrapeTargets(tmp_path, "127.0.0.1", lambda: [status("api", 4001, "ingest")], 4000)
     looking.look()
     (tmp_path / "prometheus/targets.json").unlink()
     looking.look()

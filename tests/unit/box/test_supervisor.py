@@ -2,6 +2,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,8 +29,12 @@ def run(supervisor: Supervisor, until_then: Callable[[], object]) -> None:
 
 def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:
     marks = tmp_path / "marks"
-    supervisor = Supervisor([child("x", f"open({str(marks)!r}, 'a').write('x')")], None, lambda: None, COMMAND)
+    started = Counter[str]()
+    dies = child("x", f"open({str(marks)!r}, 'a').write('x')")
+    supervisor = Supervisor([dies], None, lambda: None, COMMAND, on_start=lambda name: started.update([name]))
     run(supervisor, lambda: until(lambda: marks.exists() and len(marks.read_text()) >= 3, what="three starts"))
+    assert started.keys() == {"x"}
+    assert started["x"] >= 3
 
 
 def test_children_are_asked_to_stop_and_nothing_is_left() -> None:

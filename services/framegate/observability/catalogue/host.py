@@ -9,6 +9,11 @@ BUILD_INFO: Final = Metric(
     "1; what runs here",
     "nothing to do",
 )  # fmt: skip
+PROCESS_STARTS: Final = Metric(
+    "framegate_process_starts_total", "counter", "starts", ("process",),
+    "how often the supervisor of this box has started each process, the first time included",
+    "rising: it dies and is started again; the log's action child_died has the exit code or signal",
+)  # fmt: skip
 DEPENDENCY_SECONDS: Final = Metric(
     "framegate_dependency_seconds", "histogram", "seconds", ("dependency", "operation"),
     "time of one call to what the process depends on, failures included: blobs; queue, but for receive, which waits for "

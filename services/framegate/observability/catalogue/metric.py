@@ -70,6 +70,7 @@ LABELS: Final[Mapping[str, str]] = {
     "patchlevel": "of Python's version",
     "prefix": "spool, prepared",
     "presence": "present, missing",
+    "process": "processes of a box: api, gate, alerts, preprocess, and an inference-N for each core",
     "python": "version of Python",
     "queue": "the pipeline's queues, live and bulk; of dead letters also FRAMEGATE_EVENTS__QUEUE",
     "reason": "closed set of slugs (docs/api.md, docs/policy.md)",
