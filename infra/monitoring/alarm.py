@@ -130,12 +130,12 @@ def happened(selector: str, window: str, *by: str) -> str:
     """How much a counter grew within the window, if it did.
 
     A labelled counter does not exist before its first use, so that its first increase has nothing to be compared with:
-    a series that is new counts with all it has.
+    a series that is new counts with all it has. One that was not scraped for less than the window is not new.
     """
     labels = f" by ({', '.join(by)})" if by else ""
     return (
         f"sum{labels} (increase({selector}[{window}])) > 0\n"
-        f"or\nsum{labels} ({selector} unless {selector} offset {window}) > 0"
+        f"or\nsum{labels} ({selector} unless last_over_time({selector}[{window}] offset {window})) > 0"
     )
 
 

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from infra.monitoring.rules import ALARMS, PROMETHEUS
 
+#: Names and severities of alarms.
+Fires = frozenset[tuple[str, str]]
 PAGE, TICKET = "page", "ticket"
 GPU: Final = 'gpu="0",instance="h:9100"'
 DISK: Final = 'volume="data",instance="h:9100"'
@@ -26,7 +28,7 @@ class Case:
     at: str
     series: Mapping[str, str]
     quiet: Mapping[str, str]
-    fires: frozenset[tuple[str, str]]
+    fires: Fires
     without: tuple[str, ...] = field(default=())  #: series that the quiet case lacks
 
 
@@ -74,16 +76,41 @@ CASES: Final = [
         without=('framegate_workers{stage="gate",state="ready"}',),
     ),
     case(
-        "StageStalled", PAGE, "10m", {'framegate_queue_oldest_seconds{queue="frame-prepared-live"}': "0+30x40"},
+        "StageStalled", PAGE, "10m",
+        {
+            'framegate_queue_oldest_seconds{queue="frame-prepared-live"}': "0+30x40",
+            'framegate_queue_ready_messages{queue="frame-prepared-live"}': "1x40",
+        },
         {'framegate_images_settled_total{stage="inference"}': "0+10x40"},
+    ),
+    case(
+        "StageStalled", PAGE, "10m",
+        {
+            'framegate_queue_oldest_seconds{queue="frame-prepared-live"}': "0+30x40",
+            'framegate_queue_ready_messages{queue="frame-prepared-live"}': "1x40",
+        },
+        {  # one image is tried again and again, up to a minute apart
+            'framegate_queue_ready_messages{queue="frame-prepared-live"}': "1 0 1 0 0x20 1 0x20",
+            'framegate_queue_delayed_messages{queue="frame-prepared-live"}': "0 1 0 1 1x20 0 1x20",
+        },
     ),
     case(
         "QueueBehind", TICKET, "25m",
         {
             'framegate_queue_oldest_seconds{queue="frame-prepared-live"}': "0+30x60",
+            'framegate_queue_ready_messages{queue="frame-prepared-live"}': "9x60",
             'framegate_images_settled_total{stage="inference"}': "0+10x60",
         },
         {'framegate_queue_oldest_seconds{queue="frame-prepared-live"}': "280x60"},
+    ),
+    case(
+        "QueueBehind", TICKET, "25m",
+        {
+            'framegate_queue_oldest_seconds{queue="frame-prepared-live"}': "0+30x60",
+            'framegate_queue_ready_messages{queue="frame-prepared-live"}': "9x60",
+            'framegate_images_settled_total{stage="inference"}': "0+10x60",
+        },
+        {'framegate_queue_ready_messages{queue="frame-prepared-live"}': "9x30 0 9x29"},  # the old one is tried again
     ),
     case(
         "BreakerOpen", PAGE, "6m", {'framegate_breaker_open{stage="gate",instance="a"}': "1x20"},
@@ -237,8 +264,26 @@ CASES: Final = [
         {f"process_start_time_seconds{{{TARGET}}}": "100 200 300x20"},
     ),
     case(
+        "RestartLoop", TICKET, "20m",  # of a box: under its supervisor's word, whatever ports it had
+        {
+            'framegate_process_starts_total{job="framegate",instance="h:4100",process="gate"}': "1x30 2 3 4x40",
+            'process_start_time_seconds{job="framegate",instance="h:4101",process="gate"}': "100x31 _x40",
+            'process_start_time_seconds{job="framegate",instance="h:4102",process="gate"}': "_x32 200x40",
+        },
+        {'framegate_process_starts_total{job="framegate",instance="h:4100",process="gate"}': "1x30 2 3x40"},
+    ),
+    case(
+        "RestartLoop", TICKET, "2m",  # from the box's start on: the first scrape comes when it has begun already
+        {'framegate_process_starts_total{job="framegate",instance="h:4100",process="gate"}': "5x10"},
+        {'framegate_process_starts_total{job="framegate",instance="h:4100",process="gate"}': "3x10"},
+    ),
+    case(
         "HousekeepingFailing", TICKET, "12m", {'framegate_housekeeping_failures_total{work="blobs"}': "0+1x40"},
         {'framegate_housekeeping_failures_total{work="blobs"}': "0+0.05x40"},
+    ),
+    case(
+        "RetentionOverdue", TICKET, "40m", {"framegate_retention_overdue_seconds": "90000x100"},
+        {"framegate_retention_overdue_seconds": "86000x100"},
     ),
     case(
         "DiskFull", PAGE, "20m",
@@ -254,27 +299,9 @@ CASES: Final = [
         {f"framegate_disk_free_bytes{{{DISK}}}": "39000000000-20000000x80"},
     ),
     case(
-        "RetentionOverdue", TICKET, "40m", {"framegate_retention_overdue_seconds": "90000x100"},
-        {"framegate_retention_overdue_seconds": "86000x100"},
-    ),
-    case(
         "DiskLow", TICKET, "20m",
         {f"framegate_disk_free_bytes{{{DISK}}}": "9000000000x60", f"framegate_disk_size_bytes{{{DISK}}}": "100000000000x60"},
         {f"framegate_disk_free_bytes{{{DISK}}}": "11000000000x60"},
-    ),
-    case(
-        "RestartLoop", TICKET, "20m",  # of a box: under its supervisor's word, whatever ports it had
-        {
-            'framegate_process_starts_total{job="framegate",instance="h:4100",process="gate"}': "1x30 2 3 4x40",
-            'process_start_time_seconds{job="framegate",instance="h:4101",process="gate"}': "100x31 _x40",
-            'process_start_time_seconds{job="framegate",instance="h:4102",process="gate"}': "_x32 200x40",
-        },
-        {'framegate_process_starts_total{job="framegate",instance="h:4100",process="gate"}': "1x30 2 3x40"},
-    ),
-    case(
-        "RestartLoop", TICKET, "2m",  # from the box's start on: the first scrape comes when it has begun already
-        {'framegate_process_starts_total{job="framegate",instance="h:4100",process="gate"}': "5x10"},
-        {'framegate_process_starts_total{job="framegate",instance="h:4100",process="gate"}': "3x10"},
     ),
     case(
         "MemoryLow", TICKET, "8m", {'framegate_host_memory_available_bytes{instance="h:9100"}': "260000000x20"},
@@ -304,17 +331,20 @@ CASES: Final = [
 ]  # fmt: skip
 
 
-def verdict_of_promtool(folder: Path, series: Mapping[str, str], at: str, fires: frozenset[tuple[str, str]]) -> str:
-    """Empty when exactly these alarms fire then."""
+def verdict_of_promtool(folder: Path, series: Mapping[str, str], firing: Mapping[str, Fires]) -> str:
+    """Empty when at each of these moments exactly these alarms fire."""
     if shutil.which("promtool") is None:
         said = "promtool is not installed: it comes with Prometheus (Debian: apt install prometheus)"
         pytest.fail(said) if os.environ.get("CI") == "true" else pytest.skip(said)
-    expected = [{"labels": f'{{alertname="{name}",severity="{how}"}}', "value": 1} for name, how in sorted(fires)]
+    expected = {
+        at: [{"labels": f'{{alertname="{name}",severity="{how}"}}', "value": 1} for name, how in sorted(fires)]
+        for at, fires in firing.items()
+    }
     asked = 'count by (alertname, severity) (count by (alertname, severity, slo) (ALERTS{alertstate="firing"}))'
     test: dict[str, Any] = {
         "interval": "30s",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "promql_expr_test": [{"expr": asked, "eval_time": at, "exp_samples": expected}],
+        "promql_expr_test": [{"expr": asked, "eval_time": at, "exp_samples": of} for at, of in expected.items()],
     }
     rules = [str(path) for path in sorted((PROMETHEUS / "rules").glob("*.yml"))]
     file = folder / "test.yml"
@@ -326,11 +356,38 @@ def verdict_of_promtool(folder: Path, series: Mapping[str, str], at: str, fires:
 @pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
 class TestAlarm:
     def test_it_fires_in_its_case_and_nothing_else_does(self, one: Case, tmp_path: Path) -> None:
-        assert verdict_of_promtool(tmp_path, one.series, one.at, one.fires) == ""
+        assert verdict_of_promtool(tmp_path, one.series, {one.at: one.fires}) == ""
 
     def test_all_is_quiet_just_outside_of_it(self, one: Case, tmp_path: Path) -> None:
         series = {name: values for name, values in one.series.items() if name not in one.without} | one.quiet
-        assert verdict_of_promtool(tmp_path, series, one.at, frozenset()) == ""
+        assert verdict_of_promtool(tmp_path, series, {one.at: frozenset()}) == ""
+
+
+HAPPENED: Final = [
+    ("ImagesFailing", 'framegate_outcomes_total{state="failed"}', 15),
+    ("EngineFaults", 'framegate_engine_faults_total{model="a@1"}', 15),
+]
+
+
+@pytest.mark.parametrize(("name", "series", "window"), HAPPENED)
+class TestWhatHappened:
+    """Of counters that do not exist before they count; scraped each 30 s."""
+
+    def test_a_counter_that_is_new_with_a_value_raises_an_alarm_once(
+        self, name: str, series: str, window: int, tmp_path: Path
+    ) -> None:
+        fires: Fires = frozenset({(f"Framegate{name}", TICKET)})
+        counter = {series: f"_x9 3x{2 * window + 20}"}
+        moments = {"6m": fires, f"{4 + window}m": fires, f"{6 + window}m": frozenset[tuple[str, str]]()}
+        assert verdict_of_promtool(tmp_path, counter, moments) == ""
+
+    def test_a_gap_between_scrapes_raises_none(self, name: str, series: str, window: int, tmp_path: Path) -> None:
+        counter = {series: f"3x{4 * window - 1} _x20 3x{2 * window + 20}"}
+        again = 2 * window + 10
+        quiet: dict[str, Fires] = {
+            f"{again + later}m": frozenset() for later in (1, window - 2, window + 2, window + 6)
+        }
+        assert verdict_of_promtool(tmp_path, counter, quiet) == ""
 
 
 def test_every_alarm_has_a_case() -> None:

@@ -23,6 +23,8 @@ _DOWN: Final = """count by (stage) (
   max by (stage) (last_over_time(framegate_build_info[1d])) unless on (stage) max by (stage) (framegate_build_info)
 )"""
 _SETTLED: Final = "sum by (stage) (rate(framegate_images_settled_total[3m]))"
+#: Messages that a worker could take wait all the time; one that waits for its next attempt is nobody's fault.
+_READY: Final = "on (queue) max by (queue) (min_over_time(framegate_queue_ready_messages[2m])) > 0"
 
 STAGE_DOWN: Final = Alarm(
     "FramegateStageDown", "page",
@@ -38,6 +40,7 @@ STAGE_STALLED: Final = Alarm(
     # `unless`, not `== 0`: a counter that was never written does not exist.
     f"""framegate:queue_oldest_seconds:max > seconds(2m)
 and deriv(framegate:queue_oldest_seconds:max[3m]) > 0
+and {_READY}
 unless on (stage) {_SETTLED} > 0""",
     "2m",
     "{{ $labels.stage }} has settled nothing for minutes, and the oldest message in {{ $labels.queue }} has waited for "
@@ -48,6 +51,7 @@ QUEUE_BEHIND: Final = Alarm(
     "FramegateQueueBehind", "ticket",
     f"""(framegate:queue_oldest_seconds:max{{queue=~".+-live"}} > seconds(5m)
   or framegate:queue_oldest_seconds:max{{queue=~".+-bulk"}} > seconds(6h))
+and {_READY}
 and on (stage) {_SETTLED} > 0""",
     "15m",
     "{{ $labels.stage }} works, but falls behind: the oldest message in {{ $labels.queue }} has waited for "
