@@ -113,6 +113,11 @@ CASES: Final = [
         {'framegate_queue_ready_messages{queue="frame-prepared-live"}': "9x30 0 9x29"},  # the old one is tried again
     ),
     case(
+        "RequestsFailing", TICKET, "5m", {'framegate_http_responses_total{route="/v1/images",status="500"}': "_x5 1x20"},
+        {'framegate_http_responses_total{route="/v1/images",status="503"}': "_x5 1x20"},
+        without=('framegate_http_responses_total{route="/v1/images",status="500"}',),
+    ),
+    case(
         "BreakerOpen", PAGE, "6m", {'framegate_breaker_open{stage="gate",instance="a"}': "1x20"},
         {'framegate_breaker_open{stage="gate",instance="b"}': "0x20"},
     ),

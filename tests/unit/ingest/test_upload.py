@@ -12,10 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
+from infra.monitoring.objectives import OURS
 
 from framegate.adapters.memory import MemoryBlobs
 from framegate.ingest.deps import ApiLimits
 from framegate.kernel.errors import DependencyUnavailable
+from framegate.kernel.ids import new_uuid7
 from framegate.kernel.states import Lane
 from framegate.observability.catalogue import IMAGES_ACCEPTED
 from framegate.ports.store import Accepted, NewImage
@@ -366,6 +368,25 @@ async def test_a_bug_is_answered_without_its_message(tmp_path: Path) -> None:
     assert "secret" not in answer.text
     assert "Traceback" not in answer.text
     assert box.metrics.refused_slugs == ["internal-error"]
+    assert box.metrics.answers == [("/v1/images", 500, "uploads")]
+    assert "internal-error" in OURS, "it spends the budget of failed uploads"
+    box.close()
+
+
+async def test_a_bug_in_any_other_handler_is_counted_by_its_route(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = ApiBox(tmp_path)
+
+    def crash(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(box.store.results, "image", crash)
+    async with box.client() as client:
+        answer = await client.get(f"/v1/images/{new_uuid7(0)}")
+    assert (answer.status_code, slug_of(answer)) == (500, "internal-error")
+    assert box.metrics.answers == [("/v1/images/{image_id}", 500, "api")]
+    assert box.metrics.refused_slugs == [], "only uploads are refused"
     box.close()
 
 
