@@ -163,8 +163,8 @@ def test_a_box_in_trouble_writes_its_vocabulary_and_no_secret(running: RunningBo
     lines = kept(running)
     assert {line["action"] for line in lines} - ACTION_NAMES == set()
     assert {name for line in lines for name in line} - FIELD_NAMES == set()
-    ports = {line["port"] for line in lines if line["action"] == "ready"}
-    for base in (running.url, *(f"http://127.0.0.1:{port}" for port in ports)):
+    scraped = json.loads((running.data / "prometheus" / "targets.json").read_text("utf-8"))
+    for base in (running.url, *(f"http://{address}" for target in scraped for address in target["targets"])):
         for path in ("/metrics", "/healthz", "/readyz", "/v1/nothing"):
             with suppress(httpx.HTTPError):  # of the process that was killed
                 canaries.note(httpx.get(base + path, trust_env=False, timeout=5))

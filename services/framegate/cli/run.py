@@ -81,11 +81,10 @@ def _serve(settings: Settings, url: str) -> int:
     try:
         with (
             open_tracing(settings, metrics, [Stage.INGEST]) as tracing,
-            seen_from_outside([Stage.INGEST], settings, stores, metrics) as port,
+            seen_from_outside([Stage.INGEST], settings, stores, metrics),
             bucket_events(settings, stores, metrics, tracing),
         ):
             app = make_api(settings, stores, metrics, tracing)
-            get_log().info("ready", action="ready", stages=[str(Stage.INGEST)], port=port)
             run_server(app, settings.api.host, settings.api.port)
     except FramegateError as error:
         get_log().error("the API cannot serve", action="serve_failed", error=str(error))

@@ -48,7 +48,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("failed", "boolean", "whether a stage ended with an error"),
     Field("stages", "list of strings", "that a process runs"),
     Field("host", "string", "of a receiver's URL"),
-    Field("port", "number", "of that URL, or where a process serves its metrics"),
+    Field("port", "number", "of that URL, or where a process serves its metrics (ingest: the API)"),
     Field("address", "string", "that a receiver's name leads to"),
     Field("hook", "string", "id of a receiver's endpoint"),
     Field("kind", "string", "webhook, slack or sns"),
