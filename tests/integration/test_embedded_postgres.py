@@ -33,6 +33,8 @@ from framegate.adapters.embedded_postgres import (
 )
 from framegate.adapters.embedded_postgres.account import binary, dedicated_account
 from framegate.adapters.embedded_postgres.postmaster import Address, is_alive
+from framegate.cli.run import _database_url
+from framegate.settings import Settings
 
 SERVICES = Path(__file__).parents[2] / "services"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="switches to other users, which only root may do")
@@ -168,6 +170,13 @@ def test_a_command_joins_a_running_box_and_leaves_it_running(box: tuple[Embedded
         assert url == box[0].url
     assert EmbeddedPostgres(box[1]).attach() == box[0].url
     assert postmaster(box[1]) == before
+
+
+def test_a_worker_beside_a_box_works_on_its_database(
+    box: tuple[EmbeddedPostgres, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    assert _database_url(Settings(data=box[1])) == box[0].url
 
 
 def test_starting_twice_is_starting_once(box: tuple[EmbeddedPostgres, Path]) -> None:

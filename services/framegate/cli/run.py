@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from framegate.bootstrap import (
+    EmbeddedPostgres,
     bucket_events,
     check_queues,
     make_api,
@@ -27,6 +28,10 @@ from framegate.observability.metrics import Metrics
 from framegate.pipeline import PIPELINE
 from framegate.settings import Settings
 
+_RUNS = (
+    "Runs one or several stages in this process, in the foreground: with the database of DATABASE_URL, or beside the box "
+    "that is up in the data directory."
+)
 _STAGES = "\n\n".join(
     f"{step.stage}: {step.does}"
     + (f"; consumes {step.consumes.name}" if step.consumes else "")
@@ -37,17 +42,21 @@ _STAGES = "\n\n".join(
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    app.command(help=f"Runs one or several stages in this process, in the foreground.\n\n{_STAGES}")(run)
+    app.command(help=f"{_RUNS}\n\n{_STAGES}")(run)
     app.command("migrate")(migrate_command)
     app.command("provision")(provision_command)
 
 
 def _database_url(settings: Settings) -> str:
-    url = settings.database
+    """That of DATABASE_URL, or of the box that is up in the data directory: more workers beside its own.
+
+    Without its lock: a worker that outlives the box must not keep it from starting again.
+    """
+    url = settings.database or EmbeddedPostgres(settings.data.expanduser()).attach()
     if not url:
         raise ConfigurationError(
-            "DATABASE_URL is not set: 'framegate run' needs a database of its own accord; "
-            "'framegate up' brings one and runs every stage"
+            f"DATABASE_URL is not set, and no box is up in {settings.data}: correct --data to work beside a box, "
+            "or start one with 'framegate up', which runs every stage"
         )
     return url
 
