@@ -35,7 +35,7 @@ ENGINE_IMAGES: Final = Metric(
 ENGINE_FAULTS: Final = Metric(
     "framegate_engine_faults_total", "counter", "batches", ("model",),
     "batches that the engine refused, or answered with another number of results",
-    "any: framegate dead-letters list and the log's action handle_failed; roll the model back if it began with a "
+    "any: framegate dead-letters list and the log's action attempt_failed; roll the model back if it began with a "
     "deployment",
 )  # fmt: skip
 CONFIDENCE: Final = Metric(
