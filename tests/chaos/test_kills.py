@@ -128,16 +128,12 @@ def test_a_truncated_queue_costs_time_but_no_image(tmp_path: Path) -> None:
         camera = Camera(box, 60)
         camera.start()
         until(lambda: len(camera.accepted) >= 20, what="uploads")
-        with psycopg.connect(_database_url(box), autocommit=True) as connection:
+        with psycopg.connect(box.database_url(), autocommit=True) as connection:
             connection.execute("TRUNCATE queue_messages")
         camera.join()
-        with psycopg.connect(_database_url(box), autocommit=True) as connection:
+        with psycopg.connect(box.database_url(), autocommit=True) as connection:
             connection.execute("TRUNCATE queue_messages")
         assert_all_is_well(box, 60)
-
-
-def _database_url(box: RunningBox) -> str:
-    return box.processes()["api"].environ()["DATABASE_URL"]
 
 
 @pytest.mark.timeout(300)

@@ -122,6 +122,11 @@ class RunningBox:
         answer = httpx.get(f"http://{address}/metrics", headers={"Accept": accept}, timeout=30, trust_env=False)
         return answer.raise_for_status().text
 
+    def database_url(self) -> str:
+        """Of its Postgres, as its processes connect to it."""
+        until(lambda: "api" in self.processes(), what="a process api")
+        return self.processes()["api"].environ()["DATABASE_URL"]
+
     def kill(self, name: str) -> None:
         until(lambda: name in self.processes(), what=f"a process {name}")
         self.processes()[name].kill()

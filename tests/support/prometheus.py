@@ -41,6 +41,12 @@ class Prometheus:
         found: list[dict[str, Any]] = self.get("/query", query=expression)["result"]
         return found
 
+    def firing(self, within_s: float = 0) -> set[tuple[str, str]]:
+        """Name and severity of the alarms that fire, or that did within the last seconds."""
+        alarms = 'ALERTS{alertstate="firing"}'
+        found = self.query(f"max_over_time({alarms}[{1000 * within_s:.0f}ms])" if within_s else alarms)
+        return {(one["metric"]["alertname"], one["metric"]["severity"]) for one in found}
+
     def is_ready(self) -> bool:
         """Whether it answers queries."""
         try:
