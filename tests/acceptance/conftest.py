@@ -30,6 +30,7 @@ def box(receiver: ReceiverServer, tmp_path_factory: pytest.TempPathFactory) -> I
     allow = f"http://127.0.0.1:{receiver.port}"
     # So that no test waits long for a camera to be frozen, or to be well, or for a decision to be final.
     short = {
+        "FRAMEGATE_ENGINE": "auto",  # as users have it
         "FRAMEGATE_CAMERAS__FROZEN_S": "1",
         "FRAMEGATE_CAMERAS__RECOVERY": "3",
         "FRAMEGATE_REVIEWS__UNDO_S": "3",

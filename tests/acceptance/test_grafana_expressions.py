@@ -138,7 +138,6 @@ def prometheus(receiver: ReceiverServer, tmp_path_factory: pytest.TempPathFactor
     assert rules.main(["--out", str(folder), "--scale", str(SCALE)]) == 0
     with Collector() as collector:
         environment = {
-            "FRAMEGATE_ENGINE": "onnxruntime",  # to compare two of them takes longer than all that is asked here
             "FRAMEGATE_HOOKS__ALLOW": f"http://127.0.0.1:{receiver.port}",
             "FRAMEGATE_SWEEP__CONSERVATION_EVERY_S": "2",
             "FRAMEGATE_SWEEP__EVERY_S": "1",

@@ -39,7 +39,7 @@ def test_the_reference_detections_come_out_of_the_whole_pipeline(name: str, tmp_
     model = write_manifest(tmp_path / "model", weights)
     missing: list[str] = []
     total = 0
-    with running_box(tmp_path / "data", FRAMEGATE_ENGINE="onnxruntime", FRAMEGATE_MODEL=str(model)) as box:
+    with running_box(tmp_path / "data", FRAMEGATE_MODEL=str(model)) as box:
         for file, image in expected["images"].items():
             path = shared_data(*Path(file).parts)
             content_type = "image/png" if path.suffix == ".png" else "image/jpeg"

@@ -154,7 +154,6 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
 def settings(receiver: ReceiverServer) -> dict[str, str]:
     """Of a box that finds out within seconds what takes minutes or days elsewhere."""
     return {
-        "FRAMEGATE_ENGINE": "onnxruntime",  # to compare two of them takes longer than a fault
         "FRAMEGATE_API__MIN_FREE_MB": str(MIN_FREE_MB),
         "FRAMEGATE_HOOKS__ALLOW": f"http://127.0.0.1:{receiver.port}",
         "FRAMEGATE_SWEEP__EVERY_S": "1",

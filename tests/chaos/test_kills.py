@@ -73,9 +73,8 @@ def assert_all_is_well(box: RunningBox, expected: int, within_s: float = 120) ->
 
 
 def fast(**more: str) -> dict[str, str]:
-    """Settings with which nothing waits long; the engine is given, as `auto` would compare engines first."""
+    """Settings with which nothing waits long."""
     return {
-        "FRAMEGATE_ENGINE": "onnxruntime",
         "FRAMEGATE_SWEEP__OVERDUE_S": "10",
         "FRAMEGATE_SWEEP__EVERY_S": "1",
         "FRAMEGATE_WORKER__LEASE_S": "15",
