@@ -133,7 +133,8 @@ async def upload_image(
         finally:
             if sink.spooled:
                 api.pool.submit(sink.discard)
-    api.deps.metrics.accept_seconds(api.deps.clock.monotonic() - started, traced.context)
+    # One that was known already has no trace, whatever it began with.
+    api.deps.metrics.accept_seconds(api.deps.clock.monotonic() - started, "" if accepted.replayed else traced.context)
     answer = accepted_answer(accepted)
     if not accepted.replayed:
         queue = first_queue(accepted, upload.parameters.lane)

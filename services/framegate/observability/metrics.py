@@ -9,10 +9,8 @@ from prometheus_client.exposition import choose_encoder
 
 from framegate.kernel.ids import CameraId, FacilityId
 from framegate.observability.catalogue import CAMERAS_FOLDED, CATALOGUE, Metric
-from framegate.observability.labels import OTHER, BoundedLabel
+from framegate.observability.labels import BoundedLabel
 from framegate.observability.readings import GuardedCollector, Read, families, help_text
-
-__all__ = ["CAMERAS", "OTHER", "Metrics"]
 
 # Prometheus would keep when each counter began as a series of its own, which nobody asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call]

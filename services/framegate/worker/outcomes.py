@@ -1,7 +1,5 @@
 """What is counted of images that ended, once their outcomes are durable."""
 
-from typing import Final
-
 from framegate.kernel.inspection import ImageFacts, Inspected, Outcome, Quality
 from framegate.kernel.states import ImageState, Lane
 from framegate.kernel.tracecontext import trace_id_of
@@ -17,11 +15,8 @@ from framegate.observability.catalogue import (
     VERDICT_REASONS,
     VERDICT_SECONDS,
 )
-from framegate.observability.metrics import OTHER, Metrics
+from framegate.observability.metrics import Metrics
 from framegate.ports.progress import Completion
-
-#: Classes with labels of their own.
-_CLASSES: Final = 64
 
 
 class OutcomeMetrics:
@@ -29,7 +24,6 @@ class OutcomeMetrics:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._classes: set[str] = set()
 
     def ended(self, completion: Completion, outcome: Outcome) -> None:
         """By `outcome`, which the completion was made with."""
@@ -54,15 +48,8 @@ class OutcomeMetrics:
     def _saw(self, found: Inspected) -> None:
         self._metrics.observe(DETECTIONS_PER_IMAGE, len(found.classes), model=found.model)
         for name, confidence in zip(found.classes, found.detections.confidence.tolist(), strict=True):
-            labels = {"model": found.model, "class": self._class(name)}
+            labels = {"model": found.model, "class": self._metrics.label_class(name)}
             self._metrics.observe(CONFIDENCE, confidence, **labels)
-
-    def _class(self, name: str) -> str:
-        if name not in self._classes:
-            if len(self._classes) >= _CLASSES:
-                return OTHER
-            self._classes.add(name)
-        return name
 
     def _looked(self, image: ImageFacts, quality: Quality) -> None:
         for flag in quality.flags or ("none",):

@@ -109,5 +109,7 @@ async def test_an_answer_tells_the_template_of_its_route_the_status_and_the_area
 async def test_the_time_of_an_upload_knows_its_trace(box: ApiBox) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     async with box.client() as client:
-        await client.post("/v1/images?camera=c", content=jpeg(1), headers={**JPEG, "traceparent": trace})
-    assert [told for _, told in box.metrics.seconds] == [trace]
+        for _ in range(2):
+            headers = {**JPEG, "traceparent": trace, "Idempotency-Key": "k-1"}
+            await client.post("/v1/images?camera=c", content=jpeg(1), headers=headers)
+    assert [told for _, told in box.metrics.seconds] == [trace, ""], "of the repeated one no trace is told"

@@ -14,8 +14,8 @@ from framegate.observability.catalogue import (
     STAGE_SECONDS,
     STEP_SECONDS,
 )
-from framegate.observability.labels import BoundedLabel
-from framegate.observability.metrics import OTHER, Metrics
+from framegate.observability.labels import OTHER, BoundedLabel
+from framegate.observability.metrics import Metrics
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
