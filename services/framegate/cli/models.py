@@ -185,7 +185,7 @@ def deploy_command(
 
 @models.command("rollback")
 def rollback_command(by: ByOption = None, wait: WaitOption = 120, data: DataOption = None) -> None:
-    """Goes back: takes a canary and a shadow away, or else brings back the model that served before."""
+    """Goes back: takes a canary and a shadow away, or else brings back the model that served before; once more undoes it."""
     settings = Settings.read(data=data)
     with stores_of(settings) as stores:
         _order(settings, stores, before(stores.registry), by, "rollback", wait)
