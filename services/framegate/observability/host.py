@@ -3,6 +3,7 @@
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +34,11 @@ class HostCpu:
     """Compares each reading with the one before. Thread-safe."""
 
     def __init__(self, proc: Path = _PROC) -> None:
-        """Where there is no `proc`, it says nothing."""
+        """Where there is no `proc`, or none that may be read, it says nothing."""
         self._file, self._lock = proc / "stat", threading.Lock()
-        self._last = self._ticks() if self._file.exists() else None
+        self._last: tuple[int, int] | None = None
+        with suppress(OSError):  # some sandboxes hide it, and the process is to start all the same
+            self._last = self._ticks()
 
     def __call__(self) -> Iterator[Reading]:
         """Nothing where no time has passed."""

@@ -46,6 +46,8 @@ def test_the_memory_is_what_can_be_given_out(tmp_path: Path) -> None:
 def test_without_proc_they_say_nothing(tmp_path: Path) -> None:
     assert values(HostCpu(tmp_path)()) == []
     assert values(host_memory(tmp_path)) == []
+    (tmp_path / "stat").mkdir()  # cannot be read, whoever asks
+    assert values(HostCpu(tmp_path)()) == []
 
 
 def test_a_volume_that_is_missing_is_absent_and_the_others_are_not(tmp_path: Path) -> None:
