@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Final
 
 from framegate.kernel.drift_features import Kind, feature
 from framegate.kernel.drift_state import Drift, DriftLimits, Finding, Hour, Subject
+from framegate.kernel.ids import ImageId, created_s
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #101828; --soft: #5d6b82; --line: #d0d5dd; --usual: #8a94a6; --now: #c4320a; }
@@ -21,13 +22,17 @@ h1 { font-size: 1.8rem; margin: 0; } h2 { font-size: 1.3rem; margin: 2.5rem 0 .4
 section.card { border: 1px solid var(--line); border-radius: .6rem; padding: 1rem 1.2rem; margin: 1rem 0; break-inside: avoid; }
 svg { display: block; max-width: 100%; height: auto; margin: .6rem 0; } svg text { fill: var(--ink); font-size: 12px; }
 svg .usual { fill: var(--usual); } svg .now { fill: var(--now); } svg .axis { stroke: var(--line); }
-svg .line { fill: none; stroke: var(--now); stroke-width: 1.6; } svg .limit { stroke: var(--usual); stroke-dasharray: 4 4; }
+svg .line { fill: none; stroke: var(--now); stroke-width: 2.2; stroke-linecap: round; stroke-linejoin: round; }
+svg .limit { stroke: var(--usual); stroke-dasharray: 4 4; }
+@media (max-width: 44rem) { svg { max-width: none; } section.card { overflow-x: auto; } }
 ul.images { columns: 3 14rem; padding-left: 1.1rem; font-size: .88rem; }
 .key { display: inline-block; width: .8em; height: .8em; }
 table { border-collapse: collapse; } th, td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; }
 """
 _ROW_PX, _LABEL_PX, _BAR_PX = 30, 190, 420
 _WIDE_PX, _HIGH_PX = 640, 110
+#: As long as a window lasts: hours further apart are no line.
+_JOINED: Final = timedelta(days=1)
 #: Charts of one subject: its largest scores.
 _CHARTS: Final = 3
 
@@ -70,13 +75,19 @@ PSI measures how far: from {limits.effect:g} above what usual windows of {limits
 def _finding(one: Finding, public_url: str) -> str:
     ended = f"ended {_moment(one.ended_at)}" if one.ended_at else "<strong>holds</strong>"
     images = "".join(
-        f'<li><a href="{escape(public_url)}/inspections/{image}">{str(image)[-12:]}</a></li>' for image in one.moved
+        f'<li><a href="{escape(public_url)}/inspections/{image}">{_came(image)}</a></li>' for image in one.moved
     )
-    moved = f"<h3>Images that moved it most</h3><ul class='images'>{images}</ul>" if images else ""
+    moved = (
+        f"<h3>Images that moved it most <span class='soft'>(when they came, UTC)</span></h3><ul class='images'>{images}</ul>"
+        if images
+        else ""
+    )
     kind = "camera" if one.subject.kind is Kind.CAMERA else "model"
     return f"""<section class="card"><h3>{kind} {escape(one.subject.name)}: {escape(one.title)}</h3>
 <p class="soft">at {escape(one.subject.facility)}, since {_moment(one.began_at)}, {ended}</p>
-<p>PSI {one.psi:.2f} above what is usual; Jensen-Shannon distance {one.js:.2f}; p {one.p:.1g}; {one.size} counted.</p>
+<p>{escape(one.in_words())}</p>
+<p class="soft">PSI {one.psi:.2f} above what is usual; Jensen-Shannon distance {one.js:.2f}; p {one.p:.1g};
+{one.size} counted.</p>
 <p><span class="key" style="background: var(--usual)"></span> usual share
 <span class="key" style="background: var(--now)"></span> share in the window that raised it</p>
 {_bars(one)}{moved}</section>
@@ -114,7 +125,7 @@ def _subject(subject: Subject, one: Watched, times: tuple[datetime, datetime], l
 
 
 def _chart(name: str, hours: Sequence[Hour], times: tuple[datetime, datetime], effect: float) -> str:
-    """The score by the hour; where an hour is missing, the line is broken."""
+    """The score by the hour; the line is broken where no window was for a day."""
     since, until = times
     span = max((until - since).total_seconds(), 1.0)
     scored = [(hour.at, hour.scores[name].psi) for hour in hours if name in hour.scores]
@@ -123,8 +134,8 @@ def _chart(name: str, hours: Sequence[Hour], times: tuple[datetime, datetime], e
     for at, psi in scored:
         x = 30 + max(0.0, (at - since).total_seconds() / span) * (_WIDE_PX - 40)
         y = 10 + (1 - psi / most) * (_HIGH_PX - 30)
-        joined = last is not None and at - last <= timedelta(hours=3)
-        path.append(f"{'L' if joined else 'M'}{x:.1f} {y:.1f}" + ("" if joined else f"h1M{x:.1f} {y:.1f}"))
+        joined = last is not None and at - last <= _JOINED
+        path.append(f"{'L' if joined else 'M'}{x:.1f} {y:.1f}" + ("" if joined else "h.1"))
         last = at
     limit = 10 + (1 - effect / most) * (_HIGH_PX - 30)
     base = _HIGH_PX - 20
@@ -154,6 +165,10 @@ def state_of(drift: Drift, limits: DriftLimits) -> str:
 
 def _moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _came(image: ImageId) -> str:
+    return f"{datetime.fromtimestamp(created_s(image), UTC):%m-%d %H:%M:%S}"
 
 
 def _cut(label: str) -> str:

@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from framegate.dashboard.state import PageState
-from framegate.kernel.drift_features import Kind, Part, feature, is_of_boxes
+from framegate.kernel.drift_features import Kind, Part, counted, feature
 from framegate.kernel.drift_state import Drift, DriftLimits, Finding, Hour, Learning, Standing, Subject
-from framegate.kernel.ids import FacilityId, ImageId
+from framegate.kernel.ids import FacilityId, ImageId, created_s
 from framegate.ports.store import ImageRecord
 
 _DAYS: Final = timedelta(days=7)
 _LEAST_SPAN: Final = timedelta(hours=12)
 _HOUR: Final = timedelta(hours=1)
+#: As long as a window lasts: hours further apart are no line.
+_JOINED: Final = timedelta(days=1)
 #: What is over is told of for so long.
 _BEFORE: Final = timedelta(days=30)
 #: Findings with pictures and a plot; others are lines of the table.
@@ -52,6 +54,7 @@ class MeasureRow:
     size: int
     counted: str
     drifts: bool
+    verdict: str  #: in a few words; empty: as usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +79,7 @@ class FoundView:
     helps: str
     plot: Plot | None
     pictures: Sequence[ImageRecord]
-    more: Sequence[ImageId]
-
-    @property
-    def most(self) -> tuple[str, float, float]:
-        """The group that there is so much more of."""
-        return max(self.groups, key=lambda group: group[2] - group[1])
+    more: Sequence[tuple[ImageId, datetime]]  #: with when they came
 
     @property
     def highest(self) -> float:
@@ -153,7 +151,7 @@ def drift_view(pages: PageState, subject: Subject) -> DriftView | None:
     findings = deps.drifts.findings(frozenset({subject.facility}), now - _BEFORE, subject)
     hold = sorted((one for one in findings if one.ended_at is None), key=lambda one: -one.psi)
     hours = deps.drifts.hours(subject, now - _DAYS)
-    measures = _measures(known)
+    measures = _measures(known, limits)
     shown = [_found(pages, one, hours, limits, now) for one in hold[:_MOST_SHOWN]]
     furthest = max(known.scores, key=lambda name: known.scores[name].psi, default=None)
     return DriftView(
@@ -174,17 +172,26 @@ def _part(part: Part, learning: Learning, limits: DriftLimits, now: datetime) ->
     return PartRow(PARTS[part], learning.of, learning, max(lasted, 0.0), learning.share(limits, now))
 
 
-def _measures(known: Drift) -> list[MeasureRow]:
+def _measures(known: Drift, limits: DriftLimits) -> list[MeasureRow]:
     rows = [
-        MeasureRow(feature(name).title, level.psi, level.size, counted(name), name in known.holds)
+        MeasureRow(
+            feature(name).title,
+            level.psi,
+            level.size,
+            counted(name),
+            name in known.holds,
+            _verdict(known, name, limits),
+        )
         for name, level in known.scores.items()
     ]
     return sorted(rows, key=lambda row: (not row.drifts, -row.psi, row.title))
 
 
-def counted(name: str) -> str:
-    """What a measure is of."""
-    return "boxes" if is_of_boxes(name) else "images"
+def _verdict(known: Drift, name: str, limits: DriftLimits) -> str:
+    if name in known.holds or known.scores[name].psi < limits.effect:
+        return ""
+    stands_out = any(known.recent.get(name, ())[-1:])
+    return "stands out: drift if it lasts" if stands_out else "far, but days differ much: may be chance"
 
 
 def _found(pages: PageState, one: Finding, hours: Sequence[Hour], limits: DriftLimits, now: datetime) -> FoundView:
@@ -198,7 +205,7 @@ def _found(pages: PageState, one: Finding, hours: Sequence[Hour], limits: DriftL
         _HELPS[feature(one.feature).part],
         _plot(one.feature, hours, limits.effect, now),
         [record for record in records if record is not None],
-        one.moved[_PICTURES:],
+        [(image, datetime.fromtimestamp(created_s(image), UTC)) for image in one.moved[_PICTURES:]],
     )
 
 
@@ -213,7 +220,7 @@ def _plot(name: str, hours: Iterable[Hour], effect: float, now: datetime) -> Plo
     lines: list[list[str]] = []
     last: datetime | None = None
     for at, psi in scored:
-        if last is None or at - last > 3 * _HOUR:
+        if last is None or at - last > _JOINED:
             lines.append([])
         x, width = (at - since).total_seconds() / span * WIDE, _HOUR.total_seconds() / span * WIDE
         y = HIGH * (1 - psi / top)

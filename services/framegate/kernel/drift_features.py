@@ -96,9 +96,9 @@ def family(name: str) -> str:
     return name.partition(":")[0]
 
 
-def is_of_boxes(name: str) -> bool:
-    """Whether boxes are counted, not images."""
-    return family(name) in _OF_BOXES
+def counted(name: str) -> str:
+    """What a measure is of, for people."""
+    return "boxes" if family(name) in _OF_BOXES else "images"
 
 
 Box = tuple[str, float, tuple[float, float, float, float]]

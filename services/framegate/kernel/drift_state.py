@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol, Self
 from uuid import UUID
 
-from framegate.kernel.drift_features import Kind, Part, Seen, feature
+from framegate.kernel.drift_features import Kind, Part, Seen, counted, feature
 from framegate.kernel.drift_reference import Block, Level, Reference, Score
 from framegate.kernel.ids import FacilityId, ImageId
 
@@ -83,13 +83,26 @@ class Finding:
         moved = tuple(ImageId(UUID(image)) for image in raw["moved"])
         return cls(finding_id, subject, feature, *times, *numbers, *groups, moved)
 
+    @property
+    def most(self) -> int:
+        """The group that there is so much more of."""
+        gains = [seen - expected for seen, expected in zip(self.seen, self.expected, strict=True)]
+        return max(range(len(gains)), key=gains.__getitem__)
+
     def told(self) -> str:
         """In half a sentence: what there is more of now."""
-        gains = [seen - expected for seen, expected in zip(self.seen, self.expected, strict=True)]
-        most = max(range(len(gains)), key=gains.__getitem__)
+        most = self.most
         return (
             f"{self.title} (PSI {self.psi:.2f} above what is usual; {self.labels[most]}: "
             f"{self.seen[most]:.0%} of {self.size}, usually {self.expected[most]:.0%})"
+        )
+
+    def in_words(self) -> str:
+        """The same for who does not know PSI, and knows which measure it is about."""
+        most, at = self.most, "at " if feature(self.feature).edges else ""
+        return (
+            f"{100 * self.seen[most]:.0f} % of {self.size} {counted(self.feature)} are {at}“{self.labels[most]}”; "
+            f"usually {100 * self.expected[most]:.0f} %."
         )
 
 

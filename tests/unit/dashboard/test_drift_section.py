@@ -65,7 +65,7 @@ async def test_what_drifts_says_so_in_words_and_leads_to_the_images(box: PeopleB
     (finding,) = box.store.drifts.findings(frozenset({HALL}))
     page = await shown(box)
     assert "<strong>It drifts</strong>: brightness" in page
-    assert "100 % of 10 images are <q>below" in page
+    assert "100 % of 10 images are at “below" in page
     links = re.findall(r'href="/inspections/([0-9a-f-]{36})"', page)
     assert {str(image) for image in finding.moved} <= set(links)
     points = re.findall(r'<polyline class="line" points="([^"]+)"', page)
