@@ -6,13 +6,16 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import httpx
 import pytest
 import yaml
 
 from tests.support.box import RunningBox, free_port, until
+
+#: Labels that tell alerts of one alarm apart.
+_ABOUT: Final = ("fault", "subject_kind", "dependency", "volume", "stage", "kind")
 
 
 def need_prometheus() -> str:
@@ -22,6 +25,20 @@ def need_prometheus() -> str:
         assert not os.environ.get("CI"), "prometheus is not installed: apt-get install prometheus"
         pytest.skip("prometheus is not installed: apt-get install prometheus")
     return found
+
+
+class Fired(NamedTuple):
+    """An alarm. `about`: which of several alike, such as the stage that is down; empty where there is only one."""
+
+    name: str
+    severity: str
+    about: str
+
+    @classmethod
+    def of(cls, labels: dict[str, str]) -> "Fired":
+        """By the labels of its alert."""
+        about = next((labels[name] for name in _ABOUT if name in labels), "")
+        return cls(labels["alertname"].removeprefix("Framegate"), labels["severity"], about)
 
 
 class Prometheus:
@@ -41,11 +58,10 @@ class Prometheus:
         found: list[dict[str, Any]] = self.get("/query", query=expression)["result"]
         return found
 
-    def firing(self, within_s: float = 0) -> set[tuple[str, str]]:
-        """Name and severity of the alarms that fire, or that did within the last seconds."""
-        alarms = 'ALERTS{alertstate="firing"}'
-        found = self.query(f"max_over_time({alarms}[{1000 * within_s:.0f}ms])" if within_s else alarms)
-        return {(one["metric"]["alertname"], one["metric"]["severity"]) for one in found}
+    def fired(self, within_s: float) -> set["Fired"]:
+        """The alarms that fired at any moment of the last seconds."""
+        found = self.query(f'max_over_time(ALERTS{{alertstate="firing"}}[{1000 * within_s:.0f}ms])')
+        return {Fired.of(one["metric"]) for one in found}
 
     def is_ready(self) -> bool:
         """Whether it answers queries."""
