@@ -30,6 +30,8 @@ from framegate.starter import sample_frames, starter_dir
 from framegate.worker.models import register
 from tests.support.box import RunningBox, running_box, until
 
+from .drifting import let_drift
+
 PASSWORD: Final = "nine crates of lemons"
 #: One of each role, in both facilities; `carla` is a reviewer in one of them only.
 PEOPLE: Final = {"ada": "admin", "otto": "operator", "rita": "reviewer", "rolf": "reviewer", "vera": "viewer"}
@@ -81,8 +83,9 @@ def box_of_a_day(data: Path) -> Iterator[RunningBox]:
                 queue.send("frame-submitted-live", ["no message of ours"])  # a worker makes it a dead letter
             scopes = frozenset(map(str, DEFAULT_SCOPES))
             key = create_key(stores, Settings(data=data), "north-cameras", scopes, ["north"], 365)
-        send_images(box, key)
+        sent = send_images(box, key)
         with stores_of(Settings(data=data)) as stores:
+            let_drift(stores, "dock-2", sent[1::3])
             add_models(stores, open_blobs(Settings(data=data)))
             change_policy(stores)
         yield box

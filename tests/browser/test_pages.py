@@ -18,6 +18,7 @@ PAGES = {
     "/cameras/main/dock-2": "dock-2",
     "/pipeline": "Pipeline",
     "/models": "Models",
+    "/models/carton@1": "carton@1",
     "/models/carton@2": "carton@2",
     "/policy": "Policy",
     "/policy?facility=main&version=1": "Policy",
