@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,14 +22,15 @@ TARGET: Final = 'job="framegate",instance="h:9100"'
 
 @dataclass(frozen=True)
 class Case:
-    """Series in promtool's notation, a value each 30 s. `quiet`: what is otherwise where nothing is to fire."""
+    """Series in promtool's notation, a value each `step`. `quiet`: what is otherwise where nothing is to fire."""
 
     name: str
     at: str
     series: Mapping[str, str]
     quiet: Mapping[str, str]
     fires: Fires
-    without: tuple[str, ...] = field(default=())  #: series that the quiet case lacks
+    without: tuple[str, ...] = ()  #: series that the quiet case lacks
+    step: str = "30s"
 
 
 def case(
@@ -40,9 +41,10 @@ def case(
     quiet: dict[str, str],
     *besides: tuple[str, str],
     without: tuple[str, ...] = (),
+    step: str = "30s",
 ) -> Case:
     fires = frozenset({(f"Framegate{name}", severity), *((f"Framegate{other}", how) for other, how in besides)})
-    return Case(f"{name}-{severity}", at, series, quiet, fires, without)
+    return Case(f"{name}-{severity}", at, series, quiet, fires, without, step)
 
 
 def objective(name: str, histogram: str, bound: str, labels: str = "") -> list[Case]:
@@ -162,10 +164,11 @@ CASES: Final = [
     case(
         "MetadataMissing", TICKET, "26h",
         {
-            'framegate_image_metadata_total{field="dock",presence="present"}': "0+10x2880 28805+5x260",
-            'framegate_image_metadata_total{field="dock",presence="missing"}': "0x2880 5+5x260",
+            'framegate_image_metadata_total{field="dock",presence="present"}': "0+100x288 28850+50x26",
+            'framegate_image_metadata_total{field="dock",presence="missing"}': "0x288 50+50x26",
         },
-        {'framegate_image_metadata_total{field="dock",presence="missing"}': "0+0.4x3141"},  # as often as the day before
+        {'framegate_image_metadata_total{field="dock",presence="missing"}': "0+4x314"},  # as often as the day before
+        step="5m",
     ),
     case(
         "ImagesRejected", TICKET, "60m",
@@ -336,7 +339,7 @@ CASES: Final = [
 ]  # fmt: skip
 
 
-def verdict_of_promtool(folder: Path, series: Mapping[str, str], firing: Mapping[str, Fires]) -> str:
+def verdict_of_promtool(folder: Path, series: Mapping[str, str], firing: Mapping[str, Fires], step: str = "30s") -> str:
     """Empty when at each of these moments exactly these alarms fire."""
     if shutil.which("promtool") is None:
         said = "promtool is not installed: it comes with Prometheus (Debian: apt install prometheus)"
@@ -347,13 +350,13 @@ def verdict_of_promtool(folder: Path, series: Mapping[str, str], firing: Mapping
     }
     asked = 'count by (alertname, severity) (count by (alertname, severity, slo) (ALERTS{alertstate="firing"}))'
     test: dict[str, Any] = {
-        "interval": "30s",
+        "interval": step,
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
         "promql_expr_test": [{"expr": asked, "eval_time": at, "exp_samples": of} for at, of in expected.items()],
     }
     rules = [str(path) for path in sorted((PROMETHEUS / "rules").glob("*.yml"))]
     file = folder / "test.yml"
-    file.write_text(yaml.safe_dump({"rule_files": rules, "evaluation_interval": "30s", "tests": [test]}), "utf-8")
+    file.write_text(yaml.safe_dump({"rule_files": rules, "evaluation_interval": step, "tests": [test]}), "utf-8")
     done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, timeout=120)
     return done.stdout + done.stderr if done.returncode else ""
 
@@ -361,11 +364,11 @@ def verdict_of_promtool(folder: Path, series: Mapping[str, str], firing: Mapping
 @pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
 class TestAlarm:
     def test_it_fires_in_its_case_and_nothing_else_does(self, one: Case, tmp_path: Path) -> None:
-        assert verdict_of_promtool(tmp_path, one.series, {one.at: one.fires}) == ""
+        assert verdict_of_promtool(tmp_path, one.series, {one.at: one.fires}, one.step) == ""
 
     def test_all_is_quiet_just_outside_of_it(self, one: Case, tmp_path: Path) -> None:
         series = {name: values for name, values in one.series.items() if name not in one.without} | one.quiet
-        assert verdict_of_promtool(tmp_path, series, {one.at: frozenset()}) == ""
+        assert verdict_of_promtool(tmp_path, series, {one.at: frozenset()}, one.step) == ""
 
 
 HAPPENED: Final = [
