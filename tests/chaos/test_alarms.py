@@ -48,7 +48,7 @@ REMEMBERED_S: Final = 90
 #: Alarms of objectives look back six hours and longer as tickets, on what all faults together have cost: such end with none.
 BUDGETS: Final = {objective.alarm.removeprefix("Framegate") for objective in OBJECTIVES}
 #: What a machine raises by itself that is busy with other things: times, and scrapes that nobody answers within a second.
-BUSY: Final = frozenset({"AcceptLatency", "QueueWait", "VerdictLatency", "StageDown", "TargetDown"})
+BUSY: Final = frozenset({"AcceptLatency", "QueueWait", "VerdictLatency", "DependencySlow", "StageDown", "TargetDown"})
 #: What follows when images stand still for a while.
 STOOD: Final = frozenset({"QueueWait", "VerdictLatency", "QueueBehind", "MessagesLost"})
 
@@ -246,8 +246,13 @@ def full(drill: Drill) -> Iterator[None]:
         filler.unlink()
 
 
+#: One statement of five, so that enough calls go on for a quantile of them.
 SLOW: Final = """
-create function drill_slow() returns trigger language plpgsql as $$ begin perform pg_sleep(1.5); return null; end $$;
+create function drill_slow() returns trigger language plpgsql as $$
+begin
+  if random() < 0.2 then perform pg_sleep(1.5); end if;
+  return null;
+end $$;
 create trigger drill_slow before insert on images for each statement execute function drill_slow();
 """
 QUICK: Final = "drop trigger drill_slow on images; drop function drill_slow()"
