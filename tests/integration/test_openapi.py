@@ -150,6 +150,8 @@ def test_every_operation_says_which_scope_it_needs_or_that_it_needs_none(box: Ap
         "GET /v1/images/{image_id}": Scope.RESULTS_READ,
         "GET /v1/images/{image_id}/content": Scope.RESULTS_READ,
         "GET /v1/images/{image_id}/evidence": Scope.RESULTS_READ,
+        "GET /v1/drift": Scope.RESULTS_READ,
+        "POST /v1/drift/{kind}/{name}/freeze": Scope.ADMIN,
         "GET /v1/outcomes": Scope.RESULTS_READ,
         "GET /v1/cameras": Scope.RESULTS_READ,
         "POST /v1/cameras": Scope.ADMIN,
