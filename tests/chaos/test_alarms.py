@@ -284,7 +284,7 @@ class TestFaults:
         drill.endures(answers_500(drill.receiver), {"HookFailing webhook"})
 
     def test_inference_that_dies_whenever_it_is_started(self, drill: Drill) -> None:
-        follows = {"StageStalled", "TargetDown", "AttemptsFailing"}
+        follows = {"RestartLoop", "StageStalled", "TargetDown", "AttemptsFailing"}
         drill.endures(dead(drill.box, "inference"), {"StageDown inference"}, STOOD | follows)
 
     def test_a_disk_that_is_full(self, drill: Drill) -> None:
