@@ -58,7 +58,7 @@ MODELS_DISAGREE: Final = Alarm(
 )  # fmt: skip
 ENGINE_FAULTS: Final = Alarm(
     "FramegateEngineFaults", "ticket", happened("framegate_engine_faults_total", "15m", "model"), "0s",
-    'The engine of {{ $labels.model }} refused {{ printf "%.0f" $value }} batches within 15 minutes',
+    'The engine of {{ $labels.model }} refused {{ printf "%.0f" $value }} batches, or answered them wrongly, within 15 minutes',
     Panel("framegate-inference", "Engine faults"),
 )  # fmt: skip
 CHAIN_UNAVAILABLE: Final = Alarm(

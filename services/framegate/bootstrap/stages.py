@@ -24,12 +24,12 @@ from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.inspection import ImageFacts
 from framegate.kernel.manifest import ModelInput
 from framegate.kernel.states import Stage
+from framegate.observability.catalogue import ENGINE_FAULTS
 from framegate.observability.logs import get_log
 from framegate.observability.metrics import Metrics
 from framegate.observability.tracing import Tracing
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
-from framegate.ports.engine import Engine
 from framegate.ports.queue import ClosingQueue
 from framegate.settings import Settings
 from framegate.worker.handler import Handler, WorkerOptions
@@ -151,7 +151,7 @@ def _inference(parts: _Parts, options: WorkerOptions) -> _Made:
     from framegate.inference.chains import ChainModels
     from framegate.inference.classes import decode_classes
     from framegate.inference.deployments import DeploymentWatch
-    from framegate.inference.fleet import Fleet, warm_models
+    from framegate.inference.fleet import Fleet, LoadedModel, warm_models
     from framegate.inference.naming import Naming
     from framegate.inference.shadow import ShadowRunner
     from framegate.inference.stage import InferenceHandler
@@ -159,8 +159,10 @@ def _inference(parts: _Parts, options: WorkerOptions) -> _Made:
     stores, clock, metrics, log = parts.stores, parts.clock, parts.metrics, get_log(stage=str(Stage.INFERENCE))
     open_model, settings = parts.files.with_weights, parts.settings
 
-    def watched(engine: Engine, model: str) -> Engine:
-        return MeasuredEngine(engine, model, metrics)
+    def watched(model: LoadedModel) -> None:
+        ref = model.manifest.ref
+        model.engine = MeasuredEngine(model.engine, ref, metrics)
+        model.faulted = lambda: metrics.count(ENGINE_FAULTS, model=ref)
 
     fleet = Fleet(warm_models(open_model, lambda m: make_engine(settings, m), clock, watched=watched), clock)
     classifier = warm_models(open_model, lambda m: make_engine(settings, m), clock, decode_classes, watched)

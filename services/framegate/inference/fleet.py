@@ -35,6 +35,7 @@ class LoadedModel:
     def __init__(self, key: ModelKey, manifest: ModelManifest, engine: Engine) -> None:
         self.key, self.manifest, self.engine = key, manifest, engine
         self.batch = engine.max_batch  #: how many frames are worth inferring together; known once warm
+        self.faulted: Callable[[], None] = lambda: None  #: told of each batch that is refused or not to be trusted
         self._frames = np.full((engine.max_batch, manifest.input.height, manifest.input.width, 3), _GREY, np.uint8)
 
     def fits(self, box: Letterbox) -> bool:
@@ -50,13 +51,23 @@ class LoadedModel:
     def _infer(self, frames: Sequence[Frame]) -> list[Rows | EngineFault]:
         for (content, box), slot in zip(frames, self._frames[: len(frames)], strict=True):
             pad(content, box, self.manifest.input.pad_value, out=slot)
-        return decode_head(self._raw(len(frames)), self.manifest)
+        return self._answers(len(frames), decode_head)
 
     def classify(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Probabilities | EngineFault]:
         """(h, w, 3) RGB of any size each, at most the engine's `max_batch`. Raises `EngineFault` as `infer` does."""
         for picture, slot in zip(pictures, self._frames[: len(pictures)], strict=True):
             fill_input(picture, out=slot)
-        return decode_classes(self._raw(len(pictures)), self.manifest)
+        return self._answers(len(pictures), decode_classes)
+
+    def _answers(self, n: int, decode: Decode) -> list[NDArray[np.float32] | EngineFault]:
+        try:
+            answers = decode(self._raw(n), self.manifest)
+        except EngineFault:
+            self.faulted()
+            raise
+        if any(isinstance(answer, EngineFault) for answer in answers):
+            self.faulted()
+        return answers
 
     def _raw(self, n: int) -> NDArray[np.float32]:
         raw = self.engine.infer(self._frames[:n])
@@ -103,10 +114,10 @@ def warm_models(
     new_engine: Callable[[ModelManifest], Engine],
     clock: Clock,
     decode: Decode = decode_head,
-    watched: Callable[[Engine, str], Engine] = lambda engine, _: engine,
+    watched: Callable[[LoadedModel], None] = lambda _: None,
 ) -> Callable[[ModelKey], LoadedModel]:
     """The way to load a model whose output `decode` reads: its files, an engine for them, and warmth; once it is warm
-    the engine is `watched`, as that of a name@version.
+    it is `watched`.
     """
 
     def load(key: ModelKey) -> LoadedModel:
@@ -117,7 +128,7 @@ def warm_models(
         except Exception:
             loaded.engine.close()
             raise
-        loaded.engine = watched(loaded.engine, manifest.ref)
+        watched(loaded)
         return loaded
 
     return load

@@ -23,7 +23,6 @@ from framegate.observability.catalogue import (
     BLOB_BYTES,
     DEPENDENCY_ERRORS,
     DEPENDENCY_SECONDS,
-    ENGINE_FAULTS,
     ENGINE_IMAGES,
     ENGINE_SECONDS,
 )
@@ -129,21 +128,12 @@ def test_an_engine_is_timed_and_its_frames_counted(metrics: Metrics) -> None:
     labels = {"model": "wear@1"}
     assert metrics.value(ENGINE_IMAGES, labels) == 3
     assert metrics.value(ENGINE_SECONDS, labels, "_count") == 1
-    assert metrics.value(ENGINE_FAULTS, labels) == 0
 
 
-def test_a_batch_that_the_engine_refuses_or_answers_in_part_is_a_fault(metrics: Metrics) -> None:
+def test_a_batch_that_the_engine_refuses_is_not_counted_as_seen(metrics: Metrics) -> None:
     def refuse(_: NDArray[np.uint8]) -> None:
         raise EngineFault("not these")
 
     with pytest.raises(EngineFault):
         MeasuredEngine(ColourEngine(4, refuse), "wear@1", metrics).infer(FRAMES)
-    assert metrics.value(ENGINE_FAULTS, {"model": "wear@1"}) == 1
     assert metrics.value(ENGINE_IMAGES, {"model": "wear@1"}) == 0
-
-    class Partial(ColourEngine):
-        def infer(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return super().infer(frames[1:])
-
-    MeasuredEngine(Partial(), "wear@1", metrics).infer(FRAMES)
-    assert metrics.value(ENGINE_FAULTS, {"model": "wear@1"}) == 2

@@ -1,3 +1,4 @@
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from framegate.kernel.geometry import Letterbox
 from framegate.kernel.ids import CameraId, FacilityId
 from framegate.kernel.manifest import Head, ModelInput, ModelManifest
 from framegate.kernel.rollout import ModelKey, Rollout
-from framegate.ports.engine import Engine
 
 SIZE = 64
 MANIFEST = ModelManifest(
@@ -48,7 +48,7 @@ class Garage:
 
     def serving(self, box: Letterbox = BOX) -> str | None:
         model = self.fleet.model_for(HALL, DOCK, box)
-        return model and model.key.ref
+        return None if model is None else model.key.ref
 
 
 def serve(garage: Garage, *rollouts: Rollout) -> None:
@@ -144,6 +144,43 @@ def test_any_number_of_frames_goes_through_in_batches_of_the_engines_size() -> N
         assert np.array_equal(alone, rows)  # type: ignore[arg-type]
 
 
+def test_a_batch_is_one_fault_when_it_is_refused_or_an_answer_in_it_cannot_be_used() -> None:
+    answers: list[NDArray[np.float32] | EngineFault] = [
+        np.zeros((3, 1, 6), np.float32),
+        np.full((3, 1, 6), np.nan, np.float32),
+        np.zeros((3, 1, 7), np.float32),
+        np.zeros((2, 1, 6), np.float32),
+        EngineFault("not these"),
+    ]
+
+    class Scripted(MemoryEngine):
+        def infer(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+            answer = answers.pop(0)
+            if isinstance(answer, EngineFault):
+                raise answer
+            return answer
+
+    model, faults, seen = LoadedModel(OLD, MANIFEST, Scripted(MANIFEST, 4)), list[str](), []
+    model.faulted = lambda: faults.append("batch")
+    while answers:
+        with suppress(EngineFault):
+            model.infer([(np.zeros((32, 64, 3), np.uint8), BOX)] * 3)
+        seen.append(len(faults))
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_a_picture_whose_output_cannot_be_used_is_a_fault_too() -> None:
+    class Nan(MemoryEngine):
+        def infer(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.full((len(frames), 1), np.nan, np.float32)
+
+    manifest = replace(MANIFEST, head=Head.CLASSIFY)
+    model, faults = LoadedModel(OLD, manifest, Nan(MANIFEST, 4)), list[str]()
+    model.faulted = lambda: faults.append("batch")
+    assert isinstance(model.classify([np.zeros((8, 8, 3), np.uint8)])[0], EngineFault)
+    assert faults == ["batch"]
+
+
 @pytest.mark.parametrize("answer", [np.full((1, 1, 6), np.nan), np.zeros((1, 8, 84))])
 def test_a_model_that_does_not_fit_its_manifest_is_not_loaded_and_its_engine_closed(
     answer: NDArray[np.float32],
@@ -206,14 +243,10 @@ def test_slow_batches_are_not_measured_again_and_again() -> None:
     assert engine.sizes.count(4) == 2, "one run to warm it and one to measure it"
 
 
-def test_an_engine_is_watched_once_it_is_warm() -> None:
-    seen: list[str] = []
-
-    def watched(engine: Engine, model: str) -> Engine:
-        seen.append(model)
-        return engine
-
-    engine = MemoryEngine(MANIFEST, 1)
-    load = warm_models(lambda _: MANIFEST, lambda _: engine, FakeClock(), watched=watched)
-    loaded = load(ModelKey(MANIFEST.ref, MANIFEST.sha256))
-    assert (loaded.engine, seen) == (engine, [MANIFEST.ref])
+def test_a_model_is_watched_once_it_is_warm() -> None:
+    seen: list[tuple[LoadedModel, set[int]]] = []
+    engine = Timed(0.004, 0.001)
+    load = warm_models(
+        lambda _: MANIFEST, lambda _: engine, engine.clock, watched=lambda model: seen.append((model, {*engine.sizes}))
+    )
+    assert seen == [(load(ModelKey(MANIFEST.ref, MANIFEST.sha256)), {1, 2, 3, 4})]

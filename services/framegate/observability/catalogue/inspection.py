@@ -34,7 +34,8 @@ ENGINE_IMAGES: Final = Metric(
 )  # fmt: skip
 ENGINE_FAULTS: Final = Metric(
     "framegate_engine_faults_total", "counter", "batches", ("model",),
-    "batches that the engine refused, or answered with another number of results",
+    "batches that the engine refused, or answered with what cannot be used: another number of results, another shape, "
+    "NaN, a confidence or class that cannot be",
     "any: framegate dead-letters list and the log's action attempt_failed; roll the model back if it began with a "
     "deployment",
 )  # fmt: skip
