@@ -265,6 +265,11 @@ class Settings(BaseSettings):
     worker_name: str | None = Field(
         None, description="one for each process, the same after a restart; default: host, stage, pid"
     )
+    cuda_visible_devices: str | None = Field(
+        None,
+        validation_alias="CUDA_VISIBLE_DEVICES",
+        description="GPUs that inference may use; CUDA reads it itself, and metrics are of these alone; default: all",
+    )
     parent: int | None = Field(None, description="set by the supervisor: end when this process ends")
     pin_cpu: int | None = Field(None, ge=0, description="run this process on this CPU only")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

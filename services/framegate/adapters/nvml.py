@@ -4,7 +4,7 @@ https://docs.nvidia.com/deploy/nvml-api: power in milliwatts, memory in bytes, u
 cards without a power sensor, partitions (MIG) and virtual GPUs answer NVML_ERROR_NOT_SUPPORTED.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from framegate.observability.background import Unreadable
@@ -36,11 +36,11 @@ def _pynvml() -> Any:
 
 
 class Nvml:
-    """Reads every GPU that this process may see. A call may hang with a sick driver. One thread at a time."""
+    """Reads every GPU that this process may use. A call may hang with a sick driver. One thread at a time."""
 
-    def __init__(self, load: Callable[[], Any] = _pynvml) -> None:
-        """Nothing is loaded before the first call."""
-        self._load = load
+    def __init__(self, load: Callable[[], Any] = _pynvml, visible: str | None = None) -> None:
+        """Nothing is loaded before the first call. `visible`: CUDA_VISIBLE_DEVICES; None: all."""
+        self._load, self._visible = load, visible
         self._library: Any = None
 
     def __call__(self) -> list[Reading]:
@@ -50,7 +50,10 @@ class Nvml:
         """
         nvml = self._opened()
         try:
-            return [reading for index in range(nvml.nvmlDeviceGetCount()) for reading in _gpu(nvml, index)]
+            indices: Sequence[int] = range(nvml.nvmlDeviceGetCount())
+            if self._visible is not None:
+                indices = _visible(nvml, self._visible, indices)
+            return [reading for index in indices for reading in _gpu(nvml, index)]
         except nvml.NVMLError:
             self._library = None
             raise
@@ -64,6 +67,41 @@ class Nvml:
                 raise Unreadable(f"no GPU is read: there is no NVIDIA driver ({error})") from error
             self._library = nvml
         return self._library
+
+
+def _visible(nvml: Any, listed: str, indices: Sequence[int]) -> list[int]:
+    """Which of `indices`: what is not known ends the list, as CUDA does it. NVML itself knows nothing of that list.
+
+    Its numbers are those of NVML where all GPUs are alike, or with CUDA_DEVICE_ORDER=PCI_BUS_ID.
+    """
+    found = []
+    for name in listed.split(","):
+        index = _index(nvml, name.strip(), indices)
+        if index is None:
+            break
+        found.append(index)
+    return sorted(set(found))
+
+
+def _index(nvml: Any, name: str, indices: Sequence[int]) -> int | None:
+    """Of a number, the beginning of a UUID that only one has, or a partition (MIG), for which its GPU stands."""
+    if name.isdecimal():
+        return int(name) if int(name) in indices else None
+    if name.startswith("MIG-"):
+        try:
+            partition = nvml.nvmlDeviceGetHandleByUUID(name)
+            return int(nvml.nvmlDeviceGetIndex(nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(partition)))
+        except nvml.NVMLError:
+            return None
+    like = [index for index in indices if name.startswith("GPU-") and _uuid(nvml, index).startswith(name)]
+    return like[0] if len(like) == 1 else None
+
+
+def _uuid(nvml: Any, index: int) -> str:
+    try:
+        return str(nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetHandleByIndex(index)))
+    except nvml.NVMLError:
+        return ""  # lost
 
 
 def _gpu(nvml: Any, index: int) -> Iterator[Reading]:

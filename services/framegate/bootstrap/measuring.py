@@ -31,7 +31,7 @@ def measured_process(
     if Stage.INFERENCE in stages:
         from framegate.adapters.nvml import Nvml
 
-        beside.append(BackgroundReadings(Nvml()))
+        beside.append(BackgroundReadings(Nvml(visible=settings.cuda_visible_devices)))
     metrics.at_scrape(lambda: chain.from_iterable(readings() for readings in beside))
     with ExitStack() as reading:
         for readings in beside:

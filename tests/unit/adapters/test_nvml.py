@@ -38,6 +38,18 @@ class FakeNvml:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
         return self.cards[index]
 
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> dict[str, Any]:  # noqa: N802
+        for card in self.cards:
+            if card.get("partition") == uuid:
+                return {"of": card}
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+
+    def nvmlDeviceGetDeviceHandleFromMigDeviceHandle(self, partition: dict[str, Any]) -> Any:  # noqa: N802
+        return partition["of"]
+
+    def nvmlDeviceGetIndex(self, card: dict[str, Any]) -> int:  # noqa: N802
+        return self.cards.index(card)
+
     def _answer(self, card: dict[str, Any], what: str) -> Any:
         if what not in card:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
@@ -90,6 +102,34 @@ def test_what_a_card_does_not_support_is_absent_and_the_rest_is_not() -> None:
 
 def test_a_lost_card_is_absent_and_the_others_keep_their_numbers() -> None:
     assert {name[1] for name in read(FakeNvml(card(lost=True), card()))} == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("visible", "indices"),
+    [
+        (None, "0123"),
+        ("", ""),
+        ("-1", ""),
+        ("2", "2"),
+        ("3, 0", "03"),
+        ("1,4,2", "1"),  # what is not there ends the list
+        ("GPU-cc", "2"),
+        ("GPU-aa01,1", "01"),
+        ("GPU-aa", ""),  # of two
+        ("GPU-dd", ""),  # lost: nobody knows its UUID
+        ("MIG-7,0", "02"),
+        ("MIG-8,0", ""),
+        ("all", ""),
+    ],
+)
+def test_only_the_cards_that_cuda_may_use_are_read_and_they_keep_their_numbers(
+    visible: str | None, indices: str
+) -> None:
+    library = FakeNvml(
+        card(UUID="GPU-aa01"), card(UUID="GPU-aa02"), card(UUID="GPU-cc", partition="MIG-7"), card(UUID=None)
+    )
+    found = read(library, Nvml(lambda: library, visible))
+    assert {name[1] for name in found} == set(indices)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ LABELS: Final[Mapping[str, str]] = {
     "field": "the named metadata of uploads (docs/uploads.md)",
     "flag": "doubts about a picture, and none",
     "generation": "0, 1, 2",
-    "gpu": "index of the device",
+    "gpu": "index of the device as nvidia-smi has it; only those of CUDA_VISIBLE_DEVICES",
     "implementation": "of Python: CPython",
     "kind": "kinds of hooks, or of reuse",
     "lane": "live, bulk",
