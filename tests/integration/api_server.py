@@ -100,15 +100,8 @@ def served(spool: Path, **options: Any) -> Iterator[Served]:
     """Runs until left."""
     server_options = options.pop("server", {})
     box = ApiBox(spool, **options)
-    server = make_server(box.app, "127.0.0.1", 0, **server_options)
     started = threading.Event()
-    startup = server.startup
-
-    async def startup_and_tell(*arguments: Any, **keywords: Any) -> None:
-        await startup(*arguments, **keywords)
-        started.set()
-
-    server.startup = startup_and_tell  # type: ignore[method-assign]
+    server = make_server(box.app, "127.0.0.1", 0, listens=started.set, **server_options)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -1,6 +1,7 @@
 """`run`, `migrate` and `provision`: the processes of a deployment, one by one."""
 
 import signal
+import threading
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -86,15 +87,19 @@ def _serve(settings: Settings, url: str) -> int:
         signal.signal(signum, _leave)
     pin(settings.pin_cpu)
     metrics = Metrics(settings.metrics.cameras)
-    stores = open_stores(settings, url, metrics)
+    stores, listens = open_stores(settings, url, metrics), threading.Event()
+
+    def reasons() -> dict[str, str]:
+        return {} if listens.is_set() else {str(Stage.INGEST): "starting"}
+
     try:
         with (
             open_tracing(settings, metrics, [Stage.INGEST]) as tracing,
-            seen_from_outside([Stage.INGEST], settings, stores, metrics),
+            seen_from_outside([Stage.INGEST], settings, stores, metrics, reasons),
             bucket_events(settings, stores, metrics, tracing),
         ):
             app = make_api(settings, stores, metrics, tracing)
-            run_server(app, settings.api.host, settings.api.port)
+            run_server(app, settings.api.host, settings.api.port, listens=listens.set)
     except FramegateError as error:
         get_log().error("the API cannot serve", action="serve_failed", error=str(error))
         return EXIT_RESTART

@@ -6,7 +6,7 @@ What httptools lacks is added by `Connection`.
 """
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
@@ -22,9 +22,14 @@ _KEEP_ALIVE_S = 75  # longer than cameras pause, so that they need no new connec
 class _Server(uvicorn.Server):
     """Says when it listens, as every process does that is ready."""
 
+    def __init__(self, config: uvicorn.Config, listens: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listens = listens
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            self._listens()
             _log.info("ready", action="ready", stages=["ingest"], port=self.config.port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -32,8 +37,16 @@ class _Server(uvicorn.Server):
         _log.info("stopped", action="stopped", failed=False)
 
 
-def make_server(app: Any, host: str, port: int, *, most_connections: int = 1024, **options: Any) -> uvicorn.Server:
-    """Not started yet. `options` are uvicorn's, for TLS. Listens on `port` 0: any free one."""
+def make_server(
+    app: Any,
+    host: str,
+    port: int,
+    *,
+    most_connections: int = 1024,
+    listens: Callable[[], None] = lambda: None,
+    **options: Any,
+) -> uvicorn.Server:
+    """Not started yet; calls `listens` when it does. `options` are uvicorn's, for TLS. Listens on `port` 0: any free one."""
     protocol = type("Connection", (Connection,), {"most_connections": most_connections})
     config = uvicorn.Config(
         app,
@@ -52,7 +65,7 @@ def make_server(app: Any, host: str, port: int, *, most_connections: int = 1024,
         timeout_graceful_shutdown=_SHUTDOWN_S,
         **options,
     )
-    return _Server(config)
+    return _Server(config, listens)
 
 
 def run_server(

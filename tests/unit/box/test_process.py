@@ -2,13 +2,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from framegate.box import process
+from framegate.cli import run
+from framegate.ingest import server
 from framegate.kernel.errors import DependencyUnavailable
 from framegate.kernel.states import Stage
 from framegate.observability.health import HealthServer
@@ -72,6 +75,28 @@ def test_a_process_starts_although_the_database_is_away(monkeypatch: pytest.Monk
 
 def test_a_report_that_fails_for_an_unforeseen_reason_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_gate(monkeypatch, FakeWorkers(*(ValueError("no such table") for _ in range(3)))) == 0
+
+
+def test_the_api_is_ready_when_it_listens_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, str]] = []
+    reasons: list[Callable[[], dict[str, str]]] = []
+
+    def seen(*arguments: Any) -> Any:
+        reasons.append(arguments[4])
+        return nullcontext()
+
+    def serve(*_: object, listens: Callable[[], None]) -> None:
+        told.append(reasons[0]())
+        listens()
+        told.append(reasons[0]())
+
+    monkeypatch.setattr(run, "open_stores", lambda *_: FakeStores(FakeWorkers()))
+    monkeypatch.setattr(run, "seen_from_outside", seen)
+    monkeypatch.setattr(run, "bucket_events", lambda *_: nullcontext())
+    monkeypatch.setattr(run, "make_api", lambda *_: None)
+    monkeypatch.setattr(server, "run_server", serve)
+    assert run._serve(Settings(), "postgresql:///nowhere") == 0
+    assert told == [{"ingest": "starting"}, {}]
 
 
 _SIGNAL_IN_THE_LOCK = """
