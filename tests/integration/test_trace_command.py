@@ -26,6 +26,7 @@ from framegate.kernel.ids import ImageId
 from framegate.kernel.inspection import Alert
 from framegate.kernel.reviews import Choice, Decision
 from framegate.kernel.states import Stage, Verdict
+from framegate.kernel.tracecontext import unsampled
 from framegate.ports.deliveries import DeliveryState, Settlement
 from framegate.ports.notices import Announcer
 from framegate.ports.progress import Ending, LookAgain
@@ -103,6 +104,8 @@ def test_every_stage_is_shown_with_its_wait_its_work_and_what_failed_on_the_way(
     printed = run(environment, image.image_id)
     assert f"{image.image_id} of dock-7 at {FACILITY}: pass clear" in printed
     assert f"trace {TRACE[3:35]} (recorded)" in printed
+    elsewhere = accept(PostgresIntake(database), trace=unsampled(TRACE))
+    assert f"trace {TRACE[3:35]} (not recorded)" in run(environment, elsewhere.image_id)
     assert "1.5 ms of work" in printed
     assert "[/] the disk is full" in printed
     assert "█" in printed

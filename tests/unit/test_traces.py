@@ -16,7 +16,7 @@ import pytest
 from framegate.adapters.memory import FakeClock
 from framegate.alerts.dispatcher import Dispatcher, DispatchOptions
 from framegate.kernel.errors import EngineFault
-from framegate.kernel.ids import ImageId
+from framegate.kernel.ids import ImageId, new_uuid7
 from framegate.kernel.inspection import Alert
 from framegate.kernel.states import Stage, Verdict
 from framegate.kernel.tracecontext import is_sampled, trace_id_of
@@ -221,6 +221,12 @@ def test_a_camera_decides_for_itself_whatever_the_share_but_only_so_often(tmp_pa
     assert names(site.spans)["POST /v1/images"] == 2
     assert names(site.spans)["gate"] == 2
     site.api.close()
+
+
+def test_where_tracing_is_off_a_cameras_trace_goes_on_and_nobody_says_that_it_is_recorded() -> None:
+    context = Tracing().upload(CAMERAS).begin(new_uuid7(), "hall-1", "dock-1")
+    assert context == f"{CAMERAS[:-2]}00"
+    assert Tracing().upload("").begin(new_uuid7(), "hall-1", "dock-1") == ""
 
 
 def test_an_attempt_that_failed_is_told_with_the_kind_of_its_error_and_without_its_text(site: Site) -> None:

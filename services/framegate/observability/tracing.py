@@ -188,9 +188,7 @@ class UploadTrace:
         return self.context
 
     def _begin(self, image_id: UUID, facility: str, camera: str) -> str:
-        if not self._tracing.on:
-            return self._parent
-        self._root = self._tracing.root(image_id, self._parent)
+        self._root = self._tracing.root(image_id, self._parent) if self._tracing.on else None
         if self._root is None:
             return unsampled(self._parent) if self._parent else ""
         self._sent = self._root.next(new_span_id())
