@@ -136,7 +136,11 @@ class DriftSettings(_Group):
     effect: float = Field(0.2, gt=0, description="PSI beyond that of usual windows that is drift")
     rate: float = Field(0.01, gt=0, le=0.5, description="false discoveries among what stands out in one window")
     hits: int = Field(2, ge=1, description="windows of the last three that must stand out")
-    keep_days: int = Field(400, ge=1, description="days for which hours and findings that are over are kept")
+    keep_days: int = Field(
+        400,
+        ge=1,
+        description="days for which what is over is kept, and what was learnt of who is not seen",
+    )
 
     @property
     def limits(self) -> DriftLimits:

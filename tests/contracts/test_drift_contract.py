@@ -1,10 +1,11 @@
 """Drift: every ended image counts once, what is found is kept with its images, and people end it or the images do."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from framegate.kernel.drift_features import Kind, Part
 from framegate.kernel.drift_state import Subject
+from framegate.kernel.ids import CameraId
 from framegate.kernel.incidents import IncidentState
 from framegate.kernel.inspection import Quality
 from framegate.kernel.states import Lane, Stage
@@ -29,7 +30,8 @@ from .harness import Harness
 THIS = Subject(FACILITY, Kind.CAMERA, CAMERA)
 ITS_MODEL = Subject(FACILITY, Kind.MODEL, MODEL)
 HERE, EVERY = frozenset({FACILITY}), frozenset(IncidentState)
-LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+LONG_AGO, FAR = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+OTHER = CameraId("dock-8")
 announce = Announcer("https://inspect.example", b"pepper")
 
 
@@ -129,15 +131,50 @@ def test_images_of_a_camera_with_a_fault_and_of_the_bulk_lane_are_passed_over(ha
 
 
 def test_hours_are_kept_with_their_scores_until_they_are_forgotten(harness: Harness) -> None:
-    drifts(harness)
+    sees(harness, 80)
+    sees(harness, 20, light=60)
+    harness.advance(0.01)
+    harness.drifts.follow(LIMITS, 1000)
     hours = harness.drifts.hours(THIS, LONG_AGO)
     assert sum(hour.images for hour in hours) == 100
     assert sum(n for hour in hours for n in hour.counts["brightness"].values()) == 100
     assert hours[-1].scores["brightness"].psi >= LIMITS.effect
     assert harness.drifts.forget(LONG_AGO, 10) == 0
-    assert harness.drifts.forget(datetime(2100, 1, 1, tzinfo=UTC), 1000) >= 2
+    assert harness.drifts.forget(hours[-1].at + timedelta(microseconds=1), 1000) >= 2
     assert harness.drifts.hours(THIS, LONG_AGO) == []
     assert len(harness.drifts.findings(HERE)) == 1, "what holds is not forgotten"
+
+
+def test_whoever_is_not_seen_any_more_is_forgotten_with_what_was_learnt(harness: Harness) -> None:
+    drifts(harness)
+    sees(harness, 10, camera=OTHER)
+    harness.drifts.follow(LIMITS, 1000)
+    assert list(harness.drifts.known(compared=True)) == [THIS, ITS_MODEL], "the other one is still learnt"
+    assert list(harness.drifts.known()) == [THIS, replace(THIS, name=OTHER), ITS_MODEL]
+    for _ in range(100):
+        if harness.drifts.forget(FAR, 1) == 0:
+            break
+    assert harness.drifts.known() == {}
+    assert harness.drifts.findings(HERE, LONG_AGO) == []
+    assert harness.drifts.hours(THIS, LONG_AGO) == []
+    assert harness.drifts.reference(THIS, Part.PICTURE) is None
+    assert not harness.drifts.freeze(THIS, "ada")
+    sees(harness, 79)
+    harness.drifts.follow(LIMITS, 1000)
+    assert harness.drifts.known()[THIS].window.images == 9
+    assert harness.drifts.reference(THIS, Part.PICTURE) is None, "it is learnt from the start"
+
+
+def test_whoever_is_seen_is_not_forgotten_however_old_it_is(harness: Harness) -> None:
+    sees(harness, 3)
+    harness.drifts.follow(LIMITS, 10)
+    (image,) = sees(harness, 1)
+    harness.drifts.follow(LIMITS, 10)
+    record = harness.results.image(HERE, image.image_id)
+    assert record is not None
+    assert record.decided_at is not None
+    assert harness.drifts.forget(record.decided_at, 10) == 0
+    assert list(harness.drifts.known()) == [THIS, ITS_MODEL]
 
 
 def test_another_model_gets_a_reference_of_its_own_and_the_picture_keeps_its(harness: Harness) -> None:

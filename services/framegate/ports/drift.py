@@ -31,8 +31,10 @@ class Drifts(Protocol):
         """
         ...
 
-    def known(self, facilities: frozenset[FacilityId] | None = None) -> Mapping[Subject, Drift]:
-        """All that are watched, in their order; None: of all facilities."""
+    def known(
+        self, facilities: frozenset[FacilityId] | None = None, *, compared: bool = False
+    ) -> Mapping[Subject, Drift]:
+        """All that are watched, in their order; None: of all facilities. `compared`: only those that have scores."""
         ...
 
     def drift(self, subject: Subject) -> Drift | None:
@@ -65,5 +67,7 @@ class Drifts(Protocol):
         ...
 
     def forget(self, before: datetime, limit: int) -> int:
-        """Deletes up to `limit` hours that began before, and findings that ended before; how many."""
+        """Deletes up to `limit` hours that began before, findings that ended before, and cameras and models of which
+        nothing was seen since, with all that was learnt of them; how many.
+        """
         ...

@@ -43,7 +43,7 @@ class DriftWatch:
                 if self._follow() < _AT_ONCE:
                     break
             if self._due.is_due("show", _SHOW_EVERY):
-                self._show(self._drifts.known())
+                self._show(self._drifts.known(compared=True))
             if self._due.is_due("forget", _FORGET_EVERY):
                 while self._drifts.forget(self._clock.now() - self._keep, _AT_ONCE) == _AT_ONCE:
                     pass

@@ -81,6 +81,18 @@ class _Shelf(MemoryShelf):
     def __init__(self, state: MemoryState) -> None:
         super().__init__()
         self._state = state
+        self.seen: dict[Subject, datetime] = {}  #: when it was last asked for
+
+    def drift(self, subject: Subject) -> Drift:
+        self.seen[subject] = self._state.now()
+        return super().drift(subject)
+
+    def forget(self, subject: Subject) -> None:
+        del self.drifts[subject], self.seen[subject]
+        for part in Part:
+            self.freeze(subject, part, None)
+        self.hours = {key: hour for key, hour in self.hours.items() if key[0] != subject}
+        self.findings = {key: one for key, one in self.findings.items() if one.subject != subject}
 
     def again(self, subject: Subject, window: Window) -> list[Seen]:
         ended = [self._state.images[image] for image in self._state.ends[window.first - 1 : window.last]]
@@ -113,13 +125,15 @@ class MemoryDrifts:
         body = {"began": began, "ended": list(change.ended)}
         self._state.record(facility, actor, "drift.found" if began else "drift.over", str(change.subject), body)
 
-    def known(self, facilities: frozenset[FacilityId] | None = None) -> Mapping[Subject, Drift]:
+    def known(
+        self, facilities: frozenset[FacilityId] | None = None, *, compared: bool = False
+    ) -> Mapping[Subject, Drift]:
         """See the port."""
         with self._state.lock:
             return {
                 subject: Drift.from_json(drift.to_json())
                 for subject, drift in sorted(self._shelf.drifts.items())
-                if facilities is None or subject.facility in facilities
+                if (facilities is None or subject.facility in facilities) and (drift.scores or not compared)
             }
 
     def drift(self, subject: Subject) -> Drift | None:
@@ -158,9 +172,9 @@ class MemoryDrifts:
     def freeze(self, subject: Subject, actor: str) -> bool:
         """See the port."""
         with self._state.lock:
-            drift = self._shelf.drifts.get(subject)
-            if drift is None:
+            if subject not in self._shelf.drifts:
                 return False
+            drift = self._shelf.drift(subject)
             change = learn_anew(drift, subject, self._shelf, tuple(map(Part, drift.parts)), self._state.now())
             if change is not None and (alert := alert_about(change)) is not None:
                 self._state.alerts.append(RaisedAlert(uuid4(), subject.facility, None, alert, self._state.now()))
@@ -175,9 +189,14 @@ class MemoryDrifts:
             for key in hours:
                 del self._shelf.hours[key]
             old = [key for key, one in self._shelf.findings.items() if one.ended_at and one.ended_at < before]
-            for finding in old[: limit - len(hours)]:
+            old = old[: limit - len(hours)]
+            for finding in old:
                 del self._shelf.findings[finding]
-            return len(hours) + len(old[: limit - len(hours)])
+            gone = [subject for subject, at in self._shelf.seen.items() if at < before]
+            gone = gone[: limit - len(hours) - len(old)]
+            for subject in gone:
+                self._shelf.forget(subject)
+            return len(hours) + len(old) + len(gone)
 
 
 def _seen(state: MemoryState, row: ImageRow) -> Seen | None:

@@ -16,6 +16,7 @@ from framegate.adapters.postgres.drift_shelf import (
     is_of,
     read_ended,
     read_reference,
+    subject_columns,
     subject_of,
 )
 from framegate.adapters.postgres.incidents import ALERTS, raise_alert
@@ -69,11 +70,15 @@ class PostgresDrifts:
             wake(self._database, [ALERTS])
         return taken
 
-    def known(self, facilities: frozenset[FacilityId] | None = None) -> Mapping[Subject, Drift]:
+    def known(
+        self, facilities: frozenset[FacilityId] | None = None, *, compared: bool = False
+    ) -> Mapping[Subject, Drift]:
         """See the port."""
         query = select(_SUBJECTS).order_by(_SUBJECTS.c.facility_id, _SUBJECTS.c.kind, _SUBJECTS.c.subject)
         if facilities is not None:
             query = query.where(_SUBJECTS.c.facility_id.in_(sorted(facilities)))
+        if compared:
+            query = query.where(_SUBJECTS.c.state["scores"] != {})
         rows = self._database.core(lambda c: c.execute(query).all())
         return dict(sorted((subject_of(row), Drift.from_json(row.state)) for row in rows))
 
@@ -136,10 +141,13 @@ class PostgresDrifts:
         """See the port."""
 
         def work(connection: Connection) -> int:
-            key = [_HOURS.c[name] for name in ("facility_id", "kind", "subject", "hour")]
-            hours = _forget(connection, _HOURS, key, _HOURS.c.hour < before, limit)
+            # Whoever takes in an image at this moment must not lose the row that its window belongs to.
+            connection.execute(text(f"select pg_advisory_xact_lock({_LOCK})"))
+            key = [*subject_columns(_HOURS), _HOURS.c.hour]
+            gone = _forget(connection, _HOURS, key, _HOURS.c.hour < before, limit)
             old = _FINDINGS.c.ended_at < before
-            return hours + _forget(connection, _FINDINGS, [_FINDINGS.c.finding_id], old, limit - hours)
+            gone += _forget(connection, _FINDINGS, [_FINDINGS.c.finding_id], old, limit - gone)
+            return gone + _forget_subjects(connection, before, limit - gone)
 
         return self._database.core(work)
 
@@ -147,6 +155,16 @@ class PostgresDrifts:
 def _forget(connection: Connection, table: Table, key: list[Any], old: Any, limit: int) -> int:
     chosen = select(*key).where(old).limit(limit)
     return connection.execute(delete(table).where(tuple_(*key).in_(chosen))).rowcount
+
+
+def _forget_subjects(connection: Connection, before: datetime, limit: int) -> int:
+    chosen = select(*subject_columns(_SUBJECTS)).where(_SUBJECTS.c.updated_at < before).limit(limit)
+    gone = [tuple(row) for row in connection.execute(chosen)]
+    if gone:
+        # It is referred to by all others.
+        for table in (_HOURS, _FINDINGS, schema.drift_blocks, schema.drift_references, _SUBJECTS):
+            connection.execute(delete(table).where(tuple_(*subject_columns(table)).in_(gone)))
+    return len(gone)
 
 
 def _tell(connection: Connection, change: DriftChange) -> None:

@@ -36,9 +36,14 @@ def subject_of(row: Any) -> Subject:
     return Subject(FacilityId(row.facility_id), Kind(row.kind), row.subject)
 
 
+def subject_columns(table: Table) -> list[Any]:
+    """Those of `key_of`."""
+    return [table.c[name] for name in _KEY]
+
+
 def is_of(table: Table, subject: Subject) -> ColumnElement[bool]:
     """The rows of a subject."""
-    return tuple_(*(table.c[name] for name in _KEY)) == tuple_(*key_of(subject).values())
+    return tuple_(*subject_columns(table)) == tuple_(*key_of(subject).values())
 
 
 class PostgresShelf:
@@ -48,7 +53,7 @@ class PostgresShelf:
         """`subjects`: those that will be asked for."""
         self._connection = connection
         wanted = [tuple(key_of(subject).values()) for subject in sorted(subjects)]
-        query = select(_SUBJECTS).where(tuple_(*(_SUBJECTS.c[name] for name in _KEY)).in_(wanted))
+        query = select(_SUBJECTS).where(tuple_(*subject_columns(_SUBJECTS)).in_(wanted))
         rows = connection.execute(query).all() if wanted else []
         self._drifts = {subject_of(row): Drift.from_json(row.state) for row in rows}
         self._count: int = connection.execute(select(func.count()).select_from(_SUBJECTS)).scalar_one()
