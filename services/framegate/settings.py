@@ -275,7 +275,7 @@ class Settings(BaseSettings):
         description="GPUs that inference may use; CUDA reads it itself, and metrics are of these alone; default: all",
     )
     parent: int | None = Field(None, description="set by the supervisor: end when this process ends")
-    pin_cpu: int | None = Field(None, ge=0, description="run this process on this CPU only")
+    pin_cpu: int | None = Field(None, ge=0, description="run on one CPU only: of those it may use the n-th, from 0")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool | None = Field(None, description="default: JSON unless standard error is a terminal")
     api: ApiSettings = ApiSettings()

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from framegate.box import process
+from framegate.box.signals import pin
 from framegate.cli import run
 from framegate.ingest import server
 from framegate.kernel.errors import DependencyUnavailable
@@ -97,6 +99,18 @@ def test_the_api_is_ready_when_it_listens_and_not_before(monkeypatch: pytest.Mon
     monkeypatch.setattr(server, "run_server", serve)
     assert run._serve(Settings(), "postgresql:///nowhere") == 0
     assert told == [{"ingest": "starting"}, {}]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins nothing")
+@pytest.mark.parametrize(("number", "cpu"), [(0, 4), (1, 5), (2, 4), (None, None)])
+def test_a_process_is_pinned_to_one_of_the_cpus_that_it_may_use(
+    monkeypatch: pytest.MonkeyPatch, number: int | None, cpu: int | None
+) -> None:
+    pinned: list[set[int]] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5, 4})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cpus: pinned.append(cpus))
+    pin(number)
+    assert pinned == ([] if cpu is None else [{cpu}])
 
 
 _SIGNAL_IN_THE_LOCK = """
