@@ -1,7 +1,7 @@
 """Whether a camera or a model is still what it was when its reference was frozen. No clock, no I/O.
 
 Windows are compared with a reference; a finding needs an effect that matters, evidence that it is no chance, enough images,
-and the same again in the next window. See `framegate.kernel.drift_reference` for what is usual.
+and the same again in the next window. See `drift_reference` and `drift_learning` for what is usual.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +10,8 @@ from typing import Final
 from uuid import UUID
 
 from framegate.kernel.drift_features import Kind, Part, Seen, count, feature, model_bins, picture_bins
-from framegate.kernel.drift_reference import Block, Reference, Score, learn
+from framegate.kernel.drift_learning import learn
+from framegate.kernel.drift_reference import Block, Reference, Score
 from framegate.kernel.drift_state import (
     Drift,
     DriftChange,

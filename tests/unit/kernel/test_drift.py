@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from framegate.kernel.drift import alert_about, follow
 from framegate.kernel.drift_features import Kind, Part, Seen, count, label, model_bins, picture_bins
-from framegate.kernel.drift_reference import Block, Reference, learn
+from framegate.kernel.drift_learning import learn
+from framegate.kernel.drift_reference import Block, Reference
 from framegate.kernel.drift_state import Drift, DriftChange, DriftLimits, Finding, Subject
 from framegate.kernel.inspection import Prepared, Quality
 from tests.support.drift import FACILITY, START, Dock, Hall
