@@ -7,29 +7,24 @@ round, in a random order: `without` metrics (no wrappers of adapters, and a `Met
 `one_percent` and `all`: metrics and so many images traced. All use the same engine, decoder and frames; what starts (workers,
 exporter, connections, series) starts before the clock does, and an exporter is awaited.
 
-`ratio` is the median of the rounds' ratios to the mode that is compared with. Neighbours disturb decoding and the engine by
-more than is looked for, and neither is instrumented inside: so each round also sends images through the same workers with
-what both have answered before, which is told at once. `added_ms` is the mean difference of such an image, and `added_share`
-what that is of a whole one. Brackets are 95 % bootstrap intervals; a limit is `shown` when all of the interval keeps it.
+What is made of it is in `instrumentation_report`.
 """
 
 import argparse
 import itertools
 import json
 import random
-import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
+from tests.benchmarks.instrumentation_report import ALL, METRICS, ONE_PERCENT, WITHOUT, Taken, report
 from tests.benchmarks.kept import CountingGate, KeptChild, KeptFleet, NoMetrics, Repeating
 from tests.benchmarks.tracing import collector
 from tests.contracts.examples import new_image
@@ -66,13 +61,6 @@ from framegate.worker.handler import Handler, WorkerOptions
 from framegate.worker.loop import Worker
 from framegate.worker.models import Rollouts
 
-WITHOUT, METRICS, ONE_PERCENT, ALL = "without", "metrics", "one_percent", "all"
-#: Mode -> (what it is compared with, the most that it may add).
-COMPARED: Final[dict[str, tuple[str, float | None]]] = {
-    METRICS: (WITHOUT, 0.02),
-    ONE_PERCENT: (METRICS, 0.01),
-    ALL: (METRICS, None),
-}
 _SAMPLES: Final = {ONE_PERCENT: 0.01, ALL: 1.0}
 _WARM: Final = 2
 _PATIENCE_S: Final = 120
@@ -135,14 +123,6 @@ class Shared:
     fleet: Fleet
     frames: Iterator[bytes]
     originals: Blobs
-
-
-@dataclass(frozen=True)
-class Taken:
-    """CPU-milliseconds of one image."""
-
-    whole: float
-    around: float  #: with what the decoder and the engine said before
 
 
 def accept(mode: Mode, frames: Sequence[bytes]) -> list[str]:
@@ -230,42 +210,6 @@ def salted(frames: Sequence[bytes]) -> Iterator[bytes]:
     """Without end, each unlike any other by a JPEG comment: what is known already is not inspected again."""
     for number, data in enumerate(itertools.cycle(frames)):
         yield data[:2] + b"\xff\xfe\x00\x0a" + number.to_bytes(8, "big") + data[2:]
-
-
-def interval(of: Callable[[NDArray[np.float64]], NDArray[np.float64]], values: Sequence[float]) -> tuple[float, float]:
-    """95 % of what `of` says of 10,000 samples (axis 1) of them, by bootstrap (percentiles)."""
-    rng = np.random.default_rng(1)
-    low, high = np.percentile(of(rng.choice(np.asarray(values), (10_000, len(values)))), [2.5, 97.5])
-    return round(float(low), 4), round(float(high), 4)
-
-
-def report(taken: dict[str, list[Taken]]) -> dict[str, Any]:
-    """What each mode took, and added."""
-    told: dict[str, Any] = {}
-    for name, values in taken.items():
-        told[name] = {
-            "cpu_ms_per_image": round(statistics.median(one.whole for one in values), 2),
-            "around_ms_per_image": round(statistics.median(one.around for one in values), 3),
-        }
-    for name, (base, limit) in COMPARED.items():
-        pairs = list(zip(taken[name], taken[base], strict=True))
-        ratios = [one.whole / other.whole for one, other in pairs]
-        added = [one.around - other.around for one, other in pairs]
-        whole = statistics.median(other.whole for _, other in pairs)
-        ratio_95 = interval(lambda samples: np.median(samples, axis=1), ratios)
-        share_95 = interval(lambda samples: samples.mean(axis=1), [ms / whole for ms in added])
-        told[name] |= {
-            "against": base,
-            "ratio": round(statistics.median(ratios), 4),
-            "ratio_95": ratio_95,
-            "added_ms": round(statistics.fmean(added), 4),
-            "added_share": round(statistics.fmean(added) / whole, 4),
-            "added_share_95": share_95,
-        }
-        if limit is not None:
-            told[name]["limit"] = limit
-            told[name]["shown"] = {"by_ratio": ratio_95[1] <= 1 + limit, "by_added_share": share_95[1] <= limit}
-    return told
 
 
 def scrape_ms(metrics: Metrics, times: int = 20) -> float:

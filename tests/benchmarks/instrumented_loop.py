@@ -23,7 +23,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import numpy as np
-from tests.benchmarks.instrumentation import METRICS, ONE_PERCENT, WITHOUT, interval
+from tests.benchmarks.instrumentation_report import METRICS, ONE_PERCENT, WITHOUT, interval
 from tests.benchmarks.kept import NoMetrics
 from tests.benchmarks.tracing import STAGES, Stub, collector
 from tests.contracts.examples import new_image
