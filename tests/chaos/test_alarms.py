@@ -270,6 +270,7 @@ def slow_database(box: RunningBox) -> Iterator[None]:
 
 # In the order of the file: those that cost images their time come last, as objectives remember it.
 @pytest.mark.slow
+@pytest.mark.xdist_group("drill")  # on one box
 @pytest.mark.timeout(5 * PATIENCE_S)
 class TestFaults:
     def test_a_blind_camera(self, drill: Drill) -> None:
