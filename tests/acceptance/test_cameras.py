@@ -7,14 +7,9 @@ from typing import Any
 
 from framegate.starter import sample_frames
 from tests.support.box import RunningBox, until
+from tests.support.jpegs import commented
 
 CAMERA = "dock-frozen"
-
-
-def marked(data: bytes, number: int) -> bytes:
-    """The same picture in a file of its own."""
-    comment = f"picture {number}".encode()
-    return data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]
 
 
 def sees(box: RunningBox, data: bytes) -> dict[str, Any]:
@@ -42,7 +37,7 @@ def test_a_frozen_camera_passes_nothing_until_it_sees_again(box: RunningBox) -> 
         time.sleep(0.15)  # it is frozen only if that lasts
     assert copied["verdict"] == "pass"
     until(lambda: sees(box, clear[0])["reason"] == "camera-fault", 30, "the fault")
-    record = sees(box, marked(clear[1], 1))
+    record = sees(box, commented(clear[1], "picture 1"))
     assert (record["verdict"], record["reason"]) == ("review", "camera-fault")
     assert record["detail"] == "its camera has a fault: frozen"
     assert faults(box) == ["frozen"]
@@ -52,7 +47,9 @@ def test_a_frozen_camera_passes_nothing_until_it_sees_again(box: RunningBox) -> 
     assert opened["summary"].startswith(f"{CAMERA} is frozen: the very same picture ")
 
     numbers = count(2)
-    until(lambda: sees(box, marked(clear[(n := next(numbers)) % 4], n))["verdict"] == "pass", 30, "a pass")
+    until(
+        lambda: sees(box, commented(clear[(n := next(numbers)) % 4], f"picture {n}"))["verdict"] == "pass", 30, "a pass"
+    )
     until(lambda: incident(box)["state"] == "resolved", 30, "the end of the incident")
     health = json.loads(box.run("cameras", "health", CAMERA, "--json"))
     assert (health["faults"], health["frames"] > 4) == ({}, True)

@@ -23,6 +23,7 @@ from framegate.observability.catalogue import CATALOGUE
 from framegate.starter import sample_frames
 from tests.support.box import RunningBox, running_box, until
 from tests.support.collector import Collector
+from tests.support.jpegs import commented
 from tests.support.pictures import cut_in_mid_scan
 from tests.support.prometheus import Prometheus, every_second, need_prometheus, running_prometheus
 from tests.support.receivers import ReceiverServer
@@ -88,8 +89,7 @@ class Load:
     def fresh(self) -> bytes:
         """A sample frame with bytes that were never sent."""
         number = next(self._numbers)
-        data, comment = self._frames[number % len(self._frames)], f"load {number}".encode()
-        return data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]
+        return commented(self._frames[number % len(self._frames)], f"load {number}")
 
     def _run(self) -> None:
         while not self._stop.is_set():

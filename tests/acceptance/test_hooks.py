@@ -10,6 +10,7 @@ import standardwebhooks
 
 from framegate.starter import sample_frames
 from tests.support.box import RunningBox, until
+from tests.support.jpegs import commented
 from tests.support.receivers import ReceiverServer, Request, answering
 
 
@@ -33,10 +34,8 @@ _numbers = itertools.count()
 def damaged(box: RunningBox, camera: str) -> dict[str, Any]:
     """An image that fails; the same bytes twice would reuse the first result, and tell nobody again."""
     for frame in sample_frames():
-        comment = f"frame {next(_numbers)}".encode()
-        data = frame.read_bytes()
-        marked = data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]
-        record = box.outcome(box.upload(marked, camera=camera).json()["id"])
+        data = commented(frame.read_bytes(), f"frame {next(_numbers)}")
+        record = box.outcome(box.upload(data, camera=camera).json()["id"])
         if record["verdict"] == "fail":
             return record
     pytest.fail("no sample frame fails")

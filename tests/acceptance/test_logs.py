@@ -20,6 +20,7 @@ from framegate.observability.actions import ACTION_NAMES
 from framegate.observability.fields import FIELD_NAMES
 from framegate.starter import sample_frames
 from tests.support.box import RunningBox, until
+from tests.support.jpegs import commented
 from tests.support.receivers import ReceiverServer, answering
 
 _CSRF = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
@@ -119,9 +120,8 @@ def put_secrets_into_the_queue(box: RunningBox, canaries: Canaries) -> int:
 
 def damaged(box: RunningBox) -> str:
     for n in itertools.count():
-        data, comment = sample_frames()[n].read_bytes(), f"frame {n}".encode()
-        marked = data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]
-        record = box.outcome(box.upload(marked).json()["id"])
+        data = commented(sample_frames()[n].read_bytes(), f"frame {n}")
+        record = box.outcome(box.upload(data).json()["id"])
         if record["verdict"] == "fail":
             return str(record["id"])
     raise AssertionError

@@ -10,6 +10,7 @@ import pytest
 from framegate.starter import sample_frames
 from tests.support.box import RunningBox, running_box, until
 from tests.support.collector import Collector
+from tests.support.jpegs import commented
 from tests.support.receivers import ReceiverServer
 from tests.support.spans import Spans
 
@@ -41,10 +42,8 @@ def traced(
 def failing(box: RunningBox, **headers: str) -> str:
     """An image that fails, so that somebody is told."""
     for frame in sample_frames():
-        comment = f"frame {next(_numbers)}".encode()
-        data = frame.read_bytes()
-        marked = data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]
-        answer = box.upload(marked, headers=headers, **{"meta.order": SECRET})
+        data = commented(frame.read_bytes(), f"frame {next(_numbers)}")
+        answer = box.upload(data, headers=headers, **{"meta.order": SECRET})
         record = box.outcome(answer.json()["id"])
         if record["verdict"] == "fail":
             return str(record["id"])

@@ -28,6 +28,7 @@ from tests.benchmarks.instrumentation_report import ALL, METRICS, ONE_PERCENT, W
 from tests.benchmarks.kept import CountingGate, KeptChild, KeptFleet, NoMetrics, Repeating
 from tests.benchmarks.tracing import collector
 from tests.contracts.examples import new_image
+from tests.support.jpegs import commented
 
 from framegate.adapters.clock import SystemClock
 from framegate.adapters.measured import MeasuredEngine
@@ -207,9 +208,9 @@ def take(mode: Mode, shared: Shared, images: int) -> Taken:
 
 
 def salted(frames: Sequence[bytes]) -> Iterator[bytes]:
-    """Without end, each unlike any other by a JPEG comment: what is known already is not inspected again."""
+    """Without end, each unlike any other: what is known already is not inspected again."""
     for number, data in enumerate(itertools.cycle(frames)):
-        yield data[:2] + b"\xff\xfe\x00\x0a" + number.to_bytes(8, "big") + data[2:]
+        yield commented(data, f"image {number}")
 
 
 def scrape_ms(metrics: Metrics, times: int = 20) -> float:

@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from framegate.starter import sample_frames
 from tests.support.box import RunningBox, until
+from tests.support.jpegs import commented
 
 from .conftest import Visit
 from .harness import Viewer
@@ -36,10 +37,9 @@ def refill(box: RunningBox, missing: int) -> None:
     frames = [path.read_bytes() for path in sample_frames()]
     for n in range(missing):
         _SENT.append(n)
-        comment = f"again {len(_SENT)}".encode()
-        data = frames[n % len(frames)]
-        marked = data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]
-        box.upload(marked, camera="dock-3", shipment=f"AGAIN-{len(_SENT)}").raise_for_status()
+        box.upload(
+            commented(frames[n % len(frames)], f"again {len(_SENT)}"), camera="dock-3", shipment=f"AGAIN-{len(_SENT)}"
+        ).raise_for_status()
     until(lambda: box.in_flight() == 0, 120, "an outcome of every image")
 
 

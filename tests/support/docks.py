@@ -14,6 +14,7 @@ import numpy as np
 
 from framegate.starter import sample_frames
 from tests.support.box import RunningBox
+from tests.support.jpegs import commented
 
 #: Of the sample frames: clear ones, with damage, doubt or nothing. Fifty pictures are five rounds of them.
 _CHOSEN: Final = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11)
@@ -53,8 +54,7 @@ class Dock:
         number = next(self._numbers)
         data = self.frames[number % len(self.frames)]
         if not self.again:
-            comment = f"{self.camera} {number}".encode()
-            data = data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]
+            data = commented(data, f"{self.camera} {number}")
         named = {name: text.format(number) for name, text in self.metadata.items()}
         try:
             head, about = {"Content-Type": "image/jpeg"}, {"camera": self.camera, **named}

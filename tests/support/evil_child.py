@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from framegate.preprocess.child import main, prepare_frame
 from framegate.preprocess.wire import Answer, Request
+from tests.support.jpegs import commented
 
 
 def evil(data: bytes, deed: str) -> bytes:
     """`data`, a JPEG, made evil."""
-    text = f"evil:{deed}".encode()
-    return data[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + data[2:]
+    return commented(data, f"evil:{deed}")
 
 
 def work(request: Request, data: memoryview, out: NDArray[np.uint8]) -> Answer:

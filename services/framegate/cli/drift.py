@@ -16,6 +16,7 @@ from framegate.kernel.drift_state import Drift, Finding, Subject
 from framegate.kernel.durations import parse_duration
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, FacilityId
+from framegate.ports.drift import MOST_FINDINGS
 from framegate.settings import Settings
 
 drift = typer.Typer(
@@ -23,7 +24,6 @@ drift = typer.Typer(
 )
 FacilityOption = Annotated[str, typer.Option("--facility", help="Whose camera, or whose images a model looked at")]
 _NAMES = "A camera, or a model as NAME@VERSION"
-_MOST = 10_000
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +44,7 @@ def drift_status(
     settings = Settings.read(data=data)
     with stores_of(settings) as stores:
         if name is None:
-            known, findings = stores.drifts.known(), stores.drifts.findings(None, limit=_MOST)
+            known, findings = stores.drifts.known(), stores.drifts.findings(None, limit=MOST_FINDINGS)
         else:
             subject = _subject(name, facility)
             known = {subject: _known(stores, subject)}
@@ -87,7 +87,7 @@ def drift_report(
         if wanted is not None and not known:
             raise ConfigurationError(f"nothing is known of {camera or model}: 'framegate drift status' shows all")
         watched = {subject: Watched(one, stores.drifts.hours(subject, begin)) for subject, one in known.items()}
-        findings = [one for one in stores.drifts.findings(places, begin, limit=_MOST) if one.subject in known]
+        findings = [one for one in stores.drifts.findings(places, begin, limit=MOST_FINDINGS) if one.subject in known]
     page = write(watched, findings, (begin, until), settings.public_url, settings.drift.limits)
     try:
         to.write_text(page, "utf-8")

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
 from framegate.kernel.drift_features import Kind, feature
-from framegate.kernel.drift_state import Drift, DriftLimits, Finding, Hour, Subject
+from framegate.kernel.drift_state import JOINED, Drift, DriftLimits, Finding, Hour, Subject
 from framegate.kernel.ids import ImageId, created_s
 
 _STYLE: Final = """
@@ -31,8 +31,6 @@ table { border-collapse: collapse; } th, td { padding: .3rem .8rem .3rem 0; text
 """
 _ROW_PX, _LABEL_PX, _BAR_PX = 30, 190, 420
 _WIDE_PX, _HIGH_PX = 640, 110
-#: As long as a window lasts: hours further apart are no line.
-_JOINED: Final = timedelta(days=1)
 #: Charts of one subject: its largest scores.
 _CHARTS: Final = 3
 
@@ -134,7 +132,7 @@ def _chart(name: str, hours: Sequence[Hour], times: tuple[datetime, datetime], e
     for at, psi in scored:
         x = 30 + max(0.0, (at - since).total_seconds() / span) * (_WIDE_PX - 40)
         y = 10 + (1 - psi / most) * (_HIGH_PX - 30)
-        joined = last is not None and at - last <= _JOINED
+        joined = last is not None and at - last <= JOINED
         path.append(f"{'L' if joined else 'M'}{x:.1f} {y:.1f}" + ("" if joined else "h.1"))
         last = at
     limit = 10 + (1 - effect / most) * (_HIGH_PX - 30)

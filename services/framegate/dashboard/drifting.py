@@ -7,22 +7,20 @@ from typing import Final
 
 from framegate.dashboard.state import PageState
 from framegate.kernel.drift_features import Kind, Part, counted, feature
-from framegate.kernel.drift_state import Drift, DriftLimits, Finding, Hour, Learning, Standing, Subject
+from framegate.kernel.drift_state import JOINED, Drift, DriftLimits, Finding, Hour, Learning, Standing, Subject
 from framegate.kernel.ids import FacilityId, ImageId, created_s
+from framegate.ports.drift import MOST_FINDINGS
 from framegate.ports.store import ImageRecord
 
 _DAYS: Final = timedelta(days=7)
 _LEAST_SPAN: Final = timedelta(hours=12)
 _HOUR: Final = timedelta(hours=1)
-#: As long as a window lasts: hours further apart are no line.
-_JOINED: Final = timedelta(days=1)
 #: What is over is told of for so long.
 _BEFORE: Final = timedelta(days=30)
 #: Findings with pictures and a plot; others are lines of the table.
 _MOST_SHOWN: Final = 5
 _PICTURES: Final = 6
 _MEASURES: Final = 8
-_MOST_FINDINGS: Final = 10_000
 WIDE: Final = 1000
 HIGH: Final = 80
 #: What was changed where a measure of the part drifts, and what helps.
@@ -135,7 +133,7 @@ class DriftView:
 def drifting(pages: PageState, facilities: frozenset[FacilityId], kind: Kind) -> Mapping[tuple[str, str], list[str]]:
     """Facility and name of those that drift, with the measures."""
     found: dict[tuple[str, str], list[str]] = {}
-    for one in pages.deps.drifts.findings(facilities, limit=_MOST_FINDINGS):
+    for one in pages.deps.drifts.findings(facilities, limit=MOST_FINDINGS):
         if one.subject.kind is kind:
             found.setdefault((one.subject.facility, one.subject.name), []).append(one.title)
     return found
@@ -220,7 +218,7 @@ def _plot(name: str, hours: Iterable[Hour], effect: float, now: datetime) -> Plo
     lines: list[list[str]] = []
     last: datetime | None = None
     for at, psi in scored:
-        if last is None or at - last > _JOINED:
+        if last is None or at - last > JOINED:
             lines.append([])
         x, width = (at - since).total_seconds() / span * WIDE, _HOUR.total_seconds() / span * WIDE
         y = HIGH * (1 - psi / top)

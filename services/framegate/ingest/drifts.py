@@ -17,6 +17,7 @@ from framegate.kernel.drift_features import Kind, Part, feature
 from framegate.kernel.drift_state import Drift, DriftLimits, Finding, Standing, Subject
 from framegate.kernel.ids import is_name, is_ref
 from framegate.kernel.states import Scope
+from framegate.ports.drift import MOST_FINDINGS
 from framegate.ports.notices import moment
 from framegate.web.identity import Principal
 from framegate.web.openapi import AUTHENTICATED, problems
@@ -24,9 +25,6 @@ from framegate.web.permissions import requires
 from framegate.web.problems import Problem
 
 router = APIRouter(tags=["drift"])
-
-#: More do not hold at a time but where everything has changed.
-_MOST_FINDINGS = 10_000
 
 
 class PartView(View):
@@ -101,7 +99,7 @@ async def list_drift(
     limits = api.deps.drift_limits
     facilities = principal.visible(query.facility)
     known = await run_in_threadpool(api.deps.drifts.known, facilities)
-    findings = await run_in_threadpool(api.deps.drifts.findings, facilities, None, None, _MOST_FINDINGS)
+    findings = await run_in_threadpool(api.deps.drifts.findings, facilities, None, None, MOST_FINDINGS)
     now = api.deps.clock.now()
     items = [drift_document(subject, one, findings, limits, now) for subject, one in known.items()]
     return JSONResponse({"effect": limits.effect, "least": limits.least, "items": items})

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 from uuid import UUID
 
 from framegate.kernel.drift_features import Kind, Part, Seen, counted, feature
@@ -104,6 +104,10 @@ class Finding:
             f"{100 * self.seen[most]:.0f} % of {self.size} {counted(self.feature)} are {at}“{self.labels[most]}”; "
             f"usually {100 * self.expected[most]:.0f} %."
         )
+
+
+#: As long as a window lasts at most: hours further apart are no line in a plot.
+JOINED: Final = timedelta(days=1)
 
 
 @dataclass(slots=True)

@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from framegate.kernel.drift_features import Part
 from framegate.kernel.drift_reference import Reference
 from framegate.kernel.drift_state import Drift, DriftChange, DriftLimits, Finding, Hour, Subject
 from framegate.kernel.ids import FacilityId
+
+#: For `Drifts.findings`: more do not hold at a time but where everything has changed.
+MOST_FINDINGS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
