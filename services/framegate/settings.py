@@ -1,10 +1,10 @@
 """Every setting, from the environment (`FRAMEGATE_*`, nested with `__`); nothing else reads it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,6 +14,9 @@ from framegate.kernel.camera_health import HealthLimits
 from framegate.kernel.drift_state import DriftLimits
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, NAME_PATTERN
+
+#: One process per core does the arithmetic; a second layer of threads in each would only get in the way.
+_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 EngineName = Literal["auto", "openvino", "onnxruntime", "tensorrt", "torch"]
 
@@ -352,8 +355,19 @@ def secrets_of_environment() -> tuple[str | None, ...]:
 
 
 def child_environment(**changes: str) -> dict[str, str]:
-    """This process's environment with `changes`, for a child process."""
-    return {**os.environ, **changes}
+    """This process's environment with `changes`, for one of several processes that compute side by side."""
+    return {**os.environ, **_ONE_THREAD, **changes}
+
+
+def take_environment(environment: Mapping[str, str]) -> None:
+    """All of it, and nothing else, for a process that was forked."""
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def compute_in_one_thread() -> None:
+    """In processes that this one starts, since numpy otherwise begins each with a pool of threads."""
+    os.environ.update(_ONE_THREAD)
 
 
 def keep_ultralytics_offline() -> None:

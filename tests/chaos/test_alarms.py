@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -210,17 +210,13 @@ def answers_500(receiver: ReceiverServer) -> Iterator[None]:
 def dead(box: RunningBox, stage: str) -> Iterator[None]:
     """The processes of a stage, killed as often as they are started again."""
     over = threading.Event()
-    assert box.process is not None
-    supervisor = psutil.Process(box.process.pid)
 
     def kill() -> None:
         while not over.wait(0.1):
-            for child in supervisor.children():
-                try:
-                    if child.environ().get("FRAMEGATE_WORKER_NAME", "").startswith(f"box/{stage}"):
-                        child.kill()
-                except psutil.Error:
-                    continue  # it is gone already
+            for name, process in box.processes().items():
+                if name.startswith(stage):
+                    with suppress(psutil.Error):  # it is gone already
+                        process.kill()
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()

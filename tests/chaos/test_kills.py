@@ -1,7 +1,6 @@
 """`kill -9` of everything, while images flow: nothing is lost, decided twice, or blamed on an innocent."""
 
 import json
-import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ import psutil
 import psycopg
 import pytest
 
+from framegate.box.logfiles import log_files
 from tests.support.box import RunningBox, running_box, until
 from tests.support.pictures import jpeg
 
@@ -88,7 +88,8 @@ def test_killing_each_kind_of_process_loses_nothing(tmp_path: Path) -> None:
         box.run("cameras", "add", "dock-1")
         camera = Camera(box, IMAGES)
         camera.start()
-        for name in ("preprocess", "inference-0", "gate", "decoder", "api", "postgres", "decoder", "inference-0"):
+        kinds = ("preprocess", "inference-0", "gate", "decoder", "api", "postgres")
+        for name in (*kinds, "decoder", "fork-server", "inference-0"):
             camera.wait_for(12)
             box.kill(name)
         camera.join()
@@ -141,9 +142,26 @@ def test_sigterm_in_the_middle_stops_within_25_seconds_and_the_next_start_goes_o
         camera = Camera(box, 60)
         camera.start()
         until(lambda: len(camera.accepted) >= 20, what="uploads")
-        assert box.process is not None
-        box.process.send_signal(signal.SIGTERM)
-        assert box.process.wait(25) == 0
+        assert box.stop(25) == 0
+        box.start()
+        until(lambda: len(camera.accepted) >= 40, what="uploads")
+        stages, before = _stages(box), len(_stopped(box))
+        # As a service manager tells all processes of a service; the supervisor, then, last.
+        for process in [*stages.values(), box.processes()["fork-server"]]:
+            process.terminate()
+        assert box.stop(25) == 0
+        assert sorted(_stopped(box)[before:]) == sorted(f"box/{name}" for name in stages), "some were cut short"
         box.start()
         camera.join()
         assert_all_is_well(box, 60)
+
+
+def _stages(box: RunningBox) -> dict[str, psutil.Process]:
+    others = ("fork-server", "decoder", "postgres")
+    return {name: process for name, process in box.processes().items() if name not in others}
+
+
+def _stopped(box: RunningBox) -> list[str]:
+    """The workers that said so, in their order."""
+    lines = map(json.loads, log_files(box.data)[-1].read_text("utf-8").splitlines())
+    return [line["worker"] for line in lines if line["action"] == "stopped"]

@@ -10,6 +10,7 @@ import pytest
 
 from framegate.bootstrap import check_queues
 from framegate.box.box import free_port, open_box
+from framegate.box.launching import Commands
 from framegate.box.logfiles import BoxLog
 from framegate.cli import main
 from framegate.kernel.errors import ConfigurationError
@@ -148,7 +149,7 @@ def test_a_start_ends_in_time_where_nobody_answers(fake: RunningFake, monkeypatc
 def test_a_box_starts_nothing_without_its_queues(fake: RunningFake, tmp_path: Path) -> None:
     fake.do(lambda broker: broker.queues.pop("framegate-frame-inspected-bulk"))
     chosen = settings(data=tmp_path / "data", api={"port": free_port()})
-    with pytest.raises(ConfigurationError, match=QUEUE), open_box(chosen, BoxLog(tmp_path)):
+    with pytest.raises(ConfigurationError, match=QUEUE), open_box(chosen, Commands(), BoxLog(tmp_path)):
         raise AssertionError("it started")
     assert not (tmp_path / "data" / "postgres").exists()
 

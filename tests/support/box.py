@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,9 +16,11 @@ from typing import Any
 import httpx
 import psutil
 
+from framegate.bootstrap import EmbeddedPostgres
 from tests.support import forks
 
 START_S = 60.0
+_NAMED = re.compile(r"framegate (?:run [a-z ]+\[box/)?([a-z0-9-]+)\]?$")
 
 
 def free_port() -> int:
@@ -99,10 +102,11 @@ class RunningBox:
         found: dict[str, psutil.Process] = {}
         for child in psutil.Process(self.process.pid).children(recursive=True):
             try:
-                name = child.environ().get("FRAMEGATE_WORKER_NAME", "").removeprefix("box/")
                 command = child.cmdline()
             except psutil.Error:
                 continue
+            named = _NAMED.match(" ".join(command).strip())
+            name = named[1] if named else ""
             if any("framegate.preprocess.child" in part or "evil_child" in part for part in command):
                 name = "decoder"
             if name:
@@ -125,8 +129,9 @@ class RunningBox:
 
     def database_url(self) -> str:
         """Of its Postgres, as its processes connect to it."""
-        until(lambda: "api" in self.processes(), what="a process api")
-        return self.processes()["api"].environ()["DATABASE_URL"]
+        url = EmbeddedPostgres(self.data).attach()
+        assert url, "no Postgres runs"
+        return url
 
     def kill(self, name: str) -> None:
         until(lambda: name in self.processes(), what=f"a process {name}")

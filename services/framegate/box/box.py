@@ -22,6 +22,7 @@ from framegate.bootstrap import (
     open_stores,
 )
 from framegate.box.directory import prepare_data_dir
+from framegate.box.launching import Launcher
 from framegate.box.logfiles import BoxLog
 from framegate.box.scraping import ScrapeTargets
 from framegate.box.supervisor import ChildSpec, Supervisor
@@ -61,8 +62,6 @@ def child_specs(settings: Settings, data: Path, url: str) -> list[ChildSpec]:
     environment.pop("FRAMEGATE_MODEL", None)  # the children serve what is deployed
     environment |= {"FRAMEGATE_API__PORT": str(settings.api.port), "FRAMEGATE_API__HOST": settings.api.host}
     environment["FRAMEGATE_API__MIN_FREE_MB"] = str(settings.api.min_free_mb)
-    # One process per core does the arithmetic; a second layer of threads in each would only get in the way.
-    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     environment["FRAMEGATE_WORKER__PORT"] = "0"  # one port cannot serve them all: each takes a free one
     environment.pop("DATABASE_URL_FILE", None)
     environment["FRAMEGATE_LOG_JSON"] = "true"  # whoever shows their lines writes them for people
@@ -115,7 +114,7 @@ def supervisor_metrics() -> Metrics:
 
 
 @contextmanager
-def open_box(settings: Settings, logs: BoxLog) -> Iterator[Box]:
+def open_box(settings: Settings, launcher: Launcher, logs: BoxLog) -> Iterator[Box]:
     """Starts Postgres and prepares what the children need, whose lines go to `logs`; the caller runs `box.supervisor`."""
     data = prepare_data_dir(settings.data)
     if settings.model and not is_registered(settings.model):
@@ -134,7 +133,9 @@ def open_box(settings: Settings, logs: BoxLog) -> Iterator[Box]:
             metrics.count(PROCESS_STARTS, process=name)
 
         specs = child_specs(settings, data, url)
-        box = Box(settings, data, url, Supervisor(specs, logs.follow, postgres.ensure_running, on_start=started))
+        box = Box(
+            settings, data, url, Supervisor(specs, launcher, logs.follow, postgres.ensure_running, on_start=started)
+        )
         # For links in messages that commands of this box make.
         (data / PUBLIC_URL_FILE).write_text(box.base_url, "ascii")
         health = HealthServer(metrics.render, dict, settings.worker.host, 0)

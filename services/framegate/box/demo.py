@@ -23,6 +23,7 @@ from framegate.box.box import Box, free_port, open_box
 from framegate.box.client import IMAGE_SUFFIXES, ApiClient, RefusedUpload, api_client, shown
 from framegate.box.directory import prepare_data_dir
 from framegate.box.keys import create_key
+from framegate.box.launching import Launcher
 from framegate.box.logfiles import DIRECTORY, BoxLog, tail
 from framegate.box.signals import stop_on_signals
 from framegate.box.verify import Report, verify
@@ -56,7 +57,16 @@ class Shot:
         return bool(self.refused) or (self.record or {}).get("state") in TERMINAL
 
 
-def run_demo(settings: Settings, *, images: Path | None, once: bool, json: bool, keep: bool, port: int | None) -> int:
+def run_demo(
+    settings: Settings,
+    launcher: Launcher,
+    *,
+    images: Path | None,
+    once: bool,
+    json: bool,
+    keep: bool,
+    port: int | None,
+) -> int:
     """The exit code: 0 when every image reached an end and `verify` holds."""
     console = Console(stderr=json)
     shots = _shots(images)
@@ -66,7 +76,7 @@ def run_demo(settings: Settings, *, images: Path | None, once: bool, json: bool,
     stop_on_signals(stop)
     try:
         settings = settings.model_copy(update={"data": prepare_data_dir(data), "api": api})
-        return _run(settings, shots, console, stop, once=once, json=json)
+        return _run(settings, launcher, shots, console, stop, once=once, json=json)
     finally:
         if not keep:
             shutil.rmtree(data, ignore_errors=True)
@@ -84,13 +94,20 @@ def _shots(images: Path | None) -> list[Shot]:
 
 
 def _run(
-    settings: Settings, shots: list[Shot], console: Console, stop: threading.Event, *, once: bool, json: bool
+    settings: Settings,
+    launcher: Launcher,
+    shots: list[Shot],
+    console: Console,
+    stop: threading.Event,
+    *,
+    once: bool,
+    json: bool,
 ) -> int:
     started = time.monotonic()
     with BoxLog(settings.data) as logs:
         configure_logs(level="ERROR", json=False)
         console.print(f"Starting a box in {settings.data} (its logs: {DIRECTORY}/) ...")
-        with open_box(settings, logs) as box, _supervised(box):
+        with open_box(settings, launcher, logs) as box, _supervised(box):
             if not box.wait_ready(_READY_S, stop):
                 if stop.is_set():
                     return 1

@@ -29,12 +29,15 @@ def pin(cpu: int | None) -> None:
 
 
 def stop_on_signals(stop: threading.Event) -> None:
-    """The first SIGTERM or Ctrl-C stops in good order; the next one kills."""
+    """The first SIGTERM or Ctrl-C stops in good order; Ctrl-C after that kills.
 
-    def first(signum: int, _: FrameType | None) -> None:
+    Not a second SIGTERM: a service manager sends one to all its processes, and the supervisor then one to its own.
+    """
+
+    def told(_signum: int, _: FrameType | None) -> None:
         # In a thread of its own: the signal may find the main thread holding the lock that `set` takes.
         _thread.start_new_thread(stop.set, ())
-        signal.signal(signum, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, first)
+        signal.signal(signum, told)

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
+from framegate.box.launching import Launcher, Running
 from framegate.kernel.errors import Transient
 from framegate.observability.logs import Log, get_log
 
@@ -26,14 +26,14 @@ class ChildSpec:
     """A process of the box."""
 
     name: str
-    arguments: tuple[str, ...]  #: after the supervisor's command
+    arguments: tuple[str, ...]  #: of `framegate`
     environment: dict[str, str]
 
 
 @dataclass(slots=True)
 class _Child:
     spec: ChildSpec
-    process: subprocess.Popen[bytes] | None = None
+    process: Running | None = None
     started: float = 0.0
     failures: int = 0
     not_before: float = 0.0
@@ -49,12 +49,12 @@ class Supervisor:
     def __init__(
         self,
         specs: Sequence[ChildSpec],
+        launcher: Launcher,
         follow: Callable[[str, IO[bytes]], object] | None,
         watch: Callable[[], object],
-        command: Sequence[str] = (sys.executable, "-m", "framegate"),
         on_start: Callable[[str], object] = lambda _name: None,
     ) -> None:
-        self._command, self._on_start = command, on_start
+        self._launcher, self._on_start = launcher, on_start
         self._children = [_Child(spec) for spec in specs]
         self._follow, self._watch = follow, watch
         self._stopping = False
@@ -111,20 +111,23 @@ class Supervisor:
         )
 
     def _start(self, child: _Child) -> None:
-        child.process = subprocess.Popen(
-            [*self._command, *child.spec.arguments],
-            env={**child.spec.environment, "FRAMEGATE_PARENT": str(os.getpid())},
-            stdin=subprocess.DEVNULL,
-            stdout=None if self._follow is None else subprocess.PIPE,
-            stderr=None if self._follow is None else subprocess.STDOUT,
-            # A Ctrl-C in the terminal goes to the supervisor alone, which stops the children in order.
-            start_new_session=True,
-        )
-        child.started = time.monotonic()
-        self._on_start(child.spec.name)
-        if self._follow is not None and child.process.stdout is not None:
-            self._follow(child.spec.name, child.process.stdout)
-        self._log.info("a process was started", action="child_started", child=child.spec.name, pid=child.process.pid)
+        name, reading = child.spec.name, -1
+        if self._follow is None:
+            process = self._launcher.start(child.spec.arguments, child.spec.environment, None)
+        else:
+            reading, writing = os.pipe()
+            try:
+                process = self._launcher.start(child.spec.arguments, child.spec.environment, writing)
+            except OSError:
+                os.close(reading)
+                raise
+            finally:
+                os.close(writing)  # the child alone holds this end now: what it says ends with it
+        child.process, child.started = process, time.monotonic()
+        self._on_start(name)
+        if self._follow is not None:
+            self._follow(name, os.fdopen(reading, "rb"))
+        self._log.info("a process was started", action="child_started", child=name, pid=process.pid)
 
     def stop(self, timeout_s: float = 22.0) -> None:
         """SIGTERM to all at once, SIGKILL to what still runs after `timeout_s`. Nothing is started after it."""

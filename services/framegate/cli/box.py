@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framegate.box.directory import prepare_data_dir
+from framegate.box.launching import quickest
 from framegate.box.signals import stop_on_signals
 from framegate.cli.common import DataOption, JsonOption, console, log_as, show_as
 from framegate.settings import Settings
@@ -50,6 +51,7 @@ def up(data: DataOption = None, port: PortOption = None, host: HostOption = None
 
         framegate keys create --data DIR --name dock-3
     """
+    launcher = quickest()  # it loads beside what is loaded here
     from framegate.box.box import open_box
     from framegate.box.logfiles import BoxLog
 
@@ -58,7 +60,7 @@ def up(data: DataOption = None, port: PortOption = None, host: HostOption = None
     stop_on_signals(stop)
     with BoxLog(prepare_data_dir(settings.data), show_as(settings)) as logs:
         log_as(settings, "box/supervisor", logs.write)
-        with open_box(settings, logs) as box:
+        with open_box(settings, launcher, logs) as box:
             _tell_of_first_login(box)
             threading.Thread(target=lambda: _announce(box, stop), name="announce", daemon=True).start()
             box.supervisor.run(stop)
@@ -102,7 +104,8 @@ def demo(
     Needs no GPU, no cloud and no network. With --once it exits 0 only if every image reached an end and
     'framegate verify' holds.
     """
+    launcher = quickest()
     from framegate.box.demo import run_demo
 
     settings = _settings(data, port, None, model)
-    sys.exit(run_demo(settings, images=images, once=once, json=json, keep=data is not None, port=port))
+    sys.exit(run_demo(settings, launcher, images=images, once=once, json=json, keep=data is not None, port=port))

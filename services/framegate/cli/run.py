@@ -6,6 +6,7 @@ from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
+from setproctitle import setproctitle
 
 from framegate.bootstrap import (
     EmbeddedPostgres,
@@ -68,7 +69,9 @@ def run(
 ) -> None:
     """Runs stages."""
     settings = Settings.read(data=data)
-    log_as(settings, worker_name(settings, stages))
+    name = worker_name(settings, stages)
+    setproctitle(f"framegate run {' '.join(stages)} [{name}]")  # for ps, whatever it was started with
+    log_as(settings, name)
     die_with_parent(settings.parent)
     url = _database_url(settings)
     check_queues(settings, stages)

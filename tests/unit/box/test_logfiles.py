@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from framegate.box.launching import Commands
 from framegate.box.logfiles import BoxLog, RotatedFile, log_files, tail
 from framegate.box.supervisor import ChildSpec, Supervisor
 from framegate.kernel.errors import ConfigurationError
@@ -118,8 +119,8 @@ def test_what_processes_of_a_box_write_is_kept_and_shown_whatever_it_is(tmp_path
     shown: list[str] = []
     with logs_restored(), BoxLog(tmp_path, shown.append) as logs:
         configure_logs(json=True, worker="box/supervisor", write=logs.write)
-        command = (sys.executable, "-c")
-        supervisor = Supervisor([ChildSpec("x", (CHILD,), dict(os.environ))], logs.follow, lambda: None, command)
+        command = Commands((sys.executable, "-c"))
+        supervisor = Supervisor([ChildSpec("x", (CHILD,), dict(os.environ))], command, logs.follow, lambda: None)
         stop = threading.Event()
         thread = threading.Thread(target=supervisor.run, args=(stop,))
         thread.start()

@@ -24,6 +24,7 @@ from framegate.box.bench.load import LoadResult, generate
 from framegate.box.box import Box, free_port, open_box
 from framegate.box.client import api_client
 from framegate.box.keys import create_key
+from framegate.box.launching import quickest
 from framegate.box.logfiles import DIRECTORY, BoxLog
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, new_image_id
@@ -188,7 +189,7 @@ def running(settings: Settings) -> Iterator[Box]:
     """A box that is ready, its log in its data directory."""
     ending, ready = threading.Event(), threading.Event()
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with BoxLog(settings.data) as logs, open_box(settings, logs) as box:
+    with BoxLog(settings.data) as logs, open_box(settings, quickest(), logs) as box:
         thread = threading.Thread(target=lambda: box.supervisor.run(ending), name="supervisor")
         thread.start()
         try:
