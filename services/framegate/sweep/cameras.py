@@ -3,11 +3,11 @@
 from typing import Final
 
 from framegate.kernel.camera_health import HealthLimits
-from framegate.kernel.errors import Transient
-from framegate.observability.catalogue import CAMERA_FAULT_CHANGES, CAMERA_FAULTS, HOUSEKEEPING_FAILURES
+from framegate.observability.catalogue import CAMERA_FAULT_CHANGES, CAMERA_FAULTS
 from framegate.observability.logs import Log
 from framegate.observability.metrics import Metrics
 from framegate.ports.camera_health import CameraHealths
+from framegate.sweep.housework import housework
 
 _AT_ONCE: Final = 500
 #: Then the others of this process have their turn.
@@ -22,15 +22,12 @@ class CameraWatch:
 
     def look(self) -> None:
         """Judges what has ended since the last look. Troubles are counted: nobody waits for this."""
-        try:
+        with housework("cameras", self._metrics, self._log):
             for _ in range(_ROUNDS):
                 if self._follow() < _AT_ONCE:
                     break
             for fault, count in self._cameras.faulty().items():
                 self._metrics.set(CAMERA_FAULTS, count, fault=fault)
-        except Transient as error:
-            self._metrics.count(HOUSEKEEPING_FAILURES, work="cameras")
-            self._log.warning("cannot keep house", action="housekeeping_failed", work="cameras", error=str(error))
 
     def _follow(self) -> int:
         followed = self._cameras.follow(self._limits, _AT_ONCE)

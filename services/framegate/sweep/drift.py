@@ -7,12 +7,12 @@ from typing import Final
 
 from framegate.kernel.drift_features import family
 from framegate.kernel.drift_state import Drift, DriftLimits, Subject
-from framegate.kernel.errors import Transient
-from framegate.observability.catalogue import DRIFT_FINDINGS, DRIFT_IMAGES, DRIFT_SCORE, HOUSEKEEPING_FAILURES
+from framegate.observability.catalogue import DRIFT_FINDINGS, DRIFT_IMAGES, DRIFT_SCORE
 from framegate.observability.logs import Log
 from framegate.observability.metrics import Metrics
 from framegate.ports.clock import Clock
 from framegate.ports.drift import Drifts
+from framegate.sweep.housework import housework
 from framegate.worker.due import Due
 
 _AT_ONCE: Final = 500
@@ -37,8 +37,8 @@ class DriftWatch:
         self._findings: set[tuple[str, str]] = set()
 
     def look(self) -> None:
-        """Takes in what has ended since the last look. Never raises: the gate may share its process."""
-        try:
+        """Takes in what has ended since the last look. Troubles are counted: nobody waits for this."""
+        with housework("drift", self._metrics, self._log):
             for _ in range(_ROUNDS):
                 if self._follow() < _AT_ONCE:
                     break
@@ -47,12 +47,6 @@ class DriftWatch:
             if self._due.is_due("forget", _FORGET_EVERY):
                 while self._drifts.forget(self._clock.now() - self._keep, _AT_ONCE) == _AT_ONCE:
                     pass
-        except Transient as error:
-            self._metrics.count(HOUSEKEEPING_FAILURES, work="drift")
-            self._log.warning("cannot keep house", action="housekeeping_failed", work="drift", error=str(error))
-        except Exception:  # by data: the next look meets it again, and so would every process that starts instead
-            self._metrics.count(HOUSEKEEPING_FAILURES, work="drift")
-            self._log.warning("cannot keep house", action="housekeeping_failed", work="drift", exc_info=True)
 
     def _follow(self) -> int:
         taken = self._drifts.follow(self._limits, _AT_ONCE)

@@ -1,15 +1,14 @@
 """Erases what was kept for as long as it was to be kept."""
 
-from collections.abc import Callable
 from typing import Final
 
-from framegate.kernel.errors import Transient
-from framegate.observability.catalogue import HOUSEKEEPING_FAILURES, PARTS_ERASED, RETENTION_OVERDUE_SECONDS
+from framegate.observability.catalogue import PARTS_ERASED, RETENTION_OVERDUE_SECONDS
 from framegate.observability.logs import Log
 from framegate.observability.metrics import Metrics
 from framegate.ports.blobs import Blobs
 from framegate.ports.clock import Clock
 from framegate.ports.retention import Retention
+from framegate.sweep.housework import housework
 
 _AT_ONCE: Final = 500
 #: Then the database and the blob store have a pause.
@@ -25,15 +24,9 @@ class RetentionWatch:
     def look(self) -> None:
         """Some steps of the walk through what ended. Troubles are counted: what is due stays due."""
         # Each by itself: files that cannot be deleted must not keep it quiet that they are overdue.
-        self._try(self._erase)
-        self._try(self._show)
-
-    def _try(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Transient as error:
-            self._metrics.count(HOUSEKEEPING_FAILURES, work="retention")
-            self._log.warning("cannot keep house", action="housekeeping_failed", work="retention", error=str(error))
+        for work in (self._erase, self._show):
+            with housework("retention", self._metrics, self._log):
+                work()
 
     def _erase(self) -> None:
         delete_files(self._retention, self._blobs)

@@ -4,12 +4,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from framegate.kernel.errors import Transient
 from framegate.observability.catalogue import (
     ESCAPE_HIGH_RATIO,
     ESCAPE_LOW_RATIO,
     ESCAPE_RATIO,
-    HOUSEKEEPING_FAILURES,
     REVIEW_ITEMS_OPEN,
     REVIEW_OLDEST_SECONDS,
     Metric,
@@ -18,6 +16,7 @@ from framegate.observability.logs import Log
 from framegate.observability.metrics import Metrics
 from framegate.ports.clock import Clock
 from framegate.ports.reviews import Reviews, Tell
+from framegate.sweep.housework import housework
 from framegate.worker.due import Due
 
 _AT_ONCE: Final = 200
@@ -36,7 +35,7 @@ class ReviewWatch:
 
     def look(self) -> None:
         """Settles what is due. Troubles are counted: it stays due, and comes with the next look."""
-        try:
+        with housework("reviews", self._metrics, self._log):
             while self._reviews.settle(_AT_ONCE, self._rules()):
                 pass
             backlog = self._reviews.backlog()
@@ -44,9 +43,6 @@ class ReviewWatch:
             self._metrics.set(REVIEW_OLDEST_SECONDS, backlog.oldest_s)
             if self._due.is_due("escapes", _ESCAPES_EVERY):
                 self._show_escapes()
-        except Transient as error:
-            self._metrics.count(HOUSEKEEPING_FAILURES, work="reviews")
-            self._log.warning("cannot keep house", action="housekeeping_failed", work="reviews", error=str(error))
 
     def _show_escapes(self) -> None:
         tallies = sorted(self._reviews.escapes(), key=lambda tally: -tally.judged)[:MOST_MODELS]

@@ -13,7 +13,6 @@ from framegate.observability.catalogue import (
     AUDIT_UNSEALED_SECONDS,
     BLOBS_SWEPT,
     DEAD_LETTERS_WAITING,
-    HOUSEKEEPING_FAILURES,
     IMAGES_BY_END,
     IMAGES_REISSUED,
     MESSAGES_RELAYED,
@@ -36,6 +35,7 @@ from framegate.ports.upkeep import Relay, Upkeep
 from framegate.sweep.cameras import CameraWatch
 from framegate.sweep.canary import CanaryGuard
 from framegate.sweep.drift import DriftWatch
+from framegate.sweep.housework import housework
 from framegate.sweep.retention import RetentionWatch
 from framegate.sweep.reviews import ReviewWatch
 from framegate.worker.due import Due
@@ -195,11 +195,8 @@ class Sweeper:
         self._housework("audit", self._seal)
 
     def _housework(self, name: str, work: Callable[[], None]) -> None:
-        try:
+        with housework(name, self._metrics, self._log):
             work()
-        except Transient as error:
-            self._metrics.count(HOUSEKEEPING_FAILURES, work=name)
-            self._log.warning("cannot keep house", action="housekeeping_failed", work=name, error=str(error))
 
     def _seal(self) -> None:
         if self._audit is not None:

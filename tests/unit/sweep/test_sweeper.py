@@ -115,12 +115,18 @@ def test_a_count_that_fails_is_reported_and_leaves_the_sweeper_ready(monkeypatch
     assert site.metrics.value(IMAGES_BY_END, {"end": "accepted"}) == 1
 
 
-def test_a_bug_in_the_housekeeping_ends_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    site, stop = Site(), threading.Event()
-    site.counting(monkeypatch, Count(KeyError("a bug")))
-    monkeypatch.setattr(site.clock, "wait", lambda event, _: event.wait(30))
-    with pytest.raises(KeyError, match="a bug"):
-        site.sweeper.run(stop)
+def test_a_bug_in_the_housekeeping_is_reported_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(sealing=True)
+    accept(site.store.intake)
+    with monkeypatch.context() as broken:
+        site.counting(broken, Count(KeyError("a bug")))
+        broken.setattr(site.store.audit, "seal", Count(KeyError("another")))
+        site.sweeper.keep_house()
+        site.sweeper.seal()
+    failed = [site.metrics.value(HOUSEKEEPING_FAILURES, {"work": work}) for work in ("conservation", "audit")]
+    assert (failed, site.sweeper.trouble) == ([1, 1], "")
+    site.sweeper.seal()
+    assert len(site.store.state.seals) == 1
 
 
 def test_the_audit_is_sealed_and_the_age_of_what_is_not_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
