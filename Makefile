@@ -23,12 +23,13 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 demo: $(VENV)/demo.stamp ## start a whole box and stream sample frames through it; ARGS="--images DIR" for your own
 	@$(BIN)/framegate demo $(ARGS)
 
-# Tests that start whole boxes run two at a time, with nothing beside them.
+# Tests that start whole boxes run two files at a time, with nothing beside them, those that take longest first.
 test: $(VENV)/dev.stamp ## set up and run every test; ARGS="-k name" for some
 ifeq ($(ARGS),)
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 	  tests/unit tests/contracts tests/integration tests/architecture
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadgroup tests/acceptance tests/chaos
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder \
+	  tests/chaos tests/acceptance
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif

@@ -1,20 +1,11 @@
 """One ordinary box for all tests that do not break it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support.box import RunningBox, running_box
 from tests.support.receivers import ReceiverServer
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes (`--dist loadgroup`), the ordinary box is started in one of them only."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            shared = "box" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("box" if shared else item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A process starts with what its own command and stages need: a box pays for it six times."""
+"""A process starts with what its own command and stages need: every command pays for it, and every container."""
 
 import importlib
 import pkgutil

