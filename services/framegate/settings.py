@@ -365,11 +365,6 @@ def take_environment(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
-def compute_in_one_thread() -> None:
-    """In processes that this one starts, since numpy otherwise begins each with a pool of threads."""
-    os.environ.update(_ONE_THREAD)
-
-
 def keep_ultralytics_offline() -> None:
     """Call it before ultralytics is imported, which reads these then: no network, no telemetry, no installing, no chatter."""
     os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false")

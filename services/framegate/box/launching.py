@@ -1,26 +1,27 @@
 """How a box starts its processes: each as a command, or as forks of one process that has loaded the libraries.
 
 Loading them is nearly all that a start costs. Forked, the processes of a box load them once and share their memory, and one
-that died is back in an instant. It is multiprocessing's fork server, since the supervisor has threads and must not fork.
+that died is back in an instant. The supervisor asks a server to fork, since it has threads itself and must not.
 """
 
-import multiprocessing
+import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
-from multiprocessing import forkserver
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
-from typing import Final, Protocol
+from contextlib import suppress
+from typing import IO, Final, Protocol
 
-from framegate.box.forked import become
-from framegate.settings import compute_in_one_thread
+from framegate.observability.logs import get_log
+from framegate.settings import child_environment
 
-#: What the server loads; the last makes it ready to fork.
-LOADED: Final = ("framegate.cli.run", "framegate.bootstrap.loaded", "framegate.box.fork_server")
-#: Before, any account of the host could have a fork server run anything (CVE-2022-42919).
-_SAFE_SINCE: Final = (3, 11, 1)
+#: A server that is still loading answers when it has; on a busy machine that takes many seconds.
+_ANSWER_S: Final = 60.0
+_LONGEST: Final = 4096  #: of its answers, bytes
 
 
 class Running(Protocol):
@@ -51,16 +52,27 @@ class Running(Protocol):
 class Launcher(Protocol):
     """Starts processes of a box."""
 
+    @property
+    def output(self) -> IO[bytes] | None:
+        """What it has to say itself, until it is closed."""
+        ...
+
     def start(self, arguments: Sequence[str], environment: Mapping[str, str], output: int | None) -> Running:
         """`framegate ARGUMENTS` in a session of its own, so that Ctrl-C in a terminal goes to the supervisor alone.
 
-        It writes to the descriptor `output`, or where this process writes. Raises OSError: no memory, no process ids left.
+        It writes to the descriptor `output`, if there is one. Raises OSError: no memory, no process ids left.
         """
+        ...
+
+    def close(self) -> None:
+        """Nothing is started after it; what still runs may end with it."""
         ...
 
 
 class Commands:
-    """Each as a command of its own."""
+    """Each as a command of its own. Without `output` it writes where this process writes."""
+
+    output = None
 
     def __init__(self, command: Sequence[str] = (sys.executable, "-m", "framegate")) -> None:
         self._command = command
@@ -76,52 +88,137 @@ class Commands:
             start_new_session=True,
         )
 
+    def close(self) -> None:
+        """See the protocol."""
+
 
 class Forks:
-    """Each as a fork. For the main thread of a process: the server ends with it, and with the server all that it forked."""
+    """Each as a fork of a server (`fork_server`), which is started again when it dies. Safe for use from several threads.
+
+    The server ends with the thread that began it, and all forks end with the server (prctl(2), PR_SET_PDEATHSIG). Without
+    `output` a fork writes where the server does.
+    """
 
     def __init__(self) -> None:
         """Returns at once; the server loads for seconds, and a first start waits for it."""
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(LOADED))
-        compute_in_one_thread()  # with a second thread it could not fork safely
-        forkserver.ensure_running()
+        reading, self._said = os.pipe()
+        self.output: IO[bytes] | None = os.fdopen(reading, "rb")
+        self._lock, self._log = threading.RLock(), get_log(worker="box/supervisor")
+        self._forks: dict[int, _Fork] = {}  #: that have not ended, as far as is known
+        self._begin()
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str], output: int | None) -> Running:
-        """See the protocol."""
-        passed = None if output is None else Connection(os.dup(output), readable=False)
-        process = self._context.Process(target=become, args=(tuple(arguments), dict(environment), passed))
-        try:
-            process.start()
-        except EOFError as error:
-            raise OSError("the fork server died") from error
-        finally:
-            if passed is not None:
-                passed.close()
-        return _Fork(process)
+        """See the protocol. Raises OSError also where the server does not answer, which is ended then."""
+        request = json.dumps({"arguments": arguments, "environment": environment, "writes": output is not None})
+        with self._lock:
+            if self._serves and self._server.poll() is not None:
+                self._lose("it died")
+            if not self._serves:
+                self._begin()
+            try:
+                socket.send_fds(self._control, [request.encode()], [] if output is None else [output])
+                while not (answer := self._receive(_ANSWER_S)):
+                    pass
+            except OSError as error:
+                self._lose(f"it does not answer: {error}")
+                raise
+            if code := answer.get("failed"):
+                raise OSError(code, os.strerror(code))
+            fork = self._forks[answer["started"]] = _Fork(answer["started"], self)
+            return fork
+
+    def close(self) -> None:
+        """See the protocol: what still runs is killed. `output` is left to whoever reads it."""
+        with self._lock:
+            self._end()
+            with suppress(OSError):  # it is closed already
+                os.close(self._said)
+                self._said = -1
+
+    def listen(self, seconds: float) -> None:
+        """Waits so long at most for what the server tells, and takes in what it has told."""
+        with self._lock:
+            try:
+                while self._serves:
+                    self._receive(seconds)
+                    seconds = 0
+            except (TimeoutError, BlockingIOError):
+                return
+            except OSError:
+                self._lose("it died")
+
+    def _begin(self) -> None:
+        self._control, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-m", "framegate.box.fork_server", str(its.fileno()), str(os.getpid())]
+        with its:
+            self._server = subprocess.Popen(
+                command,
+                env=child_environment(),
+                pass_fds=[its.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self._said,
+                stderr=self._said,
+                start_new_session=True,
+            )
+        self._serves = True
+
+    def _receive(self, seconds: float) -> dict[str, int]:
+        """An answer; empty when the server told of one that ended. Raises OSError when it is gone or silent for so long."""
+        self._control.settimeout(seconds)
+        data = self._control.recv(_LONGEST)
+        if not data:
+            raise ConnectionResetError("the fork server is gone")
+        told: dict[str, int] = json.loads(data)
+        if "ended" not in told:
+            return told
+        if fork := self._forks.pop(told["ended"], None):
+            fork.code = told["code"]
+        return {}
+
+    def _lose(self, why: str) -> None:
+        self._log.error("the fork server is lost", action="fork_server_lost", error=why)
+        self._end()
+
+    def _end(self) -> None:
+        self._serves = False
+        self._control.close()
+        self._server.kill()
+        self._server.wait()
+        for fork in self._forks.values():  # they were killed with it
+            fork.code = -signal.SIGKILL
+        self._forks.clear()
 
 
 class _Fork:
-    def __init__(self, process: ForkServerProcess) -> None:
-        self._process = process
-        self.pid = process.pid or 0  # it was started: there is one
+    def __init__(self, pid: int, forks: Forks) -> None:
+        self.pid, self._forks = pid, forks
+        self.code: int | None = None
 
     def poll(self) -> int | None:
-        return self._process.exitcode
+        if self.code is None:
+            self._forks.listen(0)
+        return self.code
 
     def wait(self, timeout: float | None = None) -> int:
-        self._process.join(timeout)
-        if (code := self._process.exitcode) is None:
-            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+        ends = time.monotonic() + (float("inf") if timeout is None else timeout)
+        while (code := self.poll()) is None:
+            if (left := ends - time.monotonic()) <= 0:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+            self._forks.listen(min(left, 0.1))  # another thread may hear of it first
         return code
 
     def terminate(self) -> None:
-        self._process.terminate()
+        self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        self._process.kill()
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
 
 def quickest() -> Launcher:
-    """Forks, where that is safe: on other systems than Linux, libraries of the system do not survive it."""
-    return Forks() if sys.platform == "linux" and sys.version_info >= _SAFE_SINCE else Commands()
+    """Begins it: forks where that is safe, which is on Linux. Elsewhere libraries of the system do not survive it."""
+    return Forks() if sys.platform == "linux" else Commands()

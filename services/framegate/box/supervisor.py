@@ -67,6 +67,8 @@ class Supervisor:
     def run(self, stop: threading.Event) -> None:
         """Blocks until `stop`, then stops the children."""
         watched = 0.0
+        if self._follow is not None and self._launcher.output is not None:
+            self._follow("fork-server", self._launcher.output)
         try:
             while not stop.is_set():
                 for child in self._children:
@@ -147,8 +149,10 @@ class Supervisor:
                     "a process was killed: it did not stop in time", action="child_killed", child=child.spec.name
                 )
                 child.process.kill()
-                child.process.wait(5)
+                with suppress(subprocess.TimeoutExpired):  # whoever started it may end it yet
+                    child.process.wait(5)
             child.process = None
+        self._launcher.close()
 
 
 def _signal_name(number: int) -> str:

@@ -37,6 +37,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
            "often: the lines of `child` before it; signal SIGKILL is mostly want of memory"),
     Action("child_killed", "error", "a process did not stop in time and was killed; nothing is lost",
            "often: its last lines say what it waited for"),
+    Action("fork_server_lost", "error", "what the processes of a box are forked from has died or was ended, and they with it; "
+           "all are started again, nothing is lost",
+           "the lines of `fork-server` before it; mostly want of memory, or somebody killed it"),
     Action("child_said", "warning", "a process of a box wrote what is no log line: a traceback, or the last words of a library",
            "read it with the `child_died` after it"),
     Action("log_lines_lost", "warning", "lines could not be written to the box's log files; nothing else suffered",

@@ -25,7 +25,7 @@ def imported_late(file: Path) -> Iterator[str]:
                 yield node.module
 
 
-def loaded(modules: str) -> set[str]:
+def loaded_by(modules: str) -> set[str]:
     """What there is in a new process once these are imported."""
     code = f"import sys, {modules}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
@@ -34,6 +34,6 @@ def loaded(modules: str) -> set[str]:
 
 def test_what_the_stages_import_when_they_are_made_is_loaded_before_a_box_forks_them_but_no_engine() -> None:
     late = {module for name in ("api", "hooks", "stages") for module in imported_late(FOLDER / f"{name}.py")}
-    found = loaded("framegate.cli.run, framegate.bootstrap.loaded")
+    found = loaded_by("framegate.cli.run, framegate.bootstrap.preloaded")
     assert {module for module in late - found if not module.startswith(RARE)} == set()
     assert found.isdisjoint(THREADS)
