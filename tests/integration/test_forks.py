@@ -15,7 +15,6 @@ from typing import Any
 import psutil
 import pytest
 
-from framegate.box import fork_server
 from framegate.box.launching import Forks, Running
 from framegate.box.supervisor import ChildSpec, Supervisor
 from tests.support.box import until
@@ -48,6 +47,7 @@ def server_of(forks: Forks) -> psutil.Process:
 
 def said(forks: Forks, *arguments: str, **environment: str) -> tuple[int, str]:
     """The exit code, and everything that was written up to the end."""
+    until(forks.is_ready, what="a server")
     reading, writing = os.pipe()
     running = forks.start(arguments, PLAIN | environment, writing)
     os.close(writing)
@@ -58,6 +58,7 @@ def said(forks: Forks, *arguments: str, **environment: str) -> tuple[int, str]:
 
 def waiting(forks: Forks, database: str) -> Running:
     """A process that goes on until it is told to end."""
+    until(forks.is_ready, what="a server")
     running = forks.start(["run", "sweep"], {**PLAIN, "DATABASE_URL": database, "FRAMEGATE_WORKER_NAME": "here"}, None)
     until(lambda: "[here]" in " ".join(psutil.Process(running.pid).cmdline()), what="a title")
     return running
@@ -65,7 +66,7 @@ def waiting(forks: Forks, database: str) -> Running:
 
 def test_a_fork_does_and_says_what_the_command_does(forks: Forks) -> None:
     for arguments in (["version"], ["run", "nothing"], ["run", "ingest", "gate"]):
-        command = [sys.executable, "-m", "framegate", *arguments]
+        command = [sys.executable, "-P", "-m", "framegate", *arguments]
         pipe = subprocess.PIPE
         alone = subprocess.run(
             command, env=PLAIN, stdout=pipe, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
@@ -80,6 +81,7 @@ def test_a_fork_has_the_environment_that_it_was_given_and_no_other(
     assert said(forks, "settings")[0] == 0
     code, text = said(forks, "settings", FRAMEGATE_LOG_LEVEL="MUTE")
     assert (code, "MUTE" in text) == (1, True)
+    assert said(forks, "settings", LARGE="é" * 300_000)[0] == 0
 
 
 def test_the_end_of_a_fork_is_told_with_its_signal_to_everybody_who_asks(forks: Forks, deaf: str) -> None:
@@ -107,15 +109,42 @@ def test_where_the_server_is_killed_its_forks_end_and_the_next_start_has_another
     assert server_of(forks).pid != server.pid
 
 
-def test_a_server_that_stands_still_is_given_up(forks: Forks, deaf: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    running = waiting(forks, deaf)
-    server_of(forks).suspend()
-    monkeypatch.setattr("framegate.box.launching._ANSWER_S", 0.3)
-    with pytest.raises(TimeoutError):
-        forks.start(["version"], PLAIN, None)
-    assert running.poll() == -signal.SIGKILL
-    monkeypatch.undo()
+def test_a_server_that_stands_still_is_given_up_whether_it_is_asked_or_not(
+    forks: Forks, deaf: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for is_asked in (True, False):
+        with monkeypatch.context() as short:
+            running = waiting(forks, deaf)
+            server_of(forks).suspend()
+            short.setattr("framegate.box.launching._ANSWER_S", 0.3)
+            if is_asked:
+                with pytest.raises(TimeoutError):
+                    forks.start(["version"], PLAIN, None)
+            else:
+                short.setattr("framegate.box.launching._ASK_S", 0.1)
+            assert until(running.poll) == -signal.SIGKILL
     assert said(forks, "version")[0] == 0
+
+
+def test_a_server_that_says_nothing_unasked_answers_and_stays(forks: Forks, monkeypatch: pytest.MonkeyPatch) -> None:
+    until(forks.is_ready, what="a server")
+    server = server_of(forks)
+    monkeypatch.setattr("framegate.box.launching._ASK_S", 0.0)
+    for _ in range(3):
+        heard = forks._heard
+        until(lambda before=heard: forks.is_ready() and forks._heard > before, what="an answer")
+    assert server_of(forks) == server
+
+
+def test_nothing_is_started_after_the_end(deaf: str) -> None:
+    forks = Forks()
+    assert forks.output is not None
+    with forks.output, closing(forks):
+        pass
+    assert not forks.is_ready()
+    with pytest.raises(BlockingIOError):
+        forks.start(["version"], PLAIN, None)
+    forks.close()
 
 
 def test_a_box_ends_though_its_server_stands_still(deaf: str) -> None:
@@ -135,7 +164,7 @@ def test_a_box_ends_though_its_server_stands_still(deaf: str) -> None:
     thread.join(30)
     assert not thread.is_alive()
     with forks.output as output:
-        assert output.read() == b"", "it ended with nothing to say"
+        output.read()  # to the end, which it would not have if anybody still ran
 
 
 def test_the_server_ends_at_once_with_the_one_that_began_it_even_while_it_loads(tmp_path: Path) -> None:
@@ -150,39 +179,40 @@ def test_the_last_words_of_a_server_can_be_read(tmp_path: Path, monkeypatch: pyt
     broken.write_text("raise RuntimeError('a broken library')", "utf-8")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
     forks = Forks()
-    with closing(forks), pytest.raises(OSError, match=r"gone|reset|Broken pipe"):
-        forks.start(["version"], PLAIN, None)
     assert forks.output is not None
     with forks.output as output:
+        with closing(forks):
+            forks._server.wait(30)
+            assert not forks.is_ready()
         assert "RuntimeError: a broken library" in output.read().decode()
 
 
-def test_a_process_that_cannot_be_made_is_told_and_the_next_request_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    errors = [errno.EAGAIN, errno.ENOMEM]
+#: In a process of its own: `serve` takes in all children that end.
+REFUSED = """
+import os, socket, threading
+from framegate.box import fork_server
 
-    def fork() -> int:
-        raise OSError(errors.pop(0), "no")
+errors = [11, 12]
+def fork():
+    raise OSError(errors.pop(0), "no")
+os.fork = fork
+ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def ask():
+    with ours:
+        for descriptors in ([0], [0], []):
+            socket.send_fds(ours, [b"1"], descriptors)
+            print(ours.recv(1000).decode())
+asking = threading.Thread(target=ask)
+asking.start()
+print(fork_server.serve(its))
+asking.join()
+"""
 
-    monkeypatch.setattr(os, "fork", fork)
-    answers: list[bytes] = []
 
-    def ask() -> None:
-        with ours:
-            for request in (
-                b'{"writes": false}',
-                b'{"writes": false}',
-                b'{"writes": true}',
-            ):  # the last without a descriptor
-                ours.send(request)
-                answers.append(ours.recv(1000))
-
-    asking = threading.Thread(target=ask)
-    asking.start()
-    with its:
-        assert fork_server.serve(its) is None
-    asking.join(10)
-    assert answers == [f'{{"failed": {code}}}'.encode() for code in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE)]
+def test_a_process_that_cannot_be_made_is_told_and_the_next_request_is_served() -> None:
+    done = subprocess.run([sys.executable, "-c", REFUSED], capture_output=True, text=True, timeout=60, check=True)
+    told = [f'{{"failed": {code}}}' for code in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE)]
+    assert done.stdout.splitlines() == [*told, "None"]
 
 
 def test_a_start_that_fails_raises_and_costs_the_others_nothing(

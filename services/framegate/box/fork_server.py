@@ -1,7 +1,8 @@
 """`python -m framegate.box.fork_server SOCKET PARENT`: loads what the processes of a box need, and forks them.
 
-On a socket of packets (the descriptor SOCKET) it takes requests, each with the descriptor that the fork is to write to, and
-tells which process was started, that none could be, and which has ended. A fork becomes `framegate ARGUMENTS`.
+On a socket of packets (the descriptor SOCKET) it tells that it is ready, which process was started, that none could be, and
+which has ended. A packet with a file, of one request, asks for a fork, and may bring what that one is to write to; one without
+asks whether it answers. A fork becomes `framegate ARGUMENTS`.
 """
 
 import errno
@@ -13,6 +14,7 @@ import runpy
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from selectors import EVENT_READ, PollSelector
 from typing import Any, Final
@@ -23,24 +25,28 @@ from framegate.box.signals import die_with_parent
 from framegate.settings import take_environment
 
 _LOADED: Final = ("framegate.cli.run", "framegate.bootstrap.preloaded")
-_LONGEST: Final = 2**20  #: of a request, bytes
+_STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 Request = dict[str, Any]
+PING: Final = b"?"
 
 
 def main() -> None:
     """Serves; in each fork, runs what it has become."""
     # Who stops a service tells all its processes. The forks and the supervisor stop in good order, and must not be cut short
     # because this one went first. Blocked, not ignored: a fork that is told before it listens still hears.
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])  # whatever began this may have blocked it
     die_with_parent(int(sys.argv[2]))
     setproctitle("framegate fork-server")
     gc.disable()
     for module in _LOADED:
         importlib.import_module(module)
+    sys.stdout.flush()  # or what a library has said would be said once more by each fork
     gc.freeze()  # a collector that looked at what is loaded would write to pages that all forks share
     server = os.getpid()
     with socket.socket(fileno=int(sys.argv[1])) as control:
+        _tell(control, ready=server)
         told = serve(control)
     if told is not None:
         _become(*told, parent=server)
@@ -67,20 +73,22 @@ def serve(control: socket.socket) -> tuple[Request, int | None] | None:
                 os.read(ending, 4096)
                 _tell_who_ended(control)
             if control in ready:
-                data, descriptors, _, _ = socket.recv_fds(control, _LONGEST, 1, socket.MSG_CMSG_CLOEXEC)
-                if not data:
+                asked, descriptors, _, _ = socket.recv_fds(control, 16, 2, socket.MSG_CMSG_CLOEXEC)
+                if not asked:
                     return None
-                request, output = json.loads(data), descriptors[0] if descriptors else None
-                if _is_fork(control, request, output):
-                    return request, output
-                if output is not None:
-                    os.close(output)
+                if asked == PING:
+                    _tell(control, ready=os.getpid())
+                elif _is_fork(control, int(asked), descriptors):
+                    with os.fdopen(descriptors[0], "rb") as file:
+                        return json.load(file), descriptors[1] if len(descriptors) > 1 else None
+                for descriptor in descriptors:
+                    os.close(descriptor)
 
 
-def _is_fork(control: socket.socket, request: Request, output: int | None) -> bool:
+def _is_fork(control: socket.socket, sent: int, descriptors: Sequence[int]) -> bool:
     """True in the one that this makes. The server tells what became of the request."""
     try:
-        if request["writes"] and output is None:  # there was no number left for it
+        if len(descriptors) < sent:  # there was no number left for them
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         pid = os.fork()
     except OSError as error:
@@ -115,7 +123,7 @@ def _become(request: Request, output: int | None, parent: int) -> None:
         os.close(output)
     take_environment({**request["environment"], "FRAMEGATE_PARENT": str(parent)})
     sys.argv = ["framegate", *request["arguments"]]
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     runpy.run_module("framegate", run_name="__main__", alter_sys=True)
 
 

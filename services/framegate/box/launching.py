@@ -4,6 +4,7 @@ Loading them is nearly all that a start costs. Forked, the processes of a box lo
 that died is back in an instant. The supervisor asks a server to fork, since it has threads itself and must not.
 """
 
+import errno
 import json
 import os
 import signal
@@ -16,11 +17,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Final, Protocol
 
+from framegate.box.fork_server import PING
 from framegate.observability.logs import get_log
 from framegate.settings import child_environment
 
-#: A server that is still loading answers when it has; on a busy machine that takes many seconds.
-_ANSWER_S: Final = 60.0
+#: Within which a server loads, answers, and is asked whether it does.
+_LOAD_S, _ANSWER_S, _ASK_S = 300.0, 20.0, 10.0
+#: Before another is begun in the place of one that was lost.
+_PAUSE_S: Final = 1.0
 _LONGEST: Final = 4096  #: of its answers, bytes
 
 
@@ -57,6 +61,10 @@ class Launcher(Protocol):
         """What it has to say itself, until it is closed."""
         ...
 
+    def is_ready(self) -> bool:
+        """Whether it can start something now. Whoever waits asks again."""
+        ...
+
     def start(self, arguments: Sequence[str], environment: Mapping[str, str], output: int | None) -> Running:
         """`framegate ARGUMENTS` in a session of its own, so that Ctrl-C in a terminal goes to the supervisor alone.
 
@@ -74,8 +82,12 @@ class Commands:
 
     output = None
 
-    def __init__(self, command: Sequence[str] = (sys.executable, "-m", "framegate")) -> None:
+    def __init__(self, command: Sequence[str] = (sys.executable, "-P", "-m", "framegate")) -> None:
         self._command = command
+
+    def is_ready(self) -> bool:
+        """See the protocol."""
+        return True
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str], output: int | None) -> Running:
         """See the protocol."""
@@ -100,23 +112,31 @@ class Forks:
     """
 
     def __init__(self) -> None:
-        """Returns at once; the server loads for seconds, and a first start waits for it."""
+        """Returns at once; the server loads for seconds, and is ready then."""
         reading, self._said = os.pipe()
         self.output: IO[bytes] | None = os.fdopen(reading, "rb")
         self._lock, self._log = threading.RLock(), get_log(worker="box/supervisor")
         self._forks: dict[int, _Fork] = {}  #: that have not ended, as far as is known
+        self._closed = self._serves = self._ready = False
+        self._asked: float | None = None  #: whether it answers, and when; monotonic seconds
+        self._heard = 0.0  #: of the server for the last time, or when it was begun or lost; monotonic seconds
         self._begin()
+
+    def is_ready(self) -> bool:
+        """See the protocol. Begins a server in the place of one that was lost."""
+        with self._lock:
+            if not (self._serves or self._closed) and time.monotonic() > self._heard + _PAUSE_S:
+                self._begin()
+            self.listen(0)
+            return self._ready
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str], output: int | None) -> Running:
         """See the protocol. Raises OSError also where the server does not answer, which is ended then."""
-        request = json.dumps({"arguments": arguments, "environment": environment, "writes": output is not None})
         with self._lock:
-            if self._serves and self._server.poll() is not None:
-                self._lose("it died")
-            if not self._serves:
-                self._begin()
+            if not self.is_ready():
+                raise BlockingIOError(errno.EAGAIN, "the fork server is not ready")
+            self._ask(arguments, environment, output)
             try:
-                socket.send_fds(self._control, [request.encode()], [] if output is None else [output])
                 while not (answer := self._receive(_ANSWER_S)):
                     pass
             except OSError as error:
@@ -130,26 +150,39 @@ class Forks:
     def close(self) -> None:
         """See the protocol: what still runs is killed. `output` is left to whoever reads it."""
         with self._lock:
-            self._end()
-            with suppress(OSError):  # it is closed already
+            if not self._closed:
+                self._closed = True
+                self._end()
                 os.close(self._said)
-                self._said = -1
 
     def listen(self, seconds: float) -> None:
-        """Waits so long at most for what the server tells, and takes in what it has told."""
+        """Waits so long at most for what the server tells, and takes in what it has told. Ends one that tells nothing."""
         with self._lock:
             try:
                 while self._serves:
                     self._receive(seconds)
                     seconds = 0
             except (TimeoutError, BlockingIOError):
-                return
+                self._doubt()
             except OSError:
                 self._lose("it died")
 
+    def _doubt(self) -> None:
+        now = time.monotonic()
+        if not self._ready:
+            if now - self._heard > _LOAD_S:
+                self._lose(f"it has not loaded within {_LOAD_S:.0f} s")
+        elif self._asked is not None:  # not by when it was heard: this process may have stood still itself
+            if now - self._asked > _ANSWER_S:
+                self._lose(f"it has not answered for {_ANSWER_S:.0f} s")
+        elif now - self._heard > _ASK_S:
+            self._asked = now
+            with suppress(OSError):  # it will be missed
+                self._control.send(PING)
+
     def _begin(self) -> None:
         self._control, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        command = [sys.executable, "-m", "framegate.box.fork_server", str(its.fileno()), str(os.getpid())]
+        command = [sys.executable, "-P", "-m", "framegate.box.fork_server", str(its.fileno()), str(os.getpid())]
         with its:
             self._server = subprocess.Popen(
                 command,
@@ -160,18 +193,31 @@ class Forks:
                 stderr=self._said,
                 start_new_session=True,
             )
-        self._serves = True
+        self._serves, self._ready, self._asked, self._heard = True, False, None, time.monotonic()
+
+    def _ask(self, arguments: Sequence[str], environment: Mapping[str, str], output: int | None) -> None:
+        """Raises OSError: nothing was asked then, and the server is as it was."""
+        request = {"arguments": arguments, "environment": environment}
+        # In a file: an environment may be larger than a packet.
+        with os.fdopen(os.memfd_create("request"), "w+b") as file:
+            file.write(json.dumps(request).encode())
+            file.seek(0)
+            passed = [file.fileno()] if output is None else [file.fileno(), output]
+            socket.send_fds(self._control, [str(len(passed)).encode()], passed)
 
     def _receive(self, seconds: float) -> dict[str, int]:
-        """An answer; empty when the server told of one that ended. Raises OSError when it is gone or silent for so long."""
+        """An answer; empty when the server told something else. Raises OSError when it is gone or silent for so long."""
         self._control.settimeout(seconds)
         data = self._control.recv(_LONGEST)
         if not data:
             raise ConnectionResetError("the fork server is gone")
+        self._heard, self._asked = time.monotonic(), None
         told: dict[str, int] = json.loads(data)
-        if "ended" not in told:
+        if "ready" in told:
+            self._ready = True
+        elif "ended" not in told:
             return told
-        if fork := self._forks.pop(told["ended"], None):
+        elif fork := self._forks.pop(told["ended"], None):
             fork.code = told["code"]
         return {}
 
@@ -180,10 +226,12 @@ class Forks:
         self._end()
 
     def _end(self) -> None:
-        self._serves = False
+        self._serves = self._ready = False
+        self._heard = time.monotonic()
         self._control.close()
         self._server.kill()
-        self._server.wait()
+        with suppress(subprocess.TimeoutExpired):  # of a file system that does not answer
+            self._server.wait(5)
         for fork in self._forks.values():  # they were killed with it
             fork.code = -signal.SIGKILL
         self._forks.clear()

@@ -4,6 +4,7 @@ The children write to pipes and the supervisor reads them, so that one process a
 words of a process that crashes are kept. Neither a full disk nor a terminal that stands still holds anybody up.
 """
 
+import errno
 import os
 import queue
 import threading
@@ -140,11 +141,14 @@ class BoxLog:
             self._log.warning("lines could not be kept", action="log_lines_lost", count=lost)
 
     def follow(self, name: str, pipe: IO[bytes]) -> None:
-        """Everything that the process `name` writes, until it closes its end."""
-        self._readers = [reader for reader in self._readers if reader.is_alive()]
+        """Everything that the process `name` writes, until it closes its end. Raises OSError: no thread left."""
         reader = threading.Thread(target=self._read, args=(name, pipe), name=f"log-{name}", daemon=True)
-        self._readers.append(reader)
-        reader.start()
+        try:
+            reader.start()
+        except RuntimeError as error:
+            pipe.close()
+            raise BlockingIOError(errno.EAGAIN, str(error)) from error
+        self._readers = [*(each for each in self._readers if each.is_alive()), reader]
 
     def _read(self, name: str, pipe: IO[bytes]) -> None:
         with pipe:

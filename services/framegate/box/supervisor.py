@@ -19,6 +19,8 @@ _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.2, 5.0
 #: A child that ran this long has recovered: its next restart is quick again.
 _HEALTHY_S = 30.0
 _TICK_S = 0.1
+#: Until a process that was killed has ended. If it has not, whoever started it ends it yet, or nobody can.
+_KILLED_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ class Supervisor:
         if child.process is None:
             if now >= child.not_before:
                 try:
-                    self._start(child)
+                    if self._launcher.is_ready():
+                        self._start(child)
                 except OSError as error:  # no memory or no process ids left
                     self._wait_before_next(child, f"not started: {error}")
             return
@@ -113,46 +116,45 @@ class Supervisor:
         )
 
     def _start(self, child: _Child) -> None:
-        name, reading = child.spec.name, -1
-        if self._follow is None:
-            process = self._launcher.start(child.spec.arguments, child.spec.environment, None)
-        else:
-            reading, writing = os.pipe()
-            try:
-                process = self._launcher.start(child.spec.arguments, child.spec.environment, writing)
-            except OSError:
-                os.close(reading)
-                raise
-            finally:
+        name, writing = child.spec.name, None
+        try:
+            if self._follow is not None:
+                reading, writing = os.pipe()
+                # First: where there is no thread left for it, nothing is started.
+                self._follow(name, os.fdopen(reading, "rb"))
+            process = self._launcher.start(child.spec.arguments, child.spec.environment, writing)
+        finally:
+            if writing is not None:
                 os.close(writing)  # the child alone holds this end now: what it says ends with it
         child.process, child.started = process, time.monotonic()
         self._on_start(name)
-        if self._follow is not None:
-            self._follow(name, os.fdopen(reading, "rb"))
         self._log.info("a process was started", action="child_started", child=name, pid=process.pid)
 
     def stop(self, timeout_s: float = 22.0) -> None:
         """SIGTERM to all at once, SIGKILL to what still runs after `timeout_s`. Nothing is started after it."""
         self._stopping = True
-        deadline = time.monotonic() + timeout_s
-        running = [c for c in self._children if c.process is not None]
-        for child in running:
-            if child.process is not None and child.process.poll() is None:
-                child.process.terminate()
-        for child in running:
-            if child.process is None:
-                continue
-            try:
-                child.process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                self._log.error(
-                    "a process was killed: it did not stop in time", action="child_killed", child=child.spec.name
-                )
-                child.process.kill()
-                with suppress(subprocess.TimeoutExpired):  # whoever started it may end it yet
-                    child.process.wait(5)
+        running = [(c.spec.name, c.process) for c in self._children if c.process is not None]
+        for _, process in running:
+            if process.poll() is None:
+                process.terminate()
+        for name, process in _still_running(running, timeout_s):
+            self._log.error("a process was killed: it did not stop in time", action="child_killed", child=name)
+            process.kill()
+        _still_running(running, _KILLED_S)
+        for child in self._children:
             child.process = None
         self._launcher.close()
+
+
+def _still_running(processes: Sequence[tuple[str, Running]], within_s: float) -> list[tuple[str, Running]]:
+    """Those that have not ended after so long."""
+    deadline, left = time.monotonic() + within_s, []
+    for name, process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            left.append((name, process))
+    return left
 
 
 def _signal_name(number: int) -> str:
