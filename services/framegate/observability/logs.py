@@ -21,7 +21,8 @@ _Event = MutableMapping[str, Any]
 #: In this order, before all others.
 _FIRST: Final = ("timestamp", "level", "action", "event")
 _LEVELS: Final = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
-_counting, _lines = threading.Lock(), Counter[str]()
+#: From the start on: an increase is seen only of what was there before.
+_counting, _lines = threading.Lock(), Counter({"debug": 0, "info": 0, "warning": 0, "error": 0})
 
 
 def lines_logged() -> dict[str, int]:
