@@ -48,7 +48,7 @@ _FORMS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         ),
         rf"\1{REDACTED}",
     ),
-    (re.compile(r"\b((?i:Bearer|Basic)) (?![a-z]+\b)[0-9A-Za-z._~+/=-]{8,}"), rf"\1 {REDACTED}"),
+    (re.compile(r"\b((?i:Bearer|Basic)) (?![a-z]+[^\w~+/=-]*(?:\s|$))[0-9A-Za-z._~+/=-]{8,}"), rf"\1 {REDACTED}"),
     (re.compile(r"((?:__Host-)?framegate(?:-form)?=)[0-9A-Za-z_-]{16,}"), rf"\1{REDACTED}"),
     # name=value and "name": value, of queries, forms, connection strings and documents.
     (re.compile(rf"({_NAME}(?:['\"]?\s{{0,8}}=|['\"]\s{{0,8}}:)\s{{0,8}}){_VALUE}", re.IGNORECASE), rf"\1{REDACTED}"),

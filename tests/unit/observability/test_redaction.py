@@ -39,6 +39,8 @@ SECRETS = {
     "a Slack URL": (f"POST {SLACK} 404", "x" * 24),
     "a Mattermost URL": ("https://chat.example/hooks/8fj3kq9w7ybs5n", "8fj3kq9w7ybs5n"),
     "a bearer": (f"Bearer {TOKEN}", TOKEN),
+    "a bearer that begins as a word does": ("Bearer n-g18axwbI5Z6jlw", "g18axwbI5Z6jlw"),
+    "a bearer of two words": ("Bearer secret.words.of-ours, please", "words.of-ours"),
     "basic": ("Basic YW5uYTpodW50ZXIy", "YW5uYTpodW50ZXIy"),
     "a header": (f"Authorization: whatever {TOKEN}\r\nHost: box", TOKEN),
     "ASGI headers": (f"[(b'host', b'box'), (b'cookie', b'framegate={TOKEN}')]", TOKEN),
