@@ -1,10 +1,9 @@
-"""Every setting, from the environment (`FRAMEGATE_*`, nested with `__`); nothing else reads it."""
+"""Every setting, from the environment (`FRAMEGATE_*`, nested with `__`)."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,9 +13,6 @@ from framegate.kernel.camera_health import HealthLimits
 from framegate.kernel.drift_state import DriftLimits
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import DEFAULT_FACILITY, NAME_PATTERN
-
-#: One process per core does the arithmetic; a second layer of threads in each would only get in the way.
-_ONE_THREAD: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 EngineName = Literal["auto", "openvino", "onnxruntime", "tensorrt", "torch"]
 
@@ -347,30 +343,3 @@ class Settings(BaseSettings):
         if self.preprocess.codec == "auto":
             return "zstd" if self.blobs.kind == "s3" else "raw"
         return self.preprocess.codec
-
-
-def secrets_of_environment() -> tuple[str | None, ...]:
-    """What only boto3 reads, for whoever must not write it."""
-    return os.environ.get("AWS_SECRET_ACCESS_KEY"), os.environ.get("AWS_SESSION_TOKEN")
-
-
-def child_environment(**changes: str) -> dict[str, str]:
-    """This process's environment with `changes`, for one of several processes that compute side by side."""
-    return {**os.environ, **_ONE_THREAD, **changes}
-
-
-def take_environment(environment: Mapping[str, str]) -> None:
-    """All of it, and nothing else, for a process that was forked."""
-    os.environ.clear()
-    os.environ.update(environment)
-
-
-def keep_ultralytics_offline() -> None:
-    """Call it before ultralytics is imported, which reads these then: no network, no telemetry, no installing, no chatter."""
-    os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false")
-
-
-def default_spool() -> Path:
-    """Where `submit` keeps files for a box that is away: `$XDG_STATE_HOME/framegate/spool` (XDG Base Directory Spec.)."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "framegate" / "spool"

@@ -37,9 +37,8 @@ def refill(box: RunningBox, missing: int) -> None:
     frames = [path.read_bytes() for path in sample_frames()]
     for n in range(missing):
         _SENT.append(n)
-        box.upload(
-            commented(frames[n % len(frames)], f"again {len(_SENT)}"), camera="dock-3", shipment=f"AGAIN-{len(_SENT)}"
-        ).raise_for_status()
+        data = commented(frames[n % len(frames)], f"again {len(_SENT)}")
+        box.upload(data, camera="dock-3", shipment=f"AGAIN-{len(_SENT)}").raise_for_status()
     until(lambda: box.in_flight() == 0, 120, "an outcome of every image")
 
 
@@ -375,9 +374,8 @@ def test_whoever_goes_away_is_warned_and_then_everything_is_given_back(sit: Any,
     rita = sit("rita", lambda page: page.clock.install())
     rita.page.clock.fast_forward(250_000)
     expect(rita.page.locator("[data-faults]")).to_contain_text("Are you there?")
-    with rita.page.expect_response(
-        "**/v1/reviews/next?*"
-    ):  # an answer that comes too late leaves leases until their end
+    # Its answer: one that comes too late leaves leases until their end.
+    with rita.page.expect_response("**/v1/reviews/next?*"):
         rita.press("b")  # somebody is there: the leases begin anew
     rita.page.clock.fast_forward(310_000)
     expect(rita.stage).to_contain_text("You were away")

@@ -48,10 +48,10 @@ REMEMBERED_S: Final = 90
 #: Alarms of objectives look back six hours and longer as tickets, on what all faults together have cost: such end with none.
 BUDGETS: Final = {objective.alarm.removeprefix("Framegate") for objective in OBJECTIVES}
 #: What a machine raises by itself that is busy with other things: times, and scrapes that nobody answers within a second.
-#: Where other tests run beside, nothing is said about them.
 BUSY: Final = frozenset(
     {"AcceptLatency", "QueueWait", "QueueBehind", "VerdictLatency", "DependencySlow", "StageDown", "TargetDown"}
 )
+#: By other tests: nothing is said about these, then.
 ACCOMPANIED: Final = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1
 #: What follows when images stand still for a while.
 STOOD: Final = frozenset({"QueueWait", "VerdictLatency", "QueueBehind", "MessagesLost"})

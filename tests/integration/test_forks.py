@@ -136,7 +136,7 @@ def test_a_server_that_says_nothing_unasked_answers_and_stays(forks: Forks, monk
     assert server_of(forks) == server
 
 
-def test_nothing_is_started_after_the_end(deaf: str) -> None:
+def test_nothing_is_started_after_the_end() -> None:
     forks = Forks()
     assert forks.output is not None
     with forks.output, closing(forks):
@@ -167,7 +167,7 @@ def test_a_box_ends_though_its_server_stands_still(deaf: str) -> None:
         output.read()  # to the end, which it would not have if anybody still ran
 
 
-def test_the_server_ends_at_once_with_the_one_that_began_it_even_while_it_loads(tmp_path: Path) -> None:
+def test_the_server_ends_at_once_with_the_one_that_began_it_even_while_it_loads() -> None:
     code = "from framegate.box.launching import Forks; import os; print(Forks()._server.pid, flush=True); os._exit(3)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 3

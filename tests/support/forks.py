@@ -12,12 +12,9 @@ from tempfile import TemporaryDirectory
 
 _LIBRARIES = (
     "adapters.aws.client",
-    "adapters.hook_http",
     "adapters.aws.queue",
     "adapters.engine_onnxruntime",
-    "alerts.dispatcher",
-    "alerts.service",
-    "box.process",
+    "bootstrap.preloaded",
     "box.verify",
     "cli",
     "cli.audit",
@@ -28,13 +25,8 @@ _LIBRARIES = (
     "cli.people",
     "cli.policy",
     "cli.reviews",
+    "cli.run",
     "cli.simulation",
-    "gate.stage",
-    "inference.deployments",
-    "inference.stage",
-    "ingest.app",
-    "ingest.server",
-    "preprocess.stage",
 )
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload([__name__, *(f"framegate.{name}" for name in _LIBRARIES)])

@@ -11,9 +11,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from framegate.environment import keep_ultralytics_offline
 from framegate.kernel.manifest import ModelManifest
 from framegate.ports.engine import Engine
-from framegate.settings import keep_ultralytics_offline
 from framegate.starter import starter_dir
 
 #: Set where torch must be there: its absence then fails the tests that need it.

@@ -4,9 +4,10 @@ import sys
 import pytest
 
 from framegate.bootstrap import open_hooks
+from framegate.environment import child_environment
 from framegate.kernel.errors import ConfigurationError
 from framegate.ports.hooks import HookKind, HookRefused
-from framegate.settings import Settings, child_environment
+from framegate.settings import Settings
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from framegate.environment import keep_ultralytics_offline
 from framegate.inference.choice import Candidate, choose
 from framegate.kernel.agreement import compare_all
 from framegate.kernel.detections import Detections
@@ -20,7 +21,7 @@ from framegate.kernel.manifest import ModelManifest
 from framegate.kernel.weights import WeightsFacts, format_of
 from framegate.observability.logs import get_log
 from framegate.ports.engine import Engine
-from framegate.settings import Settings, keep_ultralytics_offline
+from framegate.settings import Settings
 from framegate.starter import sample_frames
 
 #: Those in which the starter finds the most. Few, because every start of an inference process waits for them.

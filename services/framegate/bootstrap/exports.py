@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framegate.bootstrap.engines import engine_cache
+from framegate.environment import keep_ultralytics_offline
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.manifest import ModelManifest
 from framegate.kernel.serving import read_weights
-from framegate.settings import Settings, keep_ultralytics_offline
+from framegate.settings import Settings
 
 
 def checkpoint_to_onnx(manifest: ModelManifest) -> bytes:

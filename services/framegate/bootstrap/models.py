@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from framegate.bootstrap.stores import Stores, open_blobs
+from framegate.environment import keep_ultralytics_offline
 from framegate.gate.policy import document_from_manifest
 from framegate.kernel.errors import ConfigurationError, ModelRefused
 from framegate.kernel.ids import DEFAULT_FACILITY
@@ -13,7 +14,7 @@ from framegate.ports.blobs import Blobs
 from framegate.ports.registry import Deployment, DeploymentState, unknown
 from framegate.ports.store import PolicyConflict
 from framegate.ports.training import Trainer
-from framegate.settings import Settings, keep_ultralytics_offline
+from framegate.settings import Settings
 from framegate.starter import starter_dir
 from framegate.worker.deploying import order_checked
 from framegate.worker.models import ModelFiles, register, serve_now

@@ -26,6 +26,7 @@ from framegate.box.launching import Launcher
 from framegate.box.logfiles import BoxLog
 from framegate.box.scraping import ScrapeTargets
 from framegate.box.supervisor import ChildSpec, Supervisor
+from framegate.environment import ONE_THREAD, child_environment
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.states import Stage
 from framegate.observability.catalogue import PROCESS_STARTS
@@ -33,7 +34,7 @@ from framegate.observability.health import HealthServer
 from framegate.observability.host import collect_process, log_lines
 from framegate.observability.metrics import Metrics
 from framegate.ports.overview import ALIVE
-from framegate.settings import Settings, child_environment
+from framegate.settings import Settings
 
 
 def check_port(host: str, port: int) -> None:
@@ -58,7 +59,7 @@ def free_port() -> int:
 
 def child_specs(settings: Settings, data: Path, url: str) -> list[ChildSpec]:
     """One API, one preprocess, one pinned inference process for each core, one for gate and sweep, and one for alerts."""
-    environment = child_environment(DATABASE_URL=url, FRAMEGATE_DATA=str(data))
+    environment = child_environment(DATABASE_URL=url, FRAMEGATE_DATA=str(data), **ONE_THREAD)
     environment.pop("FRAMEGATE_MODEL", None)  # the children serve what is deployed
     environment |= {"FRAMEGATE_API__PORT": str(settings.api.port), "FRAMEGATE_API__HOST": settings.api.host}
     environment["FRAMEGATE_API__MIN_FREE_MB"] = str(settings.api.min_free_mb)

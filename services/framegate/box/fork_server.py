@@ -22,7 +22,7 @@ from typing import Any, Final
 from setproctitle import setproctitle
 
 from framegate.box.signals import die_with_parent
-from framegate.settings import take_environment
+from framegate.environment import take_environment
 
 _LOADED: Final = ("framegate.cli.run", "framegate.bootstrap.preloaded")
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

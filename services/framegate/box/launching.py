@@ -18,8 +18,8 @@ from contextlib import suppress
 from typing import IO, Final, Protocol
 
 from framegate.box.fork_server import PING
+from framegate.environment import ONE_THREAD, child_environment
 from framegate.observability.logs import get_log
-from framegate.settings import child_environment
 
 #: Within which a server loads, answers, and is asked whether it does.
 _LOAD_S, _ANSWER_S, _ASK_S = 300.0, 20.0, 10.0
@@ -186,7 +186,7 @@ class Forks:
         with its:
             self._server = subprocess.Popen(
                 command,
-                env=child_environment(),
+                env=child_environment(**ONE_THREAD),  # numpy would begin more threads, and then it must not fork
                 pass_fds=[its.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self._said,

@@ -44,8 +44,8 @@ class _Child:
 class Supervisor:
     """Owns its children. `watch` is called about once a second, to keep what is not a child (Postgres) alive.
 
-    `follow` takes what each child writes; None: they write where this process does. `on_start` is told the name of each
-    child that was started, the first time and again.
+    `follow` takes what each child writes, and what the launcher says itself; None, for one that says nothing: they write where
+    this process does. `on_start` is told the name of each child that was started, the first time and again.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class Supervisor:
     def run(self, stop: threading.Event) -> None:
         """Blocks until `stop`, then stops the children."""
         watched = 0.0
-        if self._follow is not None and self._launcher.output is not None:
-            self._follow("fork-server", self._launcher.output)
         try:
+            if self._follow is not None and self._launcher.output is not None:
+                self._follow("fork-server", self._launcher.output)
             while not stop.is_set():
                 for child in self._children:
                     if not (self._stopping or stop.is_set()):

@@ -15,12 +15,13 @@ from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
+from framegate.environment import secrets_of_environment
 from framegate.kernel.errors import ConfigurationError
 from framegate.kernel.ids import ImageId, is_name
 from framegate.observability.logs import Write, configure_logs, read_line, to_standard_error, wants_json
 from framegate.observability.redaction import keep_secret
 from framegate.observability.rendering import line_of
-from framegate.settings import Settings, secrets_of_environment
+from framegate.settings import Settings
 
 #: For people; results that programs read go to standard output.
 console = Console(stderr=True)

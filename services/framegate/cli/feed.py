@@ -11,8 +11,8 @@ import typer
 
 from framegate.box.signals import stop_on_signals
 from framegate.cli.common import JsonOption, console
+from framegate.environment import default_spool
 from framegate.kernel.errors import DependencyUnavailable
-from framegate.settings import default_spool
 
 UrlOption = Annotated[str, typer.Option("--url", envvar="FRAMEGATE_URL", help="Where the API is")]
 KeyOption = Annotated[

@@ -17,6 +17,7 @@ import numpy as np
 from framegate.bootstrap import EmbeddedPostgres, Stores, migrate, open_stores
 from framegate.box.bench.run import Say, percentiles
 from framegate.box.keys import create_key
+from framegate.environment import child_environment
 from framegate.kernel.detections import Detections
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.geometry import Letterbox
@@ -28,7 +29,7 @@ from framegate.ports.deliveries import Subscription
 from framegate.ports.hooks import HookKind
 from framegate.ports.progress import Claim, Completion, Result
 from framegate.ports.store import NewImage
-from framegate.settings import Settings, child_environment
+from framegate.settings import Settings
 
 _LEASE: Final = timedelta(minutes=30)
 _WARM: Final = 20

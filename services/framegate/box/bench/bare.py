@@ -15,6 +15,7 @@ import numpy as np
 
 from framegate.bootstrap import load_manifest, make_engine
 from framegate.box.signals import pin
+from framegate.environment import ONE_THREAD, child_environment
 from framegate.inference.heads import decode_head
 from framegate.kernel.frames import pad
 from framegate.kernel.geometry import Letterbox
@@ -22,7 +23,7 @@ from framegate.kernel.manifest import ModelManifest
 from framegate.ports.engine import Engine
 from framegate.preprocess.decode import decode
 from framegate.preprocess.letterbox import content_size, prepare
-from framegate.settings import Settings, child_environment
+from framegate.settings import Settings
 
 _WARM = 4
 
@@ -69,7 +70,7 @@ def main() -> None:
 def measure(files: Sequence[Path], batch: int, cpus: int, scratch: Path, model: str) -> tuple[float, float]:
     """(images/s, core-ms per image) of `cpus` processes that share `files`; the slowest ends the clock."""
     processes = []
-    environment = child_environment(FRAMEGATE_MODEL=model, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    environment = child_environment(FRAMEGATE_MODEL=model, **ONE_THREAD)
     for cpu in range(cpus):
         listing = scratch / f"bare-{cpu}.txt"
         listing.write_text("\n".join(str(f) for f in files[cpu::cpus]), "utf-8")

@@ -26,11 +26,12 @@ from framegate.box.client import api_client
 from framegate.box.keys import create_key
 from framegate.box.launching import quickest
 from framegate.box.logfiles import DIRECTORY, BoxLog
+from framegate.environment import child_environment
 from framegate.kernel.errors import FramegateError
 from framegate.kernel.ids import DEFAULT_FACILITY, CameraId, new_image_id
 from framegate.kernel.states import DEFAULT_SCOPES, Lane
 from framegate.ports.store import ImageFilter, ImageRecord, NewImage
-from framegate.settings import Settings, child_environment
+from framegate.settings import Settings
 
 _BATCHES = (1, 4, 8)
 _CAMERA = "bench"
